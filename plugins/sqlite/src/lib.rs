@@ -1,0 +1,1 @@
+//! Sequel's connector for SQLite files: read-only in layers.

@@ -1,0 +1,1 @@
+//! Sequel's embedded SQLite backend.

@@ -1,1 +1,339 @@
-//! (being built)
+//! Bearer credentials: mint and parse, and the types that keep plaintext away from storage.
+//!
+//! An API key is `sql_` + key id (10) + organization id (12) + secret (43) + checksum (6), all
+//! base62 and of fixed width: 75 characters that `\bsql_[0-9A-Za-z]{71}\b` finds in a leak. 62⁴³
+//! exceeds 2²⁵⁶, so 43 characters carry 256 random bits. The checksum rejects noise and typing
+//! errors offline; it proves nothing. What proves is the SHA-256 digest of the *whole* string, so
+//! that no part of one credential can be transplanted into another.
+//!
+//! This module knows no store, no clock and no organization: a parsed credential carries a
+//! *claimed* organization id and nothing more.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use subtle::ConstantTimeEq;
+use thiserror::Error;
+
+use crate::context::{Rng, RngError};
+
+/// The marker of an API key.
+pub const KEY_MARKER: &str = "sql_";
+/// Characters of a whole API key.
+pub const KEY_CHARS: usize = 75;
+/// Characters of the prefix that stays visible: marker and key id.
+pub const PREFIX_CHARS: usize = 14;
+
+const KEY_ID_CHARS: usize = 10;
+const ORG_ID_CHARS: usize = 12;
+const SECRET_CHARS: usize = 43;
+const CHECKSUM_CHARS: usize = 6;
+
+const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/// `N` random base62 characters that name something. Copied like a number.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Id<const N: usize>([u8; N]);
+
+/// Names one API key in its organization.
+pub type KeyId = Id<KEY_ID_CHARS>;
+/// Names one organization. Random, never a slug: it cannot be guessed from a name.
+pub type OrgId = Id<ORG_ID_CHARS>;
+/// Names one data source in its organization.
+pub type SourceId = Id<10>;
+
+/// A text that is no id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("not an id")]
+pub struct IdError;
+
+impl<const N: usize> Id<N> {
+    /// A fresh random id.
+    pub fn mint(rng: &Rng) -> Result<Self, RngError> {
+        let mut id = [0; N];
+        fill_base62(rng, &mut id)?;
+        Ok(Self(id))
+    }
+
+    /// The id's characters.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("ids are base62, hence ASCII")
+    }
+}
+
+impl<const N: usize> FromStr for Id<N> {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let bytes: [u8; N] = text.as_bytes().try_into().map_err(|_| IdError)?;
+        if bytes.iter().all(u8::is_ascii_alphanumeric) { Ok(Self(bytes)) } else { Err(IdError) }
+    }
+}
+
+impl<const N: usize> fmt::Display for Id<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl<const N: usize> fmt::Debug for Id<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl<const N: usize> Serialize for Id<N> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de, const N: usize> Deserialize<'de> for Id<N> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        std::borrow::Cow::<'de, str>::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// The SHA-256 of a whole credential string: what is stored, and all that is.
+#[derive(Clone, Copy)]
+pub struct Digest([u8; 32]);
+
+impl Digest {
+    fn of(text: &str) -> Self {
+        let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
+        Self(digest.as_ref().try_into().expect("SHA-256 has 32 bytes"))
+    }
+
+    /// Whether both are equal, in time that does not depend on where they differ.
+    pub fn matches(&self, other: &Digest) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Digest(…)")
+    }
+}
+
+impl Serialize for Digest {
+    /// 64 lower-case hexadecimal digits.
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut hex = String::with_capacity(64);
+        for byte in self.0 {
+            use fmt::Write;
+            write!(hex, "{byte:02x}").expect("writing to a String cannot fail");
+        }
+        serializer.serialize_str(&hex)
+    }
+}
+
+impl<'de> Deserialize<'de> for Digest {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let hex = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        let wrong = || serde::de::Error::custom("a digest is 64 hexadecimal digits");
+        if hex.len() != 64 || !hex.is_ascii() {
+            return Err(wrong());
+        }
+        let mut digest = [0; 32];
+        for (byte, pair) in digest.iter_mut().zip(hex.as_bytes().chunks_exact(2)) {
+            let pair = std::str::from_utf8(pair).map_err(|_| wrong())?;
+            *byte = u8::from_str_radix(pair, 16).map_err(|_| wrong())?;
+        }
+        Ok(Self(digest))
+    }
+}
+
+/// A freshly minted API key in plaintext. It can be shown, and not stored: it is neither `Serialize`
+/// nor `Clone`, and `Debug` hides it.
+pub struct PlainKey(String);
+
+impl PlainKey {
+    /// Mints the secret of a key.
+    pub fn mint(id: KeyId, org: OrgId, rng: &Rng) -> Result<Self, RngError> {
+        let mut text = String::with_capacity(KEY_CHARS);
+        text.push_str(KEY_MARKER);
+        text.push_str(id.as_str());
+        text.push_str(org.as_str());
+        let mut secret = [0; SECRET_CHARS];
+        fill_base62(rng, &mut secret)?;
+        text.push_str(std::str::from_utf8(&secret).expect("base62 is ASCII"));
+        let checksum = checksum(&text);
+        text.push_str(std::str::from_utf8(&checksum).expect("base62 is ASCII"));
+        debug_assert_eq!(text.len(), KEY_CHARS);
+        Ok(Self(text))
+    }
+
+    /// The key, for the one time that it is shown.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    /// What is stored of it.
+    pub fn digest(&self) -> Digest {
+        Digest::of(&self.0)
+    }
+}
+
+impl fmt::Debug for PlainKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PlainKey(…)")
+    }
+}
+
+/// A credential that a client presented: well-formed, and not yet verified.
+#[derive(Debug, Clone, Copy)]
+pub struct Credential {
+    /// The organization that it *claims*.
+    pub org: OrgId,
+    /// The key that it claims to be.
+    pub id: KeyId,
+    /// The digest of the whole string as presented.
+    pub digest: Digest,
+}
+
+/// A bearer string that is no credential of ours: too short, wrong marker, wrong checksum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("not a credential of this server")]
+pub struct Malformed;
+
+impl Credential {
+    /// Reads a bearer string. Pure and cheap; noise is rejected by its checksum before any look-up.
+    pub fn parse(text: &str) -> Result<Self, Malformed> {
+        let body = text.strip_prefix(KEY_MARKER).ok_or(Malformed)?;
+        if text.len() != KEY_CHARS || !body.bytes().all(|b| b.is_ascii_alphanumeric()) {
+            return Err(Malformed);
+        }
+        let (checked, sum) = text.split_at(KEY_CHARS - CHECKSUM_CHARS);
+        if checksum(checked) != sum.as_bytes() {
+            return Err(Malformed);
+        }
+        let (id, rest) = body.split_at(KEY_ID_CHARS);
+        let (org, _) = rest.split_at(ORG_ID_CHARS);
+        Ok(Self {
+            org: org.parse().map_err(|_| Malformed)?,
+            id: id.parse().map_err(|_| Malformed)?,
+            digest: Digest::of(text),
+        })
+    }
+}
+
+/// The visible prefix of a key: marker and key id, 14 characters.
+pub fn prefix(id: &KeyId) -> String {
+    format!("{KEY_MARKER}{id}")
+}
+
+/// CRC-32 (IEEE) of the text in base62, most significant digit first; 62⁶ exceeds 2³².
+fn checksum(text: &str) -> [u8; CHECKSUM_CHARS] {
+    let mut crc = crc32fast::hash(text.as_bytes());
+    let mut digits = [b'0'; CHECKSUM_CHARS];
+    for digit in digits.iter_mut().rev() {
+        *digit = ALPHABET[(crc % 62) as usize];
+        crc /= 62;
+    }
+    digits
+}
+
+/// Uniform base62 characters: bytes ≥ 248 (4 × 62) are thrown away, so that none is favoured.
+fn fill_base62(rng: &Rng, out: &mut [u8]) -> Result<(), RngError> {
+    let mut filled = 0;
+    while filled < out.len() {
+        for byte in rng.bytes::<64>()? {
+            if byte < 248 && filled < out.len() {
+                out[filled] = ALPHABET[usize::from(byte % 62)];
+                filled += 1;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{prop_assert, proptest};
+
+    use super::*;
+
+    fn minted() -> (KeyId, OrgId, PlainKey) {
+        let rng = Rng::system();
+        let (id, org) = (KeyId::mint(&rng).unwrap(), OrgId::mint(&rng).unwrap());
+        let key = PlainKey::mint(id, org, &rng).unwrap();
+        (id, org, key)
+    }
+
+    #[test]
+    fn a_minted_key_parses_to_its_own_id_org_and_digest() {
+        let (id, org, key) = minted();
+        assert_eq!(key.reveal().len(), KEY_CHARS);
+        let parsed = Credential::parse(key.reveal()).unwrap();
+        assert_eq!((parsed.id, parsed.org), (id, org));
+        assert!(parsed.digest.matches(&key.digest()));
+        assert_eq!(&key.reveal()[..PREFIX_CHARS], prefix(&id));
+    }
+
+    #[test]
+    fn the_checksum_is_the_crc_32_of_ieee_in_base62() {
+        // CRC-32("123456789") = 0xCBF43926 is the published check value; 0xCBF43926 = 3 421 780 262.
+        let digits = checksum("123456789");
+        let value = digits
+            .iter()
+            .fold(0u64, |sum, d| sum * 62 + ALPHABET.iter().position(|a| a == d).unwrap() as u64);
+        assert_eq!(value, 0xCBF4_3926);
+    }
+
+    #[test]
+    fn every_changed_character_is_noticed_offline() {
+        let (_, _, key) = minted();
+        for at in 0..KEY_CHARS {
+            let mut bytes = key.reveal().as_bytes().to_vec();
+            bytes[at] = if bytes[at] == b'x' { b'y' } else { b'x' };
+            assert_eq!(
+                Credential::parse(std::str::from_utf8(&bytes).unwrap()).unwrap_err(),
+                Malformed,
+                "at {at}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_part_transplanted_from_another_key_changes_the_digest() {
+        let (_, org, key) = minted();
+        let (_, other_org, other) = minted();
+        let mut text = key.reveal()[..KEY_CHARS - CHECKSUM_CHARS].replace(org.as_str(), other_org.as_str());
+        text.push_str(std::str::from_utf8(&checksum(&text)).unwrap());
+        let forged = Credential::parse(&text).unwrap();
+        assert_eq!(forged.org, other_org);
+        assert!(!forged.digest.matches(&key.digest()) && !forged.digest.matches(&other.digest()));
+    }
+
+    #[test]
+    fn neither_debug_shows_the_secret() {
+        let (_, _, key) = minted();
+        let parsed = Credential::parse(key.reveal()).unwrap();
+        let shown = format!("{key:?} {parsed:?} {:?}", key.digest());
+        assert!(!shown.contains(&key.reveal()[PREFIX_CHARS + ORG_ID_CHARS..]));
+        assert!(!shown.contains(&serde_json::to_string(&key.digest()).unwrap()[1..65]));
+    }
+
+    #[test]
+    fn a_digest_survives_json() {
+        let (_, _, key) = minted();
+        let json = serde_json::to_string(&key.digest()).unwrap();
+        assert!(serde_json::from_str::<Digest>(&json).unwrap().matches(&key.digest()));
+        assert!(serde_json::from_str::<Digest>("\"00\"").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn parsing_never_panics(text in ".{0,100}") {
+            let _ = Credential::parse(&text);
+        }
+
+        #[test]
+        fn parsing_noise_of_the_right_shape_fails(body in "[0-9A-Za-z]{71}") {
+            // One in 2³² would pass the checksum by chance.
+            prop_assert!(Credential::parse(&format!("sql_{body}")).is_err());
+        }
+    }
+}

@@ -14,7 +14,7 @@ mod schema;
 
 pub use error::{OpenError, QueryError};
 pub use query::{Limits, Query};
-pub use rows::{row_channel, Column, Ending, RowBatch, RowBatchBuilder, RowSender, Rows, Truncated, Value};
+pub use rows::{Column, Ending, RowBatch, RowBatchBuilder, RowSender, Rows, Truncated, Value, row_channel};
 pub use schema::{ColumnSchema, ForeignKey, IndexSchema, Schema, Table, TableKind};
 
 use std::sync::Arc;

@@ -65,7 +65,9 @@ pub enum OpenError {
         why: String,
     },
     /// The store was written by a newer version of Sequel.
-    #[error("{path} was written by a newer version of Sequel (schema {found}, this one reads up to {known}). Install that version, or restore a backup made before the upgrade.")]
+    #[error(
+        "{path} was written by a newer version of Sequel (schema {found}, this one reads up to {known}). Install that version, or restore a backup made before the upgrade."
+    )]
     Newer {
         /// The store.
         path: PathBuf,

@@ -13,9 +13,9 @@ mod key;
 mod read;
 mod scope;
 
-pub use batch::{Batch, CommitId, Expect, Lane, Write, BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX};
+pub use batch::{BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX, Batch, CommitId, Expect, Lane, Write};
 pub use error::{CommitError, OpenError, ReadError};
-pub use key::{Key, KeyError, KeyRange, KEY_BYTES_MAX, VALUE_BYTES_MAX};
+pub use key::{KEY_BYTES_MAX, Key, KeyError, KeyRange, VALUE_BYTES_MAX};
 pub use read::{Changes, ExportStream, Exported, Fence, Hint, HintStream, Page, Record, Revision, ScanLimit};
 pub use scope::{Scope, ScopeError};
 

@@ -333,7 +333,8 @@ mod tests {
         #[test]
         fn parsing_noise_of_the_right_shape_fails(body in "[0-9A-Za-z]{71}") {
             // One in 2³² would pass the checksum by chance.
-            prop_assert!(Credential::parse(&format!("sql_{body}")).is_err());
+            let text = format!("sql_{body}");
+            prop_assert!(Credential::parse(&text).is_err());
         }
     }
 }

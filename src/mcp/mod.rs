@@ -1,1 +1,37 @@
-//! (being built)
+//! The pure core of MCP over streamable HTTP: from a request's head and body to what must be done,
+//! and from a tool's outcome to the bytes of the answer.
+//!
+//! Speaks both eras on one endpoint: modern (2026-07-28, stateless, every request says its version)
+//! and legacy (2024-11-05 to 2025-11-25, `initialize` first; Sequel keeps no session). It owns
+//! JSON-RPC, version agreement, header agreement, tool definitions and the shape of results. It
+//! knows no clock, randomness, I/O, async, actor, store or connector; authentication, Origin, HTTP
+//! methods and body size were settled before it is asked.
+//!
+//! The whole of it is one call, [`decide`], and [`Call::encode`] for what a tool call came to.
+//!
+//! **Invariant:** no body and no header makes it panic
+//! (`properties::no_body_and_no_header_makes_it_panic`).
+//! **Invariant:** every complete answer is one JSON document with the request's own id
+//! (`properties::every_reply_is_json_rpc_with_the_id_that_was_asked`).
+
+mod call;
+mod decide;
+mod era;
+mod head;
+pub mod json;
+mod jsonrpc;
+mod outcome;
+mod server;
+mod tools;
+
+pub use call::{Call, ProgressToken};
+pub use decide::{Decision, decide, join_batch};
+pub use era::{Era, Version};
+pub use head::{HeaderField, RequestHead};
+pub use jsonrpc::{
+    HEADER_MISMATCH, INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, PARSE_ERROR,
+    RequestId, UNSUPPORTED_PROTOCOL_VERSION, error_reply,
+};
+pub use outcome::{DataSourceEntry, ToolOutcome};
+pub use server::ServerFacts;
+pub use tools::{Format, RunQuery, TOOLS, ToolCall};

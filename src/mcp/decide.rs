@@ -1,0 +1,194 @@
+//! From a request to what must be done: the order of checks and the methods of each era.
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+
+use super::call::{Call, ProgressToken};
+use super::era::{Era, Refusal, Settled, Version, quoted, settle};
+use super::head::RequestHead;
+use super::jsonrpc::{
+    self, Body, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, Message, RequestId, error_reply,
+    result_reply, string,
+};
+use super::outcome::ToolOutcome;
+use super::server::ServerFacts;
+use super::tools::{BadCall, tool_call};
+
+/// What to do with a POST.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// Answer with this JSON.
+    Reply {
+        /// The HTTP status.
+        status: u16,
+        /// One JSON-RPC response.
+        body: Bytes,
+    },
+    /// Answer 202 without a body.
+    Accepted,
+    /// Stop this call of the same credential, if it still runs; answer 202 without a body. Legacy
+    /// only: on the modern era a disconnect is the cancel.
+    Cancelled {
+        /// The id of the call to stop.
+        request_id: RequestId,
+    },
+    /// Carry this call out; answer 200 with [`Call::encode`].
+    Call(Call),
+    /// Do each of these, in any order; answer 200 with [`join_batch`] of the responses, or 202
+    /// without a body where there are none. Never nested, never empty.
+    Batch(Vec<Decision>),
+}
+
+/// The response to a batch: the responses of its [`Decision::Reply`]s and [`Decision::Call`]s, in any
+/// order. `None` where there are none and the answer is 202.
+pub fn join_batch(responses: &[Bytes]) -> Option<Bytes> {
+    let (first, rest) = responses.split_first()?;
+    let mut out = Vec::with_capacity(responses.iter().map(|r| r.len() + 1).sum::<usize>() + 1);
+    out.push(b'[');
+    out.extend_from_slice(first);
+    for response in rest {
+        out.push(b',');
+        out.extend_from_slice(response);
+    }
+    out.push(b']');
+    Some(out.into())
+}
+
+/// Decides what a POST to the endpoint asks for. The caller has settled Origin, credential, HTTP
+/// method and body size.
+pub fn decide(head: &RequestHead<'_>, body: &[u8], server: &ServerFacts) -> Decision {
+    match jsonrpc::parse(body) {
+        Err(malformed) => Decision::Reply { status: 400, body: malformed.body() },
+        Ok(Body::One(message)) => one(head, message, server),
+        Ok(Body::Batch(items)) => batch(head, &items, server),
+    }
+}
+
+fn one(head: &RequestHead<'_>, message: Message<'_>, server: &ServerFacts) -> Decision {
+    match message {
+        Message::Request { id, method, params } => request(head, id, &method, params, server),
+        Message::Notification { method, params } => match settle(head, &method, params, false) {
+            Ok(settled) => notification(&method, &settled),
+            // There is nobody to tell but by status; parameters alone never make it an error.
+            Err(refusal) if refusal.status == 200 => Decision::Accepted,
+            Err(refusal) => refusal.decision(None),
+        },
+        Message::Response => response(head),
+    }
+}
+
+fn batch(head: &RequestHead<'_>, items: &[&RawValue], server: &ServerFacts) -> Decision {
+    let refuse = |message| Refusal::new(400, INVALID_REQUEST, message).decision(None);
+    // As for one message without `_meta`: the header, or 2025-03-26 without one.
+    match settle(head, "", None, false) {
+        Err(refusal) => return refusal.decision(None),
+        Ok(settled) if !settled.version.has_batches() => {
+            return refuse("This protocol version has no batches; send one message a request.");
+        }
+        Ok(_) => {}
+    }
+    let decisions = items.iter().map(|item| match jsonrpc::message(item.get()) {
+        Err(malformed) => Decision::Reply { status: 200, body: malformed.body() },
+        Ok(Message::Request { id, method, .. }) if method == "initialize" => {
+            let body =
+                error_reply(Some(&id), INVALID_REQUEST, "initialize must not be part of a batch.", None);
+            Decision::Reply { status: 200, body }
+        }
+        Ok(message) => match one(head, message, server) {
+            Decision::Reply { body, .. } => Decision::Reply { status: 200, body },
+            decision => decision,
+        },
+    });
+    Decision::Batch(decisions.collect())
+}
+
+/// A response to a question that Sequel never asked.
+fn response(head: &RequestHead<'_>) -> Decision {
+    match settle(head, "", None, false) {
+        Err(refusal) => refusal.decision(None),
+        Ok(settled) if settled.version.era() == Era::Modern => {
+            Refusal::new(400, INVALID_REQUEST, "Responses cannot be sent to this endpoint.").decision(None)
+        }
+        Ok(_) => Decision::Accepted,
+    }
+}
+
+fn notification(method: &str, settled: &Settled<'_>) -> Decision {
+    if settled.version.era() == Era::Legacy
+        && method == "notifications/cancelled"
+        && let Some(request_id) = settled.params.request_id.and_then(RequestId::from_raw)
+    {
+        return Decision::Cancelled { request_id };
+    }
+    Decision::Accepted
+}
+
+fn request(
+    head: &RequestHead<'_>,
+    id: RequestId,
+    method: &str,
+    params: Option<&RawValue>,
+    server: &ServerFacts,
+) -> Decision {
+    let settled = match settle(head, method, params, true) {
+        Ok(settled) => settled,
+        Err(refusal) => return refusal.decision(Some(&id)),
+    };
+    let era = settled.version.era();
+    match (era, method) {
+        (_, "tools/call") => call(id, &settled, server),
+        (_, "tools/list") => list(&id, &settled, server),
+        (Era::Modern, "server/discover") => ok(&id, &server.discover),
+        (Era::Legacy, "initialize") => initialize(&id, &settled, server),
+        (Era::Legacy, "ping") => ok(&id, b"{}"),
+        _ => {
+            let status = if era == Era::Modern { 404 } else { 200 };
+            Refusal::new(status, METHOD_NOT_FOUND, format!("Method not found: {}.", quoted(method)))
+                .decision(Some(&id))
+        }
+    }
+}
+
+fn ok(id: &RequestId, result: &[u8]) -> Decision {
+    Decision::Reply { status: 200, body: result_reply(id, result) }
+}
+
+fn initialize(id: &RequestId, settled: &Settled<'_>, server: &ServerFacts) -> Decision {
+    let Some(asked) = settled.params.protocol_version.and_then(string) else {
+        return Refusal::new(200, INVALID_PARAMS, "initialize needs params.protocolVersion, a string.")
+            .decision(Some(id));
+    };
+    let version = Version::parse(&asked).filter(|v| v.era() == Era::Legacy).unwrap_or(Version::NEWEST_LEGACY);
+    ok(id, server.initialize(version))
+}
+
+fn list(id: &RequestId, settled: &Settled<'_>, server: &ServerFacts) -> Decision {
+    // The list fits one page, so no cursor was ever given out.
+    if settled.params.cursor.is_some_and(|cursor| cursor.get() != "null") {
+        return Refusal::new(200, INVALID_PARAMS, "Unknown cursor; ask tools/list without one.")
+            .decision(Some(id));
+    }
+    match settled.version.era() {
+        Era::Modern => ok(id, &server.tools_modern),
+        Era::Legacy => ok(id, &server.tools_legacy),
+    }
+}
+
+fn call(id: RequestId, settled: &Settled<'_>, server: &ServerFacts) -> Decision {
+    let call = |tool| Call {
+        id: id.clone(),
+        version: settled.version,
+        tool,
+        progress_token: settled.meta.progress_token.and_then(ProgressToken::from_raw),
+        meta: server.meta.clone(),
+    };
+    match tool_call(settled.params.name, settled.params.arguments) {
+        Ok(tool) => Decision::Call(call(tool)),
+        Err(BadCall::Protocol(message)) => Refusal::new(200, INVALID_PARAMS, message).decision(Some(&id)),
+        Err(BadCall::Arguments(message)) => {
+            // Which tool it was makes no difference to how a failure is written.
+            let body = call(super::ToolCall::ListDataSources).encode(ToolOutcome::error(&message));
+            Decision::Reply { status: 200, body }
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! JSON-RPC 2.0 as MCP narrows it: bounded parsing of one message or a batch, and error responses.
+//!
+//! Reads an envelope of borrowed raw values, so that a request costs no tree. Owns the rules on
+//! ids, depth and duplicate members; knows no method and no version.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::json;
+
+/// The body is not JSON.
+pub const PARSE_ERROR: i32 = -32700;
+/// The body is JSON, but no JSON-RPC message.
+pub const INVALID_REQUEST: i32 = -32600;
+/// No such method in this protocol version.
+pub const METHOD_NOT_FOUND: i32 = -32601;
+/// The method's parameters are wrong.
+pub const INVALID_PARAMS: i32 = -32602;
+/// The server failed.
+pub const INTERNAL_ERROR: i32 = -32603;
+/// Headers and body disagree (2026-07-28).
+pub const HEADER_MISMATCH: i32 = -32020;
+/// The protocol version is not spoken here (2026-07-28).
+pub const UNSUPPORTED_PROTOCOL_VERSION: i32 = -32022;
+
+/// Deepest nesting of arrays and objects in a body. The deepest legal request needs six.
+const MAX_DEPTH: usize = 64;
+/// Longest id: real ones are counters and UUIDs (36 bytes).
+const MAX_ID_BYTES: usize = 256;
+/// Longest number as an id: `i64::MIN` has 20 characters, a double at most 25.
+const MAX_ID_DIGITS: usize = 32;
+/// Most messages in a batch. Each may be a tool call, so this also bounds what one body can start.
+const MAX_BATCH: usize = 32;
+
+/// A request's id, as canonical JSON text: equal ids have equal text.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct RequestId(Box<str>);
+
+impl RequestId {
+    /// The id as JSON: a number, or a string with its quotes.
+    pub fn as_json(&self) -> &str {
+        &self.0
+    }
+
+    /// A string of at most 256 bytes or a number; anything else is no id.
+    pub(super) fn from_raw(raw: &RawValue) -> Option<Self> {
+        let text = raw.get();
+        match text.as_bytes().first()? {
+            b'"' if !text.contains('\\') => (text.len() - 2 <= MAX_ID_BYTES).then(|| Self(text.into())),
+            b'"' => {
+                let decoded: String = serde_json::from_str(text).ok()?;
+                if decoded.len() > MAX_ID_BYTES {
+                    return None;
+                }
+                Some(Self(serde_json::to_string(&decoded).ok()?.into()))
+            }
+            b'-' | b'0'..=b'9' => (text.len() <= MAX_ID_DIGITS).then(|| Self(text.into())),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a body holds.
+#[derive(Debug)]
+pub(super) enum Body<'a> {
+    One(Message<'a>),
+    Batch(Vec<&'a RawValue>),
+}
+
+/// One message.
+#[derive(Debug)]
+pub(super) enum Message<'a> {
+    Request {
+        id: RequestId,
+        method: Cow<'a, str>,
+        params: Option<&'a RawValue>,
+    },
+    Notification {
+        method: Cow<'a, str>,
+        params: Option<&'a RawValue>,
+    },
+    /// An answer to something that a server asked; Sequel never asks.
+    Response,
+}
+
+/// Why a body is no message, with the id where it could be read.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub(super) struct Malformed {
+    pub(super) id: Option<RequestId>,
+    pub(super) code: i32,
+    pub(super) message: &'static str,
+}
+
+impl Malformed {
+    fn new(code: i32, message: &'static str) -> Self {
+        Self { id: None, code, message }
+    }
+
+    /// The error response, always with HTTP status 400.
+    pub(super) fn body(&self) -> Bytes {
+        error_reply(self.id.as_ref(), self.code, self.message, None)
+    }
+}
+
+#[derive(Default, Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow, default, deserialize_with = "present")]
+    jsonrpc: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    id: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    method: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    params: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    result: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    error: Option<&'a RawValue>,
+}
+
+/// Keeps `null` apart from a member that is not there.
+pub(super) fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
+}
+
+/// Reads a body that is already within the size limit.
+pub(super) fn parse(body: &[u8]) -> Result<Body<'_>, Malformed> {
+    let Ok(text) = std::str::from_utf8(body) else {
+        return Err(Malformed::new(PARSE_ERROR, "The body is not UTF-8; send JSON in UTF-8."));
+    };
+    if deeper_than(text.as_bytes(), MAX_DEPTH) {
+        return Err(Malformed::new(INVALID_REQUEST, "The body is nested too deeply; 64 levels are allowed."));
+    }
+    let text = text.trim_matches([' ', '\t', '\r', '\n']);
+    if text.starts_with('[') { batch(text).map(Body::Batch) } else { message(text).map(Body::One) }
+}
+
+/// Reads one message.
+pub(super) fn message(text: &str) -> Result<Message<'_>, Malformed> {
+    let envelope = match object::<Envelope<'_>>(text) {
+        Ok(envelope) => envelope,
+        Err(NotObject::Syntax) => {
+            return Err(Malformed::new(PARSE_ERROR, "The body is not JSON; send one JSON-RPC message."));
+        }
+        Err(NotObject::Shape) => {
+            return Err(Malformed::new(
+                INVALID_REQUEST,
+                "The message is not one JSON object with each JSON-RPC member at most once.",
+            ));
+        }
+    };
+    let id = match envelope.id.map(|raw| RequestId::from_raw(raw).ok_or(())) {
+        None => None,
+        Some(Ok(id)) => Some(id),
+        Some(Err(())) => {
+            return Err(Malformed::new(
+                INVALID_REQUEST,
+                "The id must be a string of at most 256 bytes or a number; null is none.",
+            ));
+        }
+    };
+    let refuse = |id, message| Err(Malformed { id, code: INVALID_REQUEST, message });
+    if envelope.jsonrpc.map(RawValue::get) != Some("\"2.0\"") {
+        return refuse(id, "The member jsonrpc must be \"2.0\".");
+    }
+    let Some(method) = envelope.method else {
+        if envelope.result.is_some() || envelope.error.is_some() {
+            return Ok(Message::Response);
+        }
+        return refuse(id, "The message has no method; send a request or a notification.");
+    };
+    let Some(method) = string(method) else {
+        return refuse(id, "The method must be a string.");
+    };
+    Ok(match id {
+        Some(id) => Message::Request { id, method, params: envelope.params },
+        None => Message::Notification { method, params: envelope.params },
+    })
+}
+
+/// Why a text is not the object that was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NotObject {
+    /// No JSON.
+    Syntax,
+    /// JSON, but no object, or a known member twice.
+    Shape,
+}
+
+/// Reads an object into a struct of raw members. serde would also take an array for a struct.
+pub(super) fn object<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, NotObject> {
+    let read = if text.starts_with('{') {
+        serde_json::from_str::<T>(text)
+    } else {
+        // Only to tell broken JSON from JSON that is something else.
+        match serde_json::from_str::<&RawValue>(text) {
+            Ok(_) => return Err(NotObject::Shape),
+            Err(error) => Err(error),
+        }
+    };
+    read.map_err(|error| if error.is_data() { NotObject::Shape } else { NotObject::Syntax })
+}
+
+/// A raw value as a string; `None` where it is something else or holds a lone surrogate.
+pub(super) fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
+    let text = raw.get();
+    let inner = text.strip_prefix('"')?.strip_suffix('"')?;
+    if inner.contains('\\') {
+        serde_json::from_str(text).ok().map(Cow::Owned)
+    } else {
+        Some(Cow::Borrowed(inner))
+    }
+}
+
+/// Whether arrays and objects nest deeper than `limit`, judged without recursion.
+fn deeper_than(text: &[u8], limit: usize) -> bool {
+    let (mut depth, mut at) = (0usize, 0usize);
+    while at < text.len() {
+        match text[at] {
+            b'{' | b'[' => {
+                depth += 1;
+                if depth > limit {
+                    return true;
+                }
+            }
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            b'"' => {
+                at += 1;
+                while at < text.len() && text[at] != b'"' {
+                    at += if text[at] == b'\\' { 2 } else { 1 };
+                }
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    false
+}
+
+fn batch(text: &str) -> Result<Vec<&RawValue>, Malformed> {
+    struct Bounded;
+    impl<'de> DeserializeSeed<'de> for Bounded {
+        type Value = Option<Vec<&'de RawValue>>;
+        fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+            deserializer.deserialize_seq(self)
+        }
+    }
+    impl<'de> Visitor<'de> for Bounded {
+        type Value = Option<Vec<&'de RawValue>>;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a batch")
+        }
+        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+            let mut batch = Vec::new();
+            let mut fits = true;
+            while let Some(item) = items.next_element::<&RawValue>()? {
+                fits &= batch.len() < MAX_BATCH;
+                if fits {
+                    batch.push(item);
+                }
+            }
+            Ok(fits.then_some(batch))
+        }
+    }
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let read = Bounded.deserialize(&mut deserializer).and_then(|batch| deserializer.end().map(|()| batch));
+    match read {
+        Err(_) => Err(Malformed::new(PARSE_ERROR, "The body is not JSON; send one JSON-RPC message.")),
+        Ok(None) => Err(Malformed::new(INVALID_REQUEST, "The batch is too long; 32 messages are allowed.")),
+        Ok(Some(batch)) if batch.is_empty() => Err(Malformed::new(INVALID_REQUEST, "The batch is empty.")),
+        Ok(Some(batch)) => Ok(batch),
+    }
+}
+
+/// An error response. Without an id it says `"id":null`; `data` is JSON.
+pub fn error_reply(id: Option<&RequestId>, code: i32, message: &str, data: Option<&str>) -> Bytes {
+    let mut out = Vec::with_capacity(96 + message.len() + data.map_or(0, str::len));
+    out.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"id\":");
+    out.extend_from_slice(id.map_or("null", RequestId::as_json).as_bytes());
+    out.extend_from_slice(b",\"error\":{\"code\":");
+    out.extend_from_slice(code.to_string().as_bytes());
+    out.extend_from_slice(b",\"message\":");
+    json::string_into(&mut out, message);
+    if let Some(data) = data {
+        out.extend_from_slice(b",\"data\":");
+        out.extend_from_slice(data.as_bytes());
+    }
+    out.extend_from_slice(b"}}");
+    out.into()
+}
+
+/// A result response around a ready-made result object.
+pub(super) fn result_reply(id: &RequestId, result: &[u8]) -> Bytes {
+    let mut out = Vec::with_capacity(40 + id.as_json().len() + result.len());
+    result_head(&mut out, id);
+    out.extend_from_slice(result);
+    out.push(b'}');
+    out.into()
+}
+
+/// The beginning of a result response, up to where the result object starts.
+pub(super) fn result_head(out: &mut Vec<u8>, id: &RequestId) {
+    out.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"id\":");
+    out.extend_from_slice(id.as_json().as_bytes());
+    out.extend_from_slice(b",\"result\":");
+}

@@ -1,1 +1,307 @@
-//! (being built)
+//! The shapes of the admin HTTP API under `/api/v1`: what the server answers and the command line
+//! prints with `--json`. Nothing else: no routes, no logic.
+//!
+//! In a path, `{org}` and `{source}` are an id or a percent-encoded name, `{key}` is an id, a name or
+//! a prefix. Errors are [`Problem`]s (RFC 9457, `application/problem+json`). Times are RFC 3339, UTC.
+//!
+//! | request | body | answer |
+//! |---|---|---|
+//! | `GET /server` | | 200 [`Server`] |
+//! | `POST /orgs` | [`CreateOrg`] | 201 [`Org`] |
+//! | `GET /orgs` | | 200 [`Orgs`] |
+//! | `POST /orgs/{org}/keys` | [`CreateKey`] | 201 [`CreatedKey`] |
+//! | `GET /orgs/{org}/keys` | | 200 [`Keys`] |
+//! | `PATCH /orgs/{org}/keys/{key}` | [`ChangeKey`] | 200 [`Key`] |
+//! | `POST /orgs/{org}/keys/{key}/rotate` | [`RotateKey`] | 200 [`RotatedKey`] |
+//! | `DELETE /orgs/{org}/keys/{key}` | | 200 [`Deleted`] |
+//! | `POST /orgs/{org}/sources` | [`AddSource`] | 201 [`Source`] |
+//! | `GET /orgs/{org}/sources` | | 200 [`Sources`] |
+//! | `POST /orgs/{org}/sources/{source}/test` | | 200 [`Tested`] |
+//! | `DELETE /orgs/{org}/sources/{source}` | | 200 [`Deleted`] |
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::context::Timestamp;
+
+/// Where the API lies.
+pub const BASE: &str = "/api/v1";
+
+/// The running server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Server {
+    /// Of the program.
+    pub version: String,
+    /// What MCP clients are given; `None` while no server listens (a command that works alone).
+    pub mcp_url: Option<String>,
+    /// Absolute path.
+    pub data_dir: String,
+    /// Of the process.
+    pub pid: u32,
+}
+
+/// A new organization.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreateOrg {
+    /// Unique on this server.
+    pub name: String,
+}
+
+/// An organization.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Org {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// All organizations, in name order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Orgs {
+    /// The organizations.
+    pub orgs: Vec<Org>,
+}
+
+/// A new API key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreateKey {
+    /// 1 to 100 characters, unique among the organization's live keys.
+    pub name: String,
+    /// Whose personal key it is; without one it is the organization's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// When it stops working.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+    /// Names or ids of the data sources it may use; without a list: all, also later ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sources: Option<Vec<String>>,
+}
+
+/// A key that was just made. The only place where its secret is ever shown.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreatedKey {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// The first 14 characters of the secret.
+    pub prefix: String,
+    /// The secret.
+    pub key: String,
+    /// The organization's id.
+    pub org: String,
+    /// When it stops working.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+}
+
+/// A key with a new secret.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RotatedKey {
+    /// Its id, as before.
+    pub id: String,
+    /// Its name, as before.
+    pub name: String,
+    /// The first 14 characters of the new secret.
+    pub prefix: String,
+    /// The new secret.
+    pub key: String,
+    /// Until when the old secret works; absent where it stopped at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous_valid_until: Option<Timestamp>,
+}
+
+// A secret in a `Debug` line would end up in a log one day.
+impl fmt::Debug for CreatedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CreatedKey").field("id", &self.id).field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for RotatedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RotatedKey").field("id", &self.id).field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// Whether a key works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KeyStatus {
+    /// It does.
+    Active,
+    /// Somebody switched it off.
+    Disabled,
+    /// Its time is over.
+    Expired,
+}
+
+/// An API key as it is listed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Key {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// The first 14 characters of its secret.
+    pub prefix: String,
+    /// Whose personal key it is; `None` for the organization's.
+    pub owner: Option<String>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last used, to within a minute or so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_used_at: Option<Timestamp>,
+    /// When it stops working.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+    /// False once it was disabled.
+    pub enabled: bool,
+    /// Names of the data sources it may use; absent: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sources: Option<Vec<String>>,
+    /// Until when each older secret still works.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub previous_valid_until: Vec<Timestamp>,
+    /// Whether it works now.
+    pub status: KeyStatus,
+}
+
+/// An organization's keys, in name order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Keys {
+    /// The keys.
+    pub keys: Vec<Key>,
+}
+
+/// What to change of a key; absent members stay.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeKey {
+    /// Its new name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Whether it works.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+}
+
+/// How to rotate a key.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RotateKey {
+    /// How long the old secret stays valid; absent: `keys.rotate_overlap_seconds`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overlap_seconds: Option<u64>,
+}
+
+/// Something was deleted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deleted {
+    /// Always true.
+    pub deleted: bool,
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// A new data source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AddSource {
+    /// Unique in its organization.
+    pub name: String,
+    /// The connector: `sqlite`.
+    pub kind: String,
+    /// What the connector asks for; for `sqlite` `{"path": "…"}`.
+    pub settings: Map<String, Value>,
+    /// For the model: what is in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+}
+
+/// A data source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// The connector.
+    pub kind: String,
+    /// Its settings in the connector's canonical form.
+    pub settings: Map<String, Value>,
+    /// What is in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// When it was added.
+    pub created_at: Timestamp,
+}
+
+/// An organization's data sources, in name order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sources {
+    /// The data sources.
+    pub sources: Vec<Source>,
+}
+
+/// Whether a data source answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tested {
+    /// It does.
+    pub ok: bool,
+    /// How long it took.
+    pub elapsed_ms: u64,
+    /// Why it does not: one sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// Why a request was refused (RFC 9457).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// The kind of problem in a few words.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// The kind of problem for programs: `org_not_found`, `name_taken`, ….
+    pub code: String,
+    /// One sentence that says what to do.
+    pub detail: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_created_key_has_the_documented_members_and_hides_its_secret_in_debug() {
+        let key = CreatedKey {
+            id: "i".into(),
+            name: "n".into(),
+            prefix: "sql_p".into(),
+            key: "sql_secret".into(),
+            org: "o".into(),
+            expires_at: None,
+        };
+        let json = serde_json::to_value(&key).unwrap();
+        let members: Vec<_> = json.as_object().unwrap().keys().cloned().collect();
+        assert_eq!(members, ["id", "key", "name", "org", "prefix"]);
+        assert!(!format!("{key:?}").contains("sql_secret"));
+    }
+
+    #[test]
+    fn a_misspelt_member_of_a_request_is_refused() {
+        let text = r#"{"name": "n", "expires": "2027-01-01T00:00:00Z"}"#;
+        assert!(serde_json::from_str::<CreateKey>(text).unwrap_err().to_string().contains("expires_at"));
+    }
+}

@@ -1,0 +1,39 @@
+//! `[sources]`: handles to organizations' databases, and the operator's policy for each kind.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::key::{Key, Kind, integer};
+
+/// The `[sources]` section.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sources {
+    /// Most open data sources over all organizations.
+    pub open_max: usize,
+    /// Most connections to one data source.
+    pub connections_per_source: usize,
+    /// SQLite.
+    pub sqlite: Sqlite,
+}
+
+/// The `[sources.sqlite]` section.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sqlite {
+    /// Folders that SQLite files may lie beneath; empty: no SQLite file may be a data source.
+    pub folders: Vec<PathBuf>,
+}
+
+impl Default for Sources {
+    fn default() -> Self {
+        Self { open_max: 500, connections_per_source: 4, sqlite: Sqlite::default() }
+    }
+}
+
+pub(super) const KEYS: &[Key] = &[
+    integer("sources.open_max", 1, 100_000),
+    integer("sources.connections_per_source", 1, 1_000),
+    Key { path: "sources.sqlite.folders", kind: Kind::Paths, secret: false },
+];

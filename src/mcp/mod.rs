@@ -24,6 +24,15 @@ mod outcome;
 mod server;
 mod tools;
 
+#[cfg(test)]
+mod decide_tests;
+#[cfg(test)]
+mod input_tests;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod snapshots;
+
 pub use call::{Call, ProgressToken};
 pub use decide::{Decision, decide, join_batch};
 pub use era::{Era, Version};

@@ -7,13 +7,23 @@
 //! **Invariant:** no query runs without limits on rows, bytes, cell bytes, columns and time (a
 //! [`Query`] cannot be built without [`Limits`]).
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod error;
+mod functions;
+mod guard;
+mod nearest;
 mod query;
+mod registry;
 mod rows;
 mod schema;
 
 pub use error::{OpenError, QueryError};
+pub use functions::refused_function;
+pub use guard::{Dialect, SQL_BYTES_MAX, check};
+pub use nearest::nearest;
 pub use query::{Limits, Query};
+pub use registry::Registry;
 pub use rows::{Column, Ending, RowBatch, RowBatchBuilder, RowSender, Rows, Truncated, Value, row_channel};
 pub use schema::{ColumnSchema, ForeignKey, IndexSchema, Schema, Table, TableKind};
 

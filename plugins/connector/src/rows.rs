@@ -132,10 +132,27 @@ impl RowBatchBuilder {
         self.batch.is_empty()
     }
 
-    /// Hands the rows over and starts an empty batch.
+    /// Takes back the cells of a row under way that is not complete.
+    pub fn abandon_row(&mut self) {
+        let whole = self.batch.cells.len() - self.batch.cells.len() % self.batch.columns.max(1);
+        for cell in self.batch.cells.drain(whole..).rev() {
+            match cell {
+                Cell::Text { start, .. } => self.batch.text.truncate(start as usize),
+                Cell::Bytes { start, .. } => self.batch.raw.truncate(start as usize),
+                _ => {}
+            }
+        }
+    }
+
+    /// Hands the rows over and starts an empty batch with as much room.
     pub fn take(&mut self) -> RowBatch {
-        let columns = self.batch.columns;
-        std::mem::replace(&mut self.batch, RowBatchBuilder::new(columns).batch)
+        let room = RowBatch {
+            columns: self.batch.columns,
+            cells: Vec::with_capacity(self.batch.cells.len()),
+            text: String::with_capacity(self.batch.text.len()),
+            raw: Vec::with_capacity(self.batch.raw.len()),
+        };
+        std::mem::replace(&mut self.batch, room)
     }
 }
 

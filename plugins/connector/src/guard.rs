@@ -1,0 +1,396 @@
+//! The first layer of "read-only": one statement, judged by its whole parse tree.
+//!
+//! Owns what a statement may consist of, and the words in which a refusal is explained to its author,
+//! who is usually a language model. Knows no connection and no schema, and is not the last word: the
+//! engine's own read-only mode stands below it (`THREATS`: parse trees alone leak).
+//!
+//! **Invariant:** a statement passes only if every statement nested anywhere in its tree is a plain
+//! query (`what_writes_is_refused`), and no input makes the guard panic or overflow the stack
+//! (`arbitrary_text_never_panics`, `long_chains_do_not_overflow_the_stack`).
+
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{
+    BinaryOperator, Expr, ObjectName, Query, Select, SetExpr, Statement, TableFactor, Visit, Visitor,
+};
+use sqlparser::dialect::{Dialect as Grammar, MySqlDialect, PostgreSqlDialect, SQLiteDialect};
+use sqlparser::keywords::Keyword;
+use sqlparser::parser::{Parser, ParserError};
+use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
+
+use crate::QueryError;
+use crate::functions::refused_function;
+
+/// The longest statement, in bytes. A generous hand-written report has some 10 KiB; ten times that
+/// still parses in about 10 ms, so that a flood of the longest costs no more than a flood of queries.
+pub const SQL_BYTES_MAX: usize = 100 * 1024;
+
+/// How deep queries, expressions and parentheses nest. People stay below 10, generators below 30.
+const NESTING_MAX: usize = 50;
+
+/// How deep an expression's tree may be. A chain of `OR`s is a tree as deep as it is long, and SQLite
+/// itself stops at 1000; half of that leaves room for the nodes that only one of the parsers has.
+const EXPRESSION_DEPTH_MAX: usize = 500;
+
+/// Stack for one byte of SQL. The shortest link of a chain (`+1`) has two bytes and is at most four
+/// frames deep when the tree is walked or dropped, each below 1 KiB without optimization.
+const STACK_BYTES_PER_SQL_BYTE: usize = 2 * 1024;
+
+/// Which grammar a statement is read by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// SQLite 3.
+    Sqlite,
+    /// PostgreSQL.
+    Postgres,
+    /// MySQL and MariaDB.
+    MySql,
+}
+
+impl Dialect {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Dialect::Sqlite => "SQLite",
+            Dialect::Postgres => "PostgreSQL",
+            Dialect::MySql => "MySQL",
+        }
+    }
+
+    fn grammar(self) -> Box<dyn Grammar> {
+        match self {
+            Dialect::Sqlite => Box::new(SQLiteDialect {}),
+            Dialect::Postgres => Box::new(PostgreSqlDialect {}),
+            Dialect::MySql => Box::new(MySqlDialect {}),
+        }
+    }
+}
+
+/// Holds that `sql` is exactly one statement that only reads: a query (`SELECT`, `VALUES`, `WITH`,
+/// set operations) or an `EXPLAIN` of one, without data changes in CTEs, `INTO`, row locks or
+/// functions that reach beyond the database. One trailing semicolon and comments are fine.
+///
+/// [`QueryError::Refused`] for what is not allowed, [`QueryError::Sql`] for what does not parse; both
+/// say what to change.
+pub fn check(sql: &str, dialect: Dialect) -> Result<(), QueryError> {
+    if sql.len() > SQL_BYTES_MAX {
+        return refuse(format!(
+            "The statement has {} bytes; the most is {SQL_BYTES_MAX}. Send a shorter SELECT, for instance by joining \
+             or filtering in a subquery instead of listing values.",
+            sql.len()
+        ));
+    }
+    // Trees of long chains are as deep as the chain is long, and are dropped recursively.
+    let stack = 256 * 1024 + sql.len() * STACK_BYTES_PER_SQL_BYTE;
+    stacker::maybe_grow(stack, stack, || check_on_a_large_stack(sql, dialect))
+}
+
+fn check_on_a_large_stack(sql: &str, dialect: Dialect) -> Result<(), QueryError> {
+    let grammar = dialect.grammar();
+    let mut tokens = Tokenizer::new(&*grammar, sql).tokenize_with_location().map_err(|error| {
+        QueryError::Sql(format!(
+            "The statement is not valid {} SQL: {} (line {}, column {}). Correct it and send one SELECT statement.",
+            dialect.name(),
+            sentence_part(&error.message),
+            error.location.line,
+            error.location.column
+        ))
+    })?;
+    one_statement(&tokens)?;
+    few_joins(&tokens)?;
+    if dialect == Dialect::Sqlite {
+        drop_materialized(&mut tokens);
+    }
+    let mut parser =
+        Parser::new(&*grammar).with_recursion_limit(NESTING_MAX).with_tokens_with_locations(tokens);
+    while parser.consume_token(&Token::SemiColon) {}
+    let start = parser.peek_token();
+    let statement = match parser.parse_statement() {
+        Ok(statement) => statement,
+        Err(error) => {
+            return Err(unreadable(error, &start, parser.get_current_token(), dialect));
+        }
+    };
+    let rest = parser.peek_token();
+    if !matches!(rest.token, Token::EOF | Token::SemiColon) {
+        let message = format!("{} was not expected", quoted(&rest.token));
+        return Err(unreadable(ParserError::ParserError(message), &start, &rest, dialect));
+    }
+    top_level(&statement, &start)?;
+    let mut walk = Walk { dialect, expression_depth: 0 };
+    match statement.visit(&mut walk) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(message) => refuse(*message),
+    }
+}
+
+/// Counts statements by the semicolons between tokens, before the parser looks at any of them.
+fn one_statement(tokens: &[TokenWithSpan]) -> Result<(), QueryError> {
+    let mut statements = 0;
+    let mut inside = false;
+    for token in tokens {
+        match &token.token {
+            Token::Whitespace(_) | Token::EOF => {}
+            Token::SemiColon => inside = false,
+            _ if inside => {}
+            _ => {
+                inside = true;
+                statements += 1;
+                if statements == 2 {
+                    return refuse(format!(
+                        "Only one statement is run at a time, and a second one starts {}. Send one SELECT statement; \
+                         use WITH to name intermediate results, or send the statements one by one.",
+                        place(token.span.start)
+                    ));
+                }
+            }
+        }
+    }
+    if statements == 0 {
+        return refuse("There is no SQL statement, only blanks or comments. Send one SELECT statement.");
+    }
+    Ok(())
+}
+
+/// Holds that there are few enough joins: the parser reads some chains of joins recursively and does
+/// not count that against its limit.
+fn few_joins(tokens: &[TokenWithSpan]) -> Result<(), QueryError> {
+    // SQLite joins at most 64 tables and MySQL 61.
+    const JOINS_MAX: usize = 100;
+    let is_join =
+        |token: &&TokenWithSpan| matches!(&token.token, Token::Word(word) if word.keyword == Keyword::JOIN);
+    if tokens.iter().filter(is_join).count() > JOINS_MAX {
+        return refuse(format!(
+            "The statement has more than {JOINS_MAX} joins. Join fewer tables in one SELECT."
+        ));
+    }
+    Ok(())
+}
+
+/// Takes out `AS [NOT] MATERIALIZED (`, a hint without meaning for the guard which SQLite knows and the
+/// parser's SQLite grammar does not.
+fn drop_materialized(tokens: &mut Vec<TokenWithSpan>) {
+    let is = |token: &TokenWithSpan, keyword: Keyword| matches!(&token.token, Token::Word(w) if w.keyword == keyword);
+    tokens.retain(|token| !matches!(token.token, Token::Whitespace(_)));
+    let mut at = 0;
+    while at < tokens.len() {
+        if is(&tokens[at], Keyword::MATERIALIZED)
+            && tokens.get(at + 1).is_some_and(|t| t.token == Token::LParen)
+        {
+            let start = if at >= 1 && is(&tokens[at - 1], Keyword::NOT) { at - 1 } else { at };
+            if start >= 1 && is(&tokens[start - 1], Keyword::AS) {
+                tokens.drain(start..=at);
+                at = start;
+                continue;
+            }
+        }
+        at += 1;
+    }
+}
+
+fn unreadable(
+    error: ParserError,
+    start: &TokenWithSpan,
+    current: &TokenWithSpan,
+    dialect: Dialect,
+) -> QueryError {
+    // A statement that starts with a verb which is refused anyway gets that answer, not a lesson in syntax.
+    if let Some(word) = writing_verb(&start.token) {
+        return QueryError::Refused(only_queries(&word));
+    }
+    match error {
+        ParserError::RecursionLimitExceeded => QueryError::Refused(format!(
+            "The statement nests deeper than {NESTING_MAX} levels of parentheses or subqueries. Flatten it, for \
+             instance by naming subqueries in a WITH clause."
+        )),
+        ParserError::ParserError(message) | ParserError::TokenizerError(message) => QueryError::Sql(format!(
+            "The statement cannot be read as {} SQL: {}. Correct it and send one SELECT statement; write unusual \
+             syntax in its plain form (for instance a join with ON, a function instead of an operator).",
+            dialect.name(),
+            sentence_part(&placed(&message, current.span.start))
+        )),
+    }
+}
+
+fn writing_verb(token: &Token) -> Option<String> {
+    use Keyword::*;
+    let Token::Word(word) = token else {
+        return None;
+    };
+    match word.keyword {
+        SELECT | WITH | VALUES | EXPLAIN | TABLE | FROM | NoKeyword => None,
+        _ => Some(word.value.to_ascii_uppercase()),
+    }
+}
+
+fn top_level(statement: &Statement, start: &TokenWithSpan) -> Result<(), QueryError> {
+    match statement {
+        Statement::Query(_) => Ok(()),
+        Statement::Explain { statement, .. } if matches!(**statement, Statement::Query(_)) => Ok(()),
+        Statement::Explain { .. } => {
+            refuse("EXPLAIN is only allowed for a SELECT statement. Explain the SELECT alone.")
+        }
+        _ => refuse(only_queries(&match &start.token {
+            Token::Word(word) => word.value.to_ascii_uppercase(),
+            other => other.to_string(),
+        })),
+    }
+}
+
+fn only_queries(what: &str) -> String {
+    if what == "PRAGMA" {
+        return "PRAGMA is not allowed. To look at tables, SELECT from sqlite_schema or from pragma_table_info('table')."
+            .into();
+    }
+    format!(
+        "{} is not allowed: this data source is read-only. Send one SELECT statement (WITH, VALUES and EXPLAIN of a \
+         SELECT are fine too).",
+        shortened(what)
+    )
+}
+
+/// The walk over the whole tree. The break value is boxed, as the visitor's documentation advises.
+struct Walk {
+    dialect: Dialect,
+    expression_depth: usize,
+}
+
+type Step = ControlFlow<Box<String>>;
+
+fn stop(message: impl Into<String>) -> Step {
+    ControlFlow::Break(Box::new(message.into()))
+}
+
+impl Walk {
+    fn function(&self, name: &ObjectName) -> Step {
+        let Some(last) = name.0.last().and_then(|part| part.as_ident()) else {
+            return stop("A function whose name is computed is not allowed. Name the function.");
+        };
+        match refused_function(&last.value, self.dialect) {
+            None => ControlFlow::Continue(()),
+            Some(why) => stop(format!(
+                "The function {} is not allowed: {why}. Leave it out and use plain expressions over the tables.",
+                shortened(&last.value)
+            )),
+        }
+    }
+}
+
+impl Visitor for Walk {
+    type Break = Box<String>;
+
+    fn pre_visit_statement(&mut self, statement: &Statement) -> Step {
+        match statement {
+            Statement::Query(_) | Statement::Explain { .. } => ControlFlow::Continue(()),
+            _ => stop(
+                "INSERT, UPDATE, DELETE and other changes are not allowed inside WITH or a subquery: this data source \
+                 is read-only. Use only SELECT there.",
+            ),
+        }
+    }
+
+    fn pre_visit_query(&mut self, query: &Query) -> Step {
+        if !query.locks.is_empty() {
+            return stop("FOR UPDATE and FOR SHARE lock rows and are not allowed. Leave that clause out.");
+        }
+        if query.for_clause.is_some()
+            || query.settings.is_some()
+            || query.format_clause.is_some()
+            || !query.pipe_operators.is_empty()
+        {
+            return stop(
+                "FOR XML, FOR JSON, SETTINGS, FORMAT and pipe operators are not allowed. End the SELECT after ORDER \
+                 BY and LIMIT.",
+            );
+        }
+        match &*query.body {
+            SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_) => stop(
+                "INSERT, UPDATE, DELETE and MERGE are not allowed, not even inside WITH: this data source is \
+                 read-only. Use only SELECT there.",
+            ),
+            _ => ControlFlow::Continue(()),
+        }
+    }
+
+    fn pre_visit_select(&mut self, select: &Select) -> Step {
+        if select.into.is_some() {
+            return stop(
+                "SELECT … INTO writes a table, variable or file and is not allowed. Leave the INTO clause out.",
+            );
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> Step {
+        match factor {
+            TableFactor::Table { name, args: Some(_), .. } | TableFactor::Function { name, .. } => {
+                self.function(name)
+            }
+            _ => ControlFlow::Continue(()),
+        }
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> Step {
+        self.expression_depth += 1;
+        if self.expression_depth > EXPRESSION_DEPTH_MAX {
+            return stop(format!(
+                "An expression is more than {EXPRESSION_DEPTH_MAX} operators deep. Shorten it, for instance with IN (…) \
+                 instead of a chain of OR."
+            ));
+        }
+        match expr {
+            Expr::Function(function) => self.function(&function.name),
+            Expr::BinaryOp { op: BinaryOperator::Assignment, .. } => {
+                stop("Assigning a variable with := is not allowed. Use a column alias or WITH instead.")
+            }
+            _ => ControlFlow::Continue(()),
+        }
+    }
+
+    fn post_visit_expr(&mut self, _expr: &Expr) -> Step {
+        self.expression_depth -= 1;
+        ControlFlow::Continue(())
+    }
+}
+
+fn refuse(message: impl Into<String>) -> Result<(), QueryError> {
+    Err(QueryError::Refused(message.into()))
+}
+
+fn place(at: Location) -> String {
+    format!("at line {}, column {}", at.line, at.column)
+}
+
+/// The parser's message with a place: its own, or that of the token it stopped at.
+fn placed(message: &str, current: Location) -> String {
+    let own = message.replace(" at Line: ", " at line ").replace(", Column: ", ", column ");
+    match own.contains(" at line ") || current.line == 0 {
+        true => own,
+        false => format!("{own} {}", place(current)),
+    }
+}
+
+fn quoted(token: &Token) -> String {
+    format!("\"{}\"", shortened(&token.to_string()))
+}
+
+/// A parser's message as part of a sentence, without whole statements repeated in it.
+fn sentence_part(message: &str) -> String {
+    // The place stands at the end of the parser's messages, so the middle is what can be cut.
+    match message.rfind(" at line ") {
+        Some(at) => format!("{}{}", shortened(message[..at].trim_end()), &message[at..]),
+        None => shortened(message.trim().trim_end_matches('.')),
+    }
+}
+
+fn shortened(text: &str) -> String {
+    // Enough for the longest identifier that databases allow (63 and 64) and the words around it.
+    const CHARS_MAX: usize = 120;
+    match text.char_indices().nth(CHARS_MAX) {
+        None => text.to_owned(),
+        Some((at, _)) => format!("{}…", &text[..at]),
+    }
+}
+
+#[cfg(test)]
+#[path = "guard_tests.rs"]
+mod tests;

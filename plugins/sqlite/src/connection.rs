@@ -1,0 +1,63 @@
+//! One connection to an SQLite file, with every layer of "read-only" that SQLite itself has.
+
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::limits::Limit;
+use rusqlite::{Connection, OpenFlags};
+use sequel_connector::{OpenError, SQL_BYTES_MAX};
+
+use crate::authorizer::authorize;
+use crate::error::open_error;
+use crate::place::{Place, identity};
+
+/// Largest text or blob that SQLite builds or reads, in bytes. Sixteen of them at work on each of four
+/// connections are 256 MiB, and no single function can keep the engine busy for long with one.
+pub(crate) const VALUE_BYTES_MAX: i32 = 4 * 1024 * 1024;
+
+/// How long SQLite itself waits for a writer before it hands back to us, who look at the token and the
+/// deadline and try again: a tenth of the second within which a cancelled query must stop.
+const BUSY_WAIT: Duration = Duration::from_millis(100);
+
+/// Opens what the policy found, and holds that the same file is still there afterwards.
+pub(crate) fn open(place: &Place) -> Result<Connection, OpenError> {
+    // NOFOLLOW: SQLite itself refuses a link that took the place of any part of the path since it was
+    // looked at. The path is absolute, so that it cannot be read as a `file:` URI.
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let connection = Connection::open_with_flags(&place.path, flags).map_err(open_error)?;
+    harden(&connection).map_err(open_error)?;
+    let now = place.path.symlink_metadata().map_err(|error| OpenError::Unavailable(Box::new(error)))?;
+    if !now.is_file() || identity(&now) != place.identity {
+        return Err(OpenError::Unavailable("the file was replaced while it was opened".into()));
+    }
+    Ok(connection)
+}
+
+fn harden(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(BUSY_WAIT)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_ATTACH_CREATE, false)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_ATTACH_WRITE, false)?;
+    connection.pragma_update(None, "query_only", true)?;
+    for (limit, value) in [
+        (Limit::SQLITE_LIMIT_LENGTH, VALUE_BYTES_MAX),
+        (Limit::SQLITE_LIMIT_SQL_LENGTH, SQL_BYTES_MAX as i32),
+        (Limit::SQLITE_LIMIT_EXPR_DEPTH, 1_000),
+        (Limit::SQLITE_LIMIT_COMPOUND_SELECT, 500),
+        // 64 tables of 2000 columns need some 100,000 instructions.
+        (Limit::SQLITE_LIMIT_VDBE_OP, 1_000_000),
+        (Limit::SQLITE_LIMIT_FUNCTION_ARG, 127),
+        (Limit::SQLITE_LIMIT_ATTACHED, 0),
+        // Matching costs pattern × text without a look at the clock: 1 KiB × 4 MiB is some seconds at worst.
+        (Limit::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 1_024),
+        // Only our own reading of the schema binds anything.
+        (Limit::SQLITE_LIMIT_VARIABLE_NUMBER, 8),
+        (Limit::SQLITE_LIMIT_TRIGGER_DEPTH, 1),
+        (Limit::SQLITE_LIMIT_WORKER_THREADS, 0),
+    ] {
+        connection.set_limit(limit, value)?;
+    }
+    connection.authorizer(Some(authorize))
+}

@@ -1,0 +1,207 @@
+//! The connector and its data sources: what callers hold.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rusqlite::Connection;
+use sequel_connector::{
+    Connector, DataSource, Dialect, OpenError, Query, QueryError, RowSender, Rows, Schema, Settings, check,
+    row_channel,
+};
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use crate::error::{is_busy, query_error};
+use crate::place::{Policy, path_of};
+use crate::pool::{Lent, Pool};
+use crate::pump;
+use crate::threads::Threads;
+use crate::watch::Watch;
+
+/// How long the schema may take: describing 2,000 tables takes below a second from a warm cache.
+const SCHEMA_TIME: Duration = Duration::from_secs(20);
+/// How long a sign of life may take.
+const PING_TIME: Duration = Duration::from_secs(5);
+
+/// The factory for SQLite files.
+#[derive(Debug)]
+pub struct SqliteConnector {
+    policy: Arc<Policy>,
+    threads: Threads,
+}
+
+impl SqliteConnector {
+    /// With the operator's policy. Starts threads of its own, on which all work with files is done; an
+    /// error says that the system gives none.
+    pub fn new(policy: Policy) -> std::io::Result<Self> {
+        Ok(Self { policy: Arc::new(policy), threads: Threads::start()? })
+    }
+}
+
+#[async_trait]
+impl Connector for SqliteConnector {
+    fn kind(&self) -> &'static str {
+        "sqlite"
+    }
+
+    fn check(&self, settings: &Settings) -> Result<Settings, OpenError> {
+        let place = self.policy.locate(path_of(settings)?)?;
+        let path = place.path.into_os_string().into_string().map_err(|_| {
+            OpenError::Settings(
+                "The path of the file is not valid UTF-8. Rename the file or its folder.".into(),
+            )
+        })?;
+        Ok(Settings::from_iter([("path".to_owned(), path.into())]))
+    }
+
+    async fn open(&self, settings: &Settings) -> Result<Arc<dyn DataSource>, OpenError> {
+        let policy = self.policy.clone();
+        let path = path_of(settings)?.to_owned();
+        let opened = self.threads.run(move || {
+            let canonical = policy.locate(&path)?.path.into_os_string().into_string();
+            let path = canonical
+                .map_err(|_| OpenError::Settings("The path of the file is not valid UTF-8.".into()))?;
+            Pool::open(policy, path)
+        });
+        let pool = opened
+            .await
+            .unwrap_or_else(|| Err(OpenError::Unavailable("opening the file panicked".into())))?;
+        Ok(Arc::new(SqliteSource { pool: Arc::new(pool), threads: self.threads.clone() }))
+    }
+}
+
+/// One open SQLite file.
+#[derive(Debug)]
+struct SqliteSource {
+    pool: Arc<Pool>,
+    threads: Threads,
+}
+
+#[async_trait]
+impl DataSource for SqliteSource {
+    async fn query(&self, query: Query) -> Result<Rows, QueryError> {
+        // Its own token: dropping the rows, or this future, must not cancel what else the caller's covers.
+        let watch = Watch::new(query.cancel.child_token(), query.limits.time);
+        let unless_taken = watch.stop.clone().drop_guard();
+        let permit = self.permit(&watch).await?;
+        let (answer, answered) = oneshot::channel();
+        let (pool, threads, at_work) = (self.pool.clone(), self.threads.clone(), watch.clone());
+        self.threads.handle().spawn_blocking(move || {
+            let _permit = permit;
+            run(&pool, &threads, &query, &at_work, answer);
+        });
+        let rows = answered
+            .await
+            .unwrap_or_else(|_| Err(QueryError::Unavailable("the query's thread panicked".into())))?;
+        // From here on the rows hold the guard.
+        unless_taken.disarm();
+        Ok(rows)
+    }
+
+    async fn schema(&self) -> Result<Schema, QueryError> {
+        self.work(SCHEMA_TIME, crate::schema::read).await
+    }
+
+    async fn ping(&self) -> Result<(), QueryError> {
+        self.work(PING_TIME, |connection| {
+            connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
+        })
+        .await
+    }
+}
+
+impl SqliteSource {
+    async fn permit(&self, watch: &Watch) -> Result<tokio::sync::OwnedSemaphorePermit, QueryError> {
+        tokio::select! {
+            biased;
+            permit = self.pool.permit() => permit.ok_or_else(|| QueryError::Unavailable("the source is closed".into())),
+            () = watch.stop.cancelled() => Err(QueryError::Cancelled),
+            () = tokio::time::sleep(watch.left()) => Err(QueryError::Limit(
+                "Other queries kept all connections of this data source busy for as long as this one may take. Try \
+                 again, with fewer queries at once."
+                    .into(),
+            )),
+        }
+    }
+
+    /// Runs our own reading of the file under a watch; dropping the future stops it.
+    async fn work<T: Send + 'static>(
+        &self,
+        time: Duration,
+        read: impl Fn(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, QueryError> {
+        let watch = Watch::new(CancellationToken::new(), time);
+        let _unless_done = watch.stop.clone().drop_guard();
+        let permit = self.permit(&watch).await?;
+        let pool = self.pool.clone();
+        let done = self.threads.run(move || {
+            let _permit = permit;
+            with_connection(&pool, &watch, |connection| {
+                loop {
+                    match read(connection) {
+                        Err(error) if is_busy(&error) && watch.reason().is_none() => {}
+                        read => {
+                            return read.map_err(|error| query_error(error, connection, &watch));
+                        }
+                    }
+                }
+            })
+        });
+        done.await.unwrap_or_else(|| Err(QueryError::Unavailable("reading the database panicked".into())))
+    }
+}
+
+/// The blocking part of a query, from guard to last row.
+fn run(
+    pool: &Pool,
+    threads: &Threads,
+    query: &Query,
+    watch: &Arc<Watch>,
+    answer: oneshot::Sender<Result<Rows, QueryError>>,
+) {
+    if let Err(error) = check(&query.sql, Dialect::Sqlite) {
+        // Nobody waits for an answer that cannot be sent.
+        let _ = answer.send(Err(error));
+        return;
+    }
+    let mut answer = Some(answer);
+    let mut open = |columns| -> RowSender {
+        let (sender, rows) = row_channel(columns, watch.stop.clone());
+        if let Some(answer) = answer.take() {
+            // A caller that is gone drops the rows here, which cancels the token.
+            let _ = answer.send(Ok(rows));
+        }
+        sender
+    };
+    let outcome = with_connection(pool, watch, |connection| {
+        pump::run(connection, &query.sql, query.limits, watch, threads.handle(), &mut open)
+    });
+    match outcome {
+        // The connection is free again; a reader that takes its time holds up nobody else.
+        Ok((sender, ended)) => threads.finish(sender.end(ended)),
+        Err(error) => {
+            if let Some(answer) = answer.take() {
+                let _ = answer.send(Err(error));
+            }
+        }
+    }
+}
+
+/// Lends a connection with the watch attached, and takes it back.
+fn with_connection<T>(
+    pool: &Pool,
+    watch: &Arc<Watch>,
+    work: impl FnOnce(&Connection) -> Result<T, QueryError>,
+) -> Result<T, QueryError> {
+    if let Some(reason) = watch.reason() {
+        return Err(reason);
+    }
+    let unavailable = |error: rusqlite::Error| QueryError::Unavailable(Box::new(error));
+    let lent: Lent = pool.take().map_err(|error| QueryError::Unavailable(Box::new(error)))?;
+    watch.attach(&lent.connection).map_err(unavailable)?;
+    let done = work(&lent.connection);
+    Watch::detach(&lent.connection).map_err(unavailable)?;
+    pool.give_back(lent);
+    done
+}

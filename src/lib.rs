@@ -1,12 +1,18 @@
 //! Sequel: a self-hostable, multi-tenant MCP server.
 
 pub mod api;
+pub mod backends;
 pub mod cli;
 pub mod config;
 pub mod context;
 pub mod credential;
 pub mod demo;
+pub mod flow;
 pub mod http;
 pub mod mcp;
 pub mod org;
+pub mod record;
+pub mod run;
+pub mod sweep;
+pub mod system;
 pub mod tools;

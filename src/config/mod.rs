@@ -244,7 +244,8 @@ fn flags_layer(flags: &Flags) -> Layer {
     layer
 }
 
-fn platform_data_dir() -> Result<PathBuf, ConfigError> {
+/// The platform's folder for a user's data.
+pub fn platform_data_dir() -> Result<PathBuf, ConfigError> {
     let args = etcetera::AppStrategyArgs { app_name: "Sequel".to_owned(), ..Default::default() };
     let strategy = etcetera::choose_app_strategy(args).map_err(|_| ConfigError::NoDataFolder)?;
     Ok(strategy.data_dir())

@@ -1,1 +1,89 @@
-//! (being built)
+//! The edge: extract, call once, encode. Owns HTTP and nothing of what is decided.
+//!
+//! The public server has `POST /mcp`, the resource's metadata and the probes; the administration
+//! under `/api/v1` is served on a unix socket only (`api`).
+
+pub mod api;
+mod bearer;
+mod body;
+mod health;
+mod mcp;
+mod metadata;
+mod origin;
+mod peer;
+mod request_id;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use actix_web::{HttpRequest, HttpResponse, web};
+
+pub use bearer::Challenge;
+pub use origin::Hosts;
+pub use peer::Peers;
+
+use crate::mcp::ServerFacts;
+use crate::org::Registry;
+use crate::tools::Tools;
+
+/// What the public server's handlers share.
+pub struct Edge {
+    /// All organizations.
+    pub registry: Registry,
+    /// What carries tool calls out.
+    pub tools: Tools,
+    /// What the server says of itself to MCP clients.
+    pub facts: ServerFacts,
+    /// Which hosts and origins are ours.
+    pub hosts: Hosts,
+    /// What a client without a valid credential is told.
+    pub challenge: Challenge,
+    /// What MCP clients are given: the public URL of the endpoint.
+    pub mcp_url: String,
+    /// Whose word about a client's address is taken.
+    pub peers: Peers,
+    /// Most bytes of a request's body.
+    pub body_max_bytes: usize,
+    /// How long a request's body may take.
+    pub body_timeout: std::time::Duration,
+    /// Numbers requests.
+    pub request_ids: request_id::RequestIds,
+    /// False before start-up is over and again once a shutdown has begun.
+    pub ready: Arc<AtomicBool>,
+}
+
+pub use request_id::RequestIds;
+
+impl Edge {
+    fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::SeqCst)
+    }
+}
+
+/// The routes of the public server, as data: path and what it is for. `routes` serves just these.
+pub const ROUTES: &[(&str, &str)] = &[
+    ("/mcp", "the MCP endpoint; POST, with a credential"),
+    ("/.well-known/oauth-protected-resource", "RFC 9728 metadata of the MCP endpoint"),
+    ("/.well-known/oauth-protected-resource/mcp", "RFC 9728 metadata of the MCP endpoint"),
+    ("/healthz", "the process lives"),
+    ("/readyz", "requests can be served"),
+];
+
+/// Adds the public routes to an application.
+pub fn routes(app: &mut web::ServiceConfig) {
+    app.service(web::resource("/mcp").to(mcp::endpoint))
+        .service(web::resource("/.well-known/oauth-protected-resource").get(metadata::resource))
+        .service(web::resource("/.well-known/oauth-protected-resource/mcp").get(metadata::resource))
+        .service(web::resource("/healthz").get(health::healthz))
+        .service(web::resource("/readyz").get(health::readyz))
+        .default_service(web::to(nothing_here));
+}
+
+/// A real 404, also for well-known paths: an empty object there would mislead clients.
+async fn nothing_here(request: HttpRequest) -> HttpResponse {
+    tracing::debug!(path = request.path(), "no such path");
+    HttpResponse::NotFound().json(serde_json::json!({
+        "error": "not_found",
+        "error_description": "There is nothing at this path. MCP clients connect to /mcp.",
+    }))
+}

@@ -1,1 +1,33 @@
-//! (being built)
+//! Organizations: each is an actor that owns its records and publishes a view that readers share.
+//!
+//! A request becomes a [`Principal`] through the [`Registry`], which is the only place that turns an
+//! organization's id into a handle. Below it nothing takes an id: holding an [`Org`] *is* the
+//! permission to act in it. This module knows nothing of HTTP, pages or other organizations' data.
+//!
+//! **Invariant:** an org's records are changed only by its actor, one message at a time, and each
+//! change is durable before it is published and published before it is answered
+//! (`tests/it/org.rs`: `a_revoke_is_durable_then_published_then_answered`).
+//! **Invariant:** a dead actor closes its view (`a_panicking_actor_closes_its_view`).
+//! **Invariant:** a forged credential neither loads nor evicts an org
+//! (`a_forged_credential_neither_loads_nor_evicts_an_org`).
+
+mod actor;
+mod call;
+mod error;
+mod inflight;
+pub mod keys;
+mod open;
+mod org_store;
+pub mod record;
+mod registry;
+pub mod sources;
+mod throttle;
+mod view;
+
+pub use call::{CallGuard, Principal};
+pub use error::{AuthError, BeginError, ChangeError, ResolveError};
+pub use inflight::{CallKey, Stopped};
+pub use open::{OpenSources, Source, SourceInUse};
+pub use registry::{Org, Registry, RegistryLimits, RegistryParts};
+pub use view::{KeyView, Refusal, View};
+

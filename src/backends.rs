@@ -1,0 +1,29 @@
+//! The only file that names backends and connectors.
+
+use std::sync::Arc;
+
+use sequel_connector::{Connector, Registry};
+use sequel_connector_sqlite::{Policy, SqliteConnector};
+use sequel_store::{Holder, OpenError, Store};
+use sequel_store_sqlite::{Options, SqliteStore};
+
+use crate::config::{Config, StoreLocation};
+
+/// Opens the configured store under its lock. Blocks.
+pub fn open_store(config: &Config, holder: Holder) -> Result<Arc<dyn Store>, OpenError> {
+    match config.store() {
+        StoreLocation::Sqlite(path) => Ok(Arc::new(SqliteStore::open(&path, Options::new(holder))?)),
+    }
+}
+
+/// The connectors of this build, each under the operator's policy. Fails where threads cannot start.
+pub fn connectors(config: &Config) -> std::io::Result<Registry> {
+    let StoreLocation::Sqlite(own_store) = config.store();
+    let policy = Policy {
+        folders: config.sources.sqlite.folders.clone(),
+        // Sequel's own records are nobody's data source.
+        refused: vec![own_store],
+    };
+    let sqlite: Arc<dyn Connector> = Arc::new(SqliteConnector::new(policy)?);
+    Ok(Registry::new([sqlite]))
+}

@@ -1,0 +1,139 @@
+//! `/orgs/{org}/keys`.
+
+use std::time::Duration;
+
+use actix_web::HttpResponse;
+use actix_web::http::header;
+use actix_web::web::{Data, Json, Path};
+
+use super::Admin;
+use super::problem::Refused;
+use crate::api;
+use crate::context::Timestamp;
+use crate::credential::{KeyId, prefix};
+use crate::org::keys::{ListedKey, NewKey};
+use crate::org::record::{KeyRecord, Owner};
+use crate::org::{ChangeError, Org};
+
+pub(super) async fn create(
+    admin: Data<Admin>,
+    org: Path<String>,
+    body: Json<api::CreateKey>,
+) -> Result<HttpResponse, Refused> {
+    let org = admin.org(&org).await?;
+    let api::CreateKey { name, owner, expires_at, sources } = body.into_inner();
+    if owner.is_some() {
+        let why = "this version has no members yet, so a key cannot be a person's; leave the owner out";
+        return Err(ChangeError::Invalid(why.into()).into());
+    }
+    let minted = org.create_key(NewKey { name, expires_at, sources }).await?;
+    tracing::info!(org = %org.id(), key = prefix(&minted.id), "an API key was created");
+    Ok(HttpResponse::Created().insert_header((header::CACHE_CONTROL, "no-store")).json(api::CreatedKey {
+        id: minted.id.to_string(),
+        name: minted.record.name,
+        prefix: prefix(&minted.id),
+        key: minted.plain.reveal().to_owned(),
+        org: org.id().to_string(),
+        expires_at: minted.record.expires_at,
+    }))
+}
+
+pub(super) async fn list(admin: Data<Admin>, org: Path<String>) -> Result<Json<api::Keys>, Refused> {
+    let org = admin.org(&org).await?;
+    let now = admin.context.clock.now();
+    let keys = org.list_keys().await?.into_iter().map(|key| shape(&org, key, now)).collect();
+    Ok(Json(api::Keys { keys }))
+}
+
+fn shape(org: &Org, key: ListedKey, now: Timestamp) -> api::Key {
+    let ListedKey { id, record, last_used_at } = key;
+    let named = org.list_sources().unwrap_or_default();
+    let name_of = |id: &crate::credential::SourceId| {
+        let found = named.iter().find(|source| source.id() == *id);
+        found.map_or_else(|| id.to_string(), |source| source.record().name.clone())
+    };
+    api::Key {
+        id: id.to_string(),
+        prefix: prefix(&id),
+        owner: match &record.owner {
+            Owner::Org => None,
+            Owner::User { id } => Some(id.clone()),
+        },
+        created_at: record.created_at,
+        last_used_at,
+        expires_at: record.expires_at,
+        enabled: record.enabled,
+        sources: record.sources.as_ref().map(|ids| ids.iter().map(name_of).collect()),
+        previous_valid_until: {
+            let living = record.previous.iter().map(|previous| previous.valid_until);
+            living.filter(|until| now < *until).collect()
+        },
+        status: status(&record, now),
+        name: record.name,
+    }
+}
+
+fn status(record: &KeyRecord, now: Timestamp) -> api::KeyStatus {
+    match () {
+        () if record.expires_at.is_some_and(|end| end <= now) => api::KeyStatus::Expired,
+        () if !record.enabled => api::KeyStatus::Disabled,
+        () => api::KeyStatus::Active,
+    }
+}
+
+async fn find(admin: &Admin, path: &(String, String)) -> Result<(Org, KeyId), Refused> {
+    let org = admin.org(&path.0).await?;
+    let key = org.find_key(&path.1).await?;
+    Ok((org, key))
+}
+
+pub(super) async fn change(
+    admin: Data<Admin>,
+    path: Path<(String, String)>,
+    body: Json<api::ChangeKey>,
+) -> Result<Json<api::Key>, Refused> {
+    let (org, id) = find(&admin, &path).await?;
+    if let Some(name) = &body.name {
+        org.rename_key(id, name).await?;
+        tracing::info!(org = %org.id(), key = prefix(&id), "an API key was renamed");
+    }
+    if let Some(enabled) = body.enabled {
+        org.set_key_enabled(id, enabled).await?;
+        tracing::info!(org = %org.id(), key = prefix(&id), enabled, "an API key was switched");
+    }
+    let key = org.list_keys().await?.into_iter().find(|key| key.id == id);
+    let key = key.ok_or(ChangeError::NotFound("API key"))?;
+    Ok(Json(shape(&org, key, admin.context.clock.now())))
+}
+
+pub(super) async fn rotate(
+    admin: Data<Admin>,
+    path: Path<(String, String)>,
+    body: Json<api::RotateKey>,
+) -> Result<HttpResponse, Refused> {
+    let overlap = body.overlap_seconds.map_or(admin.rotate_overlap, Duration::from_secs);
+    if overlap > admin.rotate_overlap_max {
+        let most = admin.rotate_overlap_max.as_secs();
+        return Err(ChangeError::Invalid(format!("the overlap is at most {most} seconds here")).into());
+    }
+    let (org, id) = find(&admin, &path).await?;
+    let minted = org.rotate_key(id, overlap).await?;
+    tracing::info!(org = %org.id(), key = prefix(&id), overlap_seconds = overlap.as_secs(), "an API key was rotated");
+    Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(api::RotatedKey {
+        id: id.to_string(),
+        prefix: prefix(&id),
+        key: minted.plain.reveal().to_owned(),
+        previous_valid_until: minted.record.previous.first().map(|previous| previous.valid_until),
+        name: minted.record.name,
+    }))
+}
+
+pub(super) async fn delete(
+    admin: Data<Admin>,
+    path: Path<(String, String)>,
+) -> Result<Json<api::Deleted>, Refused> {
+    let (org, id) = find(&admin, &path).await?;
+    let record = org.delete_key(id).await?;
+    tracing::info!(org = %org.id(), key = prefix(&id), "an API key was deleted");
+    Ok(Json(api::Deleted { deleted: true, id: id.to_string(), name: record.name }))
+}

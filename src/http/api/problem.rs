@@ -1,0 +1,118 @@
+//! Errors of the administration as problem details (RFC 9457).
+
+use std::fmt;
+
+use actix_web::error::JsonPayloadError;
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, ResponseError};
+
+use crate::api::Problem;
+use crate::org::ChangeError;
+
+/// A refused request: an error that knows its HTTP form.
+#[derive(Debug)]
+pub(super) struct Refused(ChangeError);
+
+impl From<ChangeError> for Refused {
+    fn from(error: ChangeError) -> Self {
+        Self(error)
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Status, code and title of each error: the whole mapping, exhaustively.
+fn form(error: &ChangeError) -> (StatusCode, &'static str, &'static str) {
+    match error {
+        ChangeError::NotFound(_) => (StatusCode::NOT_FOUND, "not_found", "Not found"),
+        ChangeError::NameTaken { .. } => (StatusCode::CONFLICT, "name_taken", "The name is taken"),
+        ChangeError::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid", "Invalid request"),
+        ChangeError::Limit(_) => (StatusCode::CONFLICT, "limit_reached", "A limit is reached"),
+        ChangeError::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Busy"),
+        ChangeError::TimedOut => (StatusCode::GATEWAY_TIMEOUT, "timed_out", "No answer in time"),
+        ChangeError::StoreFull => (StatusCode::INSUFFICIENT_STORAGE, "store_full", "The disk is full"),
+        ChangeError::StoreUnavailable(_) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", "The store is not available")
+        }
+        ChangeError::Conflict => (StatusCode::CONFLICT, "conflict", "Changed elsewhere"),
+        ChangeError::Unknown => (StatusCode::INTERNAL_SERVER_ERROR, "outcome_unknown", "The outcome is unknown"),
+        ChangeError::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error"),
+    }
+}
+
+impl ResponseError for Refused {
+    fn status_code(&self) -> StatusCode {
+        form(&self.0).0
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let (status, code, title) = form(&self.0);
+        if status.is_server_error() {
+            tracing::error!(error = &self.0 as &dyn std::error::Error, code, "a change failed");
+        }
+        let mut response = problem(status, code, title, sentence(&self.0.to_string()));
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            let (name, value) = crate::http::bearer::retry_after(std::time::Duration::from_secs(1));
+            response.headers_mut().insert(name, value);
+        }
+        response
+    }
+}
+
+/// Upper case at the start, a full stop at the end.
+fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    let first = chars.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
+    let stop = if text.ends_with(['.', '!', '?']) { "" } else { "." };
+    format!("{first}{}{stop}", chars.as_str())
+}
+
+fn problem(status: StatusCode, code: &str, title: &str, detail: String) -> HttpResponse {
+    HttpResponse::build(status).content_type("application/problem+json").json(Problem {
+        title: title.to_owned(),
+        status: status.as_u16(),
+        code: code.to_owned(),
+        detail,
+    })
+}
+
+/// The answer to a body that is not what the route takes.
+pub(super) fn bad_json(error: JsonPayloadError, _: &HttpRequest) -> actix_web::Error {
+    let (status, code) = match &error {
+        JsonPayloadError::Overflow { .. } | JsonPayloadError::OverflowKnownLength { .. } => {
+            (StatusCode::PAYLOAD_TOO_LARGE, "too_large")
+        }
+        JsonPayloadError::ContentType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_json"),
+        _ => (StatusCode::BAD_REQUEST, "bad_json"),
+    };
+    let response = problem(status, code, "The body cannot be read", sentence(&error.to_string()));
+    actix_web::error::InternalError::from_response(error, response).into()
+}
+
+/// The answer to an unknown path or method.
+pub(super) async fn no_such_path(request: HttpRequest) -> HttpResponse {
+    let detail = format!("There is no {} {} in this API.", request.method(), request.path());
+    problem(StatusCode::NOT_FOUND, "no_such_path", "Not found", detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_is_told_in_a_sentence() {
+        assert_eq!(sentence("no such API key"), "No such API key.");
+        assert_eq!(sentence("Already one."), "Already one.");
+        assert_eq!(sentence(""), ".");
+    }
+
+    #[test]
+    fn a_full_disk_is_507_and_a_missing_store_503() {
+        assert_eq!(Refused(ChangeError::StoreFull).status_code().as_u16(), 507);
+        assert_eq!(Refused(ChangeError::StoreUnavailable("away".into())).status_code().as_u16(), 503);
+    }
+}

@@ -1,0 +1,76 @@
+//! `/orgs/{org}/sources`.
+
+use std::sync::Arc;
+
+use actix_web::HttpResponse;
+use actix_web::web::{Data, Json, Path};
+use sequel_connector::{OpenError, QueryError};
+
+use super::Admin;
+use super::problem::Refused;
+use crate::api;
+use crate::credential::SourceId;
+use crate::org::Source;
+use crate::org::record::SourceRecord;
+use crate::org::sources::NewSource;
+
+fn shape(id: SourceId, record: SourceRecord) -> api::Source {
+    let SourceRecord { name, kind, settings, description, created_at } = record;
+    api::Source { id: id.to_string(), name, kind, settings, description, created_at }
+}
+
+pub(super) async fn list(admin: Data<Admin>, org: Path<String>) -> Result<Json<api::Sources>, Refused> {
+    let org = admin.org(&org).await?;
+    let sources = org.list_sources()?;
+    let sources = sources.iter().map(|source| shape(source.id(), source.record().clone())).collect();
+    Ok(Json(api::Sources { sources }))
+}
+
+pub(super) async fn add(
+    admin: Data<Admin>,
+    org: Path<String>,
+    body: Json<api::AddSource>,
+) -> Result<HttpResponse, Refused> {
+    let org = admin.org(&org).await?;
+    let api::AddSource { name, kind, settings, description } = body.into_inner();
+    let (id, record) = org.add_source(NewSource { name, kind, settings, description }).await?;
+    tracing::info!(org = %org.id(), source = %id, kind = record.kind, "a data source was added");
+    Ok(HttpResponse::Created().json(shape(id, record)))
+}
+
+pub(super) async fn test(
+    admin: Data<Admin>,
+    path: Path<(String, String)>,
+) -> Result<Json<api::Tested>, Refused> {
+    let source = admin.org(&path.0).await?.find_source(&path.1)?;
+    let started = admin.context.clock.elapsed();
+    let outcome = tokio::time::timeout(admin.test_timeout, try_source(source)).await;
+    let error = outcome.unwrap_or_else(|_| Err("it did not answer in time".to_owned())).err();
+    let elapsed = admin.context.clock.elapsed() - started;
+    let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+    Ok(Json(api::Tested { ok: error.is_none(), elapsed_ms, error }))
+}
+
+/// Opens a source and asks it for a sign of life. The operator himself reads the outcome, so the
+/// driver's own words are in it.
+async fn try_source(source: Arc<Source>) -> Result<(), String> {
+    let handle = source.open().await.map_err(|error| match &*error {
+        OpenError::Settings(text) | OpenError::Policy(text) => text.clone(),
+        OpenError::Unavailable(cause) => format!("it cannot be opened: {cause}"),
+    })?;
+    handle.ping().await.map_err(|error| match error {
+        QueryError::Unavailable(cause) => format!("it does not answer: {cause}"),
+        other => other.to_string(),
+    })
+}
+
+pub(super) async fn remove(
+    admin: Data<Admin>,
+    path: Path<(String, String)>,
+) -> Result<Json<api::Deleted>, Refused> {
+    let org = admin.org(&path.0).await?;
+    let id = org.find_source(&path.1)?.id();
+    let record = org.remove_source(id).await?;
+    tracing::info!(org = %org.id(), source = %id, "a data source was removed");
+    Ok(Json(api::Deleted { deleted: true, id: id.to_string(), name: record.name }))
+}

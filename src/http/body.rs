@@ -1,0 +1,129 @@
+//! Request bodies, read under a limit and a deadline; and answers that own what they wait for.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use actix_web::body::{BodySize, MessageBody};
+use actix_web::http::header;
+use actix_web::web::{Bytes, BytesMut, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use futures_util::StreamExt;
+
+/// A body that was not read to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum BodyError {
+    /// More bytes than allowed.
+    TooLarge,
+    /// It did not arrive in time.
+    TooSlow,
+    /// The connection broke, or the framing did.
+    Broken,
+    /// It is compressed; nothing here inflates what a stranger sends.
+    Encoded,
+    /// It says that it is something else than JSON.
+    NotJson,
+}
+
+impl BodyError {
+    pub(super) fn response(self, bytes_max: usize) -> HttpResponse {
+        let (mut response, text) = match self {
+            Self::TooLarge => (HttpResponse::PayloadTooLarge(), format!("The body may have {bytes_max} bytes.")),
+            Self::TooSlow => (HttpResponse::RequestTimeout(), "The body did not arrive in time.".to_owned()),
+            Self::Broken => (HttpResponse::BadRequest(), "The body could not be read.".to_owned()),
+            Self::Encoded => {
+                (HttpResponse::UnsupportedMediaType(), "Send the body without a Content-Encoding.".to_owned())
+            }
+            Self::NotJson => {
+                (HttpResponse::UnsupportedMediaType(), "Send the body as application/json.".to_owned())
+            }
+        };
+        // What is left of the body is not read: the connection cannot be used again.
+        response.force_close();
+        super::bearer::oauth_error(&mut response, "invalid_request", &text)
+    }
+}
+
+/// Reads a JSON body of at most `bytes_max` bytes within `timeout`.
+pub(super) async fn read_json(
+    request: &HttpRequest,
+    payload: Payload,
+    bytes_max: usize,
+    timeout: Duration,
+) -> Result<Bytes, BodyError> {
+    let headers = request.headers();
+    let is_plain = |value: &header::HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
+    if !headers.get_all(header::CONTENT_ENCODING).all(is_plain) {
+        return Err(BodyError::Encoded);
+    }
+    if let Some(kind) = headers.get(header::CONTENT_TYPE) {
+        let essence = kind.as_bytes().split(|b| *b == b';').next().unwrap_or_default().trim_ascii();
+        if !essence.eq_ignore_ascii_case(b"application/json") {
+            return Err(BodyError::NotJson);
+        }
+    }
+    let declared = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
+    if declared.is_some_and(|bytes| bytes > bytes_max) {
+        return Err(BodyError::TooLarge);
+    }
+    let read = collect(payload, bytes_max);
+    tokio::time::timeout(timeout, read).await.unwrap_or(Err(BodyError::TooSlow))
+}
+
+async fn collect(mut payload: Payload, bytes_max: usize) -> Result<Bytes, BodyError> {
+    let Some(first) = payload.next().await else { return Ok(Bytes::new()) };
+    let first = first.map_err(|_| BodyError::Broken)?;
+    if first.len() > bytes_max {
+        return Err(BodyError::TooLarge);
+    }
+    let Some(second) = payload.next().await else { return Ok(first) };
+    let mut body = BytesMut::from(&first[..]);
+    let mut next = Some(second);
+    while let Some(chunk) = next {
+        let chunk = chunk.map_err(|_| BodyError::Broken)?;
+        if body.len() + chunk.len() > bytes_max {
+            return Err(BodyError::TooLarge);
+        }
+        body.extend_from_slice(&chunk);
+        next = payload.next().await;
+    }
+    Ok(body.freeze())
+}
+
+/// A body that is made while the response is already on its way.
+///
+/// actix-web runs a plain handler to its end when the client goes away, but drops a body that it
+/// streams. Whatever the future owns, a query for instance, ends with the connection.
+pub(super) struct LazyBody<F> {
+    making: Option<Pin<Box<F>>>,
+    parts: std::collections::VecDeque<Bytes>,
+}
+
+impl<F: Future<Output = Vec<Bytes>>> LazyBody<F> {
+    pub(super) fn new(making: F) -> Self {
+        Self { making: Some(Box::pin(making)), parts: Default::default() }
+    }
+}
+
+impl<F: Future<Output = Vec<Bytes>>> MessageBody for LazyBody<F> {
+    type Error = std::convert::Infallible;
+
+    fn size(&self) -> BodySize {
+        BodySize::Stream
+    }
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        let this = self.get_mut();
+        if let Some(making) = &mut this.making {
+            match making.as_mut().poll(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(parts) => {
+                    this.parts = parts.into_iter().filter(|part| !part.is_empty()).collect();
+                    this.making = None;
+                }
+            }
+        }
+        Poll::Ready(this.parts.pop_front().map(Ok))
+    }
+}

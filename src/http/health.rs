@@ -1,0 +1,22 @@
+//! Probes: `/healthz` while the process lives, `/readyz` while requests can be served.
+
+use actix_web::{HttpResponse, web};
+
+use super::Edge;
+
+/// 200 as long as there is a process to answer.
+pub(super) async fn healthz() -> HttpResponse {
+    HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("ok\n")
+}
+
+/// 200 while the store answers and no shutdown has begun; 503 otherwise.
+pub(super) async fn readyz(edge: web::Data<Edge>) -> HttpResponse {
+    let (mut response, text) = if !edge.is_ready() {
+        (HttpResponse::ServiceUnavailable(), "starting or shutting down\n")
+    } else if edge.registry.store_answers().await {
+        (HttpResponse::Ok(), "ready\n")
+    } else {
+        (HttpResponse::ServiceUnavailable(), "the store does not answer\n")
+    };
+    response.content_type("text/plain; charset=utf-8").body(text)
+}

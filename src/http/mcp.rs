@@ -1,0 +1,237 @@
+//! `/mcp`: MCP over streamable HTTP. The order of checks is PROTOCOLS': Host and Origin, credential,
+//! method, size, and then whatever the pure core decides.
+//!
+//! What touches a data source is answered with a body that is made while it is sent, so that a
+//! client that goes away takes its query with it.
+
+use std::time::Duration;
+
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode};
+use actix_web::web::{Bytes, Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+
+use super::bearer::{Bearer, bearer, oauth_error, retry_after};
+use super::body::{LazyBody, read_json};
+use super::request_id::RequestId;
+use super::Edge;
+use crate::credential::Credential;
+use crate::mcp::{Call, Decision, HeaderField, INTERNAL_ERROR, RequestHead, ToolOutcome, decide, join_batch};
+use crate::org::{AuthError, BeginError, CallGuard, CallKey, Principal};
+use crate::tools::Tools;
+
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+static PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+static MCP_METHOD: HeaderName = HeaderName::from_static("mcp-method");
+static MCP_NAME: HeaderName = HeaderName::from_static("mcp-name");
+
+/// How long a client that finds the server not able to decide should wait.
+const UNAVAILABLE_FOR: Duration = Duration::from_secs(1);
+
+/// The endpoint, for every method.
+pub(super) async fn endpoint(request: HttpRequest, payload: Payload, edge: Data<Edge>) -> HttpResponse {
+    let id = edge.request_ids.next();
+    let mut response = answer(&request, payload, edge, id).await;
+    response.headers_mut().insert(REQUEST_ID.clone(), id.header());
+    response
+}
+
+async fn answer(request: &HttpRequest, payload: Payload, edge: Data<Edge>, id: RequestId) -> HttpResponse {
+    if let Err(found) = edge.hosts.check(request.headers(), request.uri().authority()) {
+        tracing::info!(request_id = %id, ?found, "a request under a foreign name was refused");
+        return foreign();
+    }
+    let credential = match bearer(request.headers()) {
+        Bearer::Missing => return edge.challenge.missing(),
+        Bearer::Malformed => return edge.challenge.invalid(),
+        Bearer::Presented(credential) => credential,
+    };
+    let from = edge.peers.address(request);
+    let principal = match edge.registry.authenticate(&credential, from).await {
+        Ok(principal) => principal,
+        Err(error) => return refused(&edge, &error, id),
+    };
+    if request.method() != Method::POST {
+        let mut response = HttpResponse::MethodNotAllowed();
+        response.insert_header((header::ALLOW, HeaderValue::from_static("POST")));
+        return oauth_error(&mut response, "invalid_request", "This endpoint takes POST only.");
+    }
+    let body = match read_json(request, payload, edge.body_max_bytes, edge.body_timeout).await {
+        Ok(body) => body,
+        Err(error) => return error.response(edge.body_max_bytes),
+    };
+    match decide(&head(request.headers()), &body, &edge.facts) {
+        Decision::Reply { status, body } => json(status, body),
+        Decision::Accepted => HttpResponse::Accepted().finish(),
+        Decision::Cancelled { request_id } => {
+            principal.cancel(&CallKey(request_id.as_json().into()));
+            HttpResponse::Accepted().finish()
+        }
+        Decision::Call(call) => call_alone(edge, principal, credential, call, id).await,
+        Decision::Batch(decisions) => batch(edge, principal, credential, decisions, id),
+    }
+}
+
+fn head(headers: &HeaderMap) -> RequestHead<'_> {
+    let field = |name: &HeaderName| HeaderField::collect(headers.get_all(name).map(HeaderValue::as_bytes));
+    RequestHead {
+        protocol_version: field(&PROTOCOL_VERSION),
+        mcp_method: field(&MCP_METHOD),
+        mcp_name: field(&MCP_NAME),
+    }
+}
+
+/// The answer to a foreign `Host` or `Origin`.
+pub(super) fn foreign() -> HttpResponse {
+    let text = "The request's Host or Origin is not one of this server's. An operator allows others by \
+                server.allowed_hosts and server.allowed_origins.";
+    oauth_error(&mut HttpResponse::Forbidden(), "forbidden", text)
+}
+
+fn refused(edge: &Edge, error: &AuthError, id: RequestId) -> HttpResponse {
+    match error {
+        AuthError::Invalid => edge.challenge.invalid(),
+        AuthError::Throttled(wait) => {
+            let mut response = HttpResponse::TooManyRequests();
+            response.insert_header(retry_after(*wait));
+            oauth_error(&mut response, "slow_down", "Too many invalid credentials came from this address.")
+        }
+        AuthError::Unavailable(error) => {
+            tracing::error!(request_id = %id, error = error as &dyn std::error::Error, "a credential could not be verified");
+            unavailable()
+        }
+    }
+}
+
+fn unavailable() -> HttpResponse {
+    let mut response = HttpResponse::ServiceUnavailable();
+    response.insert_header(retry_after(UNAVAILABLE_FOR));
+    oauth_error(&mut response, "temporarily_unavailable", "The server cannot answer right now; try again.")
+}
+
+fn json(status: u16, body: Bytes) -> HttpResponse {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    HttpResponse::build(status).content_type("application/json").body(body)
+}
+
+/// Why a call did not begin.
+enum NotBegun {
+    /// The credential is gone: the whole request is refused.
+    Refused(HttpResponse),
+    /// The tool says what to do.
+    Outcome(ToolOutcome),
+}
+
+/// Registers a call; where the organization was reloaded meanwhile, authenticates again, once.
+async fn begin(
+    edge: &Edge,
+    principal: &Principal,
+    credential: &Credential,
+    call: &Call,
+    id: RequestId,
+) -> Result<CallGuard, NotBegun> {
+    let key = CallKey(call.id.as_json().into());
+    let begun = match principal.begin(key.clone()) {
+        Err(BeginError::Closed) => match edge.registry.authenticate(credential, None).await {
+            Ok(again) => again.begin(key),
+            Err(error) => return Err(NotBegun::Refused(refused(edge, &error, id))),
+        },
+        begun => begun,
+    };
+    begun.map_err(|error| match error {
+        BeginError::Revoked => NotBegun::Refused(edge.challenge.invalid()),
+        BeginError::Closed => NotBegun::Refused(unavailable()),
+        BeginError::OrgBusy { .. } | BeginError::KeyBusy { .. } => {
+            NotBegun::Outcome(ToolOutcome::error(&format!("Too many calls at once: {error}. Wait for one to end.")))
+        }
+    })
+}
+
+async fn call_alone(
+    edge: Data<Edge>,
+    principal: Principal,
+    credential: Credential,
+    call: Call,
+    id: RequestId,
+) -> HttpResponse {
+    let guard = match begin(&edge, &principal, &credential, &call, id).await {
+        Ok(guard) => guard,
+        Err(NotBegun::Refused(response)) => return response,
+        Err(NotBegun::Outcome(outcome)) => return json(200, call.encode(outcome)),
+    };
+    if !Tools::touches_a_source(&call.tool) {
+        let outcome = carry_out(&edge, &principal, &call, &guard, id).await;
+        return json(200, call.encode(outcome));
+    }
+    let body = LazyBody::new(async move {
+        let outcome = carry_out(&edge, &principal, &call, &guard, id).await;
+        call.encode_parts(outcome).into()
+    });
+    HttpResponse::Ok().content_type("application/json").body(body)
+}
+
+async fn carry_out(
+    edge: &Edge,
+    principal: &Principal,
+    call: &Call,
+    guard: &CallGuard,
+    id: RequestId,
+) -> ToolOutcome {
+    let started = edge.tools.context.clock.elapsed();
+    let outcome = edge.tools.carry_out(&call.tool, guard, &id.to_string()).await;
+    let elapsed_ms = (edge.tools.context.clock.elapsed() - started).as_millis();
+    tracing::info!(
+        request_id = %id,
+        key = principal.prefix(),
+        tool = call.tool.name(),
+        is_error = outcome.is_error(),
+        bytes = outcome.size(),
+        elapsed_ms,
+        "a tool was called"
+    );
+    outcome
+}
+
+/// Answers a batch (2025-03-26) one message after the other, while it is sent.
+fn batch(
+    edge: Data<Edge>,
+    principal: Principal,
+    credential: Credential,
+    decisions: Vec<Decision>,
+    id: RequestId,
+) -> HttpResponse {
+    let is_answered = |decision: &Decision| matches!(decision, Decision::Reply { .. } | Decision::Call(_));
+    if !decisions.iter().any(is_answered) {
+        for decision in decisions {
+            if let Decision::Cancelled { request_id } = decision {
+                principal.cancel(&CallKey(request_id.as_json().into()));
+            }
+        }
+        return HttpResponse::Accepted().finish();
+    }
+    let body = LazyBody::new(async move {
+        let mut responses = Vec::new();
+        for decision in decisions {
+            match decision {
+                Decision::Reply { body, .. } => responses.push(body),
+                Decision::Call(call) => match begin(&edge, &principal, &credential, &call, id).await {
+                    Ok(guard) => {
+                        let outcome = carry_out(&edge, &principal, &call, &guard, id).await;
+                        responses.push(call.encode(outcome));
+                    }
+                    Err(NotBegun::Outcome(outcome)) => responses.push(call.encode(outcome)),
+                    Err(NotBegun::Refused(_)) => {
+                        responses.push(call.encode_error(INTERNAL_ERROR, "The credential is no longer valid."));
+                    }
+                },
+                Decision::Cancelled { request_id } => {
+                    principal.cancel(&CallKey(request_id.as_json().into()));
+                }
+                // The core never nests batches.
+                Decision::Accepted | Decision::Batch(_) => {}
+            }
+        }
+        join_batch(&responses).into_iter().collect()
+    });
+    HttpResponse::Ok().content_type("application/json").body(body)
+}

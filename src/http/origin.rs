@@ -1,0 +1,141 @@
+//! Which `Host` and `Origin` are ours (MCP, streamable HTTP, "Security Warning": DNS rebinding).
+//!
+//! They only decide whether a request is served. No URL, header or link is ever made of them: the
+//! public URL is configured.
+
+use std::net::SocketAddr;
+
+use actix_web::http::header::{self, HeaderMap};
+use actix_web::http::uri::Authority;
+use url::{Host, Url};
+
+/// The accepted hosts and origins.
+#[derive(Debug, Clone)]
+pub struct Hosts {
+    // Lower-case names without a port; what rebinding changes is the name.
+    names: Vec<String>,
+    // Serialized origins, `https://host[:port]`.
+    origins: Vec<String>,
+}
+
+/// A request that came under a foreign name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Foreign {
+    /// `Host` is missing, doubled, malformed or not ours.
+    Host,
+    /// `Origin` is there and not ours.
+    Origin,
+}
+
+/// A host as a URL's parser spells it: lower case, IPv6 in brackets and shortened, IPv4 in four
+/// decimal numbers.
+fn canonical(host: &str) -> Option<String> {
+    Host::parse(host).ok().map(|host| host.to_string())
+}
+
+impl Hosts {
+    /// From the public URL, the bound address and what the operator allows beside them.
+    pub fn new(public_url: &str, bound: SocketAddr, hosts: &[String], origins: &[String]) -> Self {
+        let public = Url::parse(public_url).ok();
+        let mut names: Vec<String> = hosts.iter().filter_map(|host| canonical(host)).collect();
+        names.extend(public.as_ref().and_then(|url| url.host()).map(|host| host.to_string()));
+        if bound.ip().is_loopback() {
+            names.extend(["localhost", "127.0.0.1", "[::1]"].map(str::to_owned));
+        }
+        let own = public.map(|url| url.origin().ascii_serialization());
+        let given = origins.iter().filter_map(|text| Some(Url::parse(text).ok()?.origin().ascii_serialization()));
+        Self { names, origins: own.into_iter().chain(given).collect() }
+    }
+
+    /// Holds a request's `Host` and `Origin` against ours.
+    pub fn check(&self, headers: &HeaderMap, authority: Option<&Authority>) -> Result<(), Foreign> {
+        let mut hosts = headers.get_all(header::HOST);
+        let host = match (hosts.next(), hosts.next(), authority) {
+            (Some(host), None, _) => host.to_str().map_err(|_| Foreign::Host)?,
+            (None, None, Some(authority)) => authority.as_str(),
+            _ => return Err(Foreign::Host),
+        };
+        if !self.knows(host) {
+            return Err(Foreign::Host);
+        }
+        let mut origins = headers.get_all(header::ORIGIN);
+        match (origins.next(), origins.next()) {
+            (None, _) => Ok(()),
+            (Some(origin), None) if self.origins.iter().any(|own| own.as_bytes() == origin.as_bytes()) => Ok(()),
+            _ => Err(Foreign::Origin),
+        }
+    }
+
+    fn knows(&self, host: &str) -> bool {
+        // The usual case first: the name as it stands, with or without a port.
+        let name = match host.rsplit_once(':') {
+            Some((name, port)) if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) => name,
+            _ => host,
+        };
+        self.names.iter().any(|own| own == name)
+            || (!name.contains(['@', '/', '\\', '?', '#']) && canonical(name).is_some_and(|name| self.names.contains(&name)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    fn check(hosts: &Hosts, headers: &[(&'static str, &'static str)]) -> Result<(), Foreign> {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        hosts.check(&map, None)
+    }
+
+    fn public() -> Hosts {
+        Hosts::new("https://sequel.example.com", "0.0.0.0:7700".parse().unwrap(), &[], &[])
+    }
+
+    #[test]
+    fn the_public_host_is_ours_in_any_case_and_with_any_port() {
+        for host in ["sequel.example.com", "Sequel.Example.COM:443", "sequel.example.com:8443"] {
+            assert_eq!(check(&public(), &[("host", host)]), Ok(()), "{host}");
+        }
+    }
+
+    #[test]
+    fn foreign_missing_doubled_and_malformed_hosts_are_refused() {
+        for host in ["evil.test", "sequel.example.com.evil.test", "sequel.example.com@evil.test", "", ":80", "a b",
+            "127.0.0.1", "localhost"]
+        {
+            assert_eq!(check(&public(), &[("host", host)]), Err(Foreign::Host), "{host}");
+        }
+        assert_eq!(check(&public(), &[]), Err(Foreign::Host));
+        let ours = ("host", "sequel.example.com");
+        assert_eq!(check(&public(), &[ours, ours]), Err(Foreign::Host));
+    }
+
+    #[test]
+    fn a_loopback_server_knows_the_loopback_names() {
+        let local = Hosts::new("http://127.0.0.1:7700", "127.0.0.1:7700".parse().unwrap(), &[], &[]);
+        for host in ["localhost:7700", "127.0.0.1:7700", "[::1]:7700"] {
+            assert_eq!(check(&local, &[("host", host)]), Ok(()), "{host}");
+        }
+        assert_eq!(check(&local, &[("host", "rebound.evil.test:7700")]), Err(Foreign::Host));
+    }
+
+    #[test]
+    fn only_our_own_and_the_allowed_origins_may_call() {
+        let hosts = Hosts::new(
+            "https://sequel.example.com",
+            "0.0.0.0:7700".parse().unwrap(),
+            &[],
+            &["http://localhost:6274".into()],
+        );
+        let with = |origin| check(&hosts, &[("host", "sequel.example.com"), ("origin", origin)]);
+        assert_eq!(with("https://sequel.example.com"), Ok(()));
+        assert_eq!(with("http://localhost:6274"), Ok(()));
+        for origin in ["null", "https://evil.test", "http://sequel.example.com", "http://localhost:6275", ""] {
+            assert_eq!(with(origin), Err(Foreign::Origin), "{origin}");
+        }
+    }
+}

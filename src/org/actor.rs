@@ -1,0 +1,296 @@
+//! The actor that owns one organization: the only writer of its records.
+//!
+//! A change reads and decides, commits, publishes, ends the calls that it forbids, and is then
+//! answered, in this order and with no other change in between. The actor never waits for a query.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use actix::{
+    Actor, ActorContext, ActorFutureExt, AtomicResponse, Context as ActorCtx, Handler, Message, WrapFuture,
+};
+use sequel_store::{Batch, CommitError, CommitId, Expect, Revision, Write};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::error::ChangeError;
+use super::open::{OpenSources, Source};
+use super::org_store::OrgStore;
+use super::record::{self, KeyRecord, SourceRecord, UsedRecord};
+use super::registry::Entry;
+use super::view::{KeyView, Publisher, View};
+use crate::context::Context;
+use crate::credential::{KeyId, OrgId, SourceId};
+
+/// Most writes in a batch of collected uses; the store allows 256 operations.
+const USES_PER_BATCH: usize = 256;
+/// How often a commit whose outcome is unknown is sent again to find out.
+const UNKNOWN_TRIES: usize = 3;
+
+/// What a change may look at and draw from while it decides.
+#[derive(Clone)]
+pub(super) struct Desk {
+    /// The organization itself, for what is minted in its name.
+    pub(super) org: OrgId,
+    pub(super) store: OrgStore,
+    pub(super) context: Context,
+    pub(super) open: Arc<OpenSources>,
+    pub(super) limits: ChangeLimits,
+}
+
+/// How much one organization may hold.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ChangeLimits {
+    pub(super) keys_max: usize,
+    pub(super) sources_max: usize,
+}
+
+/// A change of one organization.
+pub(super) trait Change: Send + 'static {
+    /// What the caller gets once the change is durable and published.
+    type Reply: Send + 'static;
+
+    /// Reads what it needs and decides. Nothing is written yet. The view is the one that this actor
+    /// published last, and stays the newest until the change ends.
+    fn decide(
+        self,
+        desk: Desk,
+        view: Arc<View>,
+    ) -> impl Future<Output = Result<Decided<Self::Reply>, ChangeError>> + 'static;
+}
+
+/// A decided change: what to write, under which preconditions, and how the view follows.
+pub(super) struct Decided<R> {
+    pub(super) reply: R,
+    pub(super) expects: Vec<Expect>,
+    pub(super) writes: Vec<Write>,
+    /// Whether it takes a permission away.
+    pub(super) narrows: bool,
+    pub(super) edit: Edit,
+}
+
+/// How the view follows a change.
+pub(super) enum Edit {
+    Nothing,
+    PutKey(KeyId, KeyRecord),
+    RemoveKey(KeyId),
+    PutSource(SourceId, SourceRecord),
+    RemoveSource(SourceId),
+}
+
+/// A message with its place in the organization's queue. The place is given back when the message
+/// was worked off or dropped, wherever that happens.
+pub(super) struct Asked<M> {
+    pub(super) message: M,
+    pub(super) permit: OwnedSemaphorePermit,
+}
+
+impl<C: Change> Message for Asked<C> {
+    type Result = Result<C::Reply, ChangeError>;
+}
+
+/// The actor.
+pub(super) struct OrgActor {
+    desk: Desk,
+    view: Arc<View>,
+    publisher: Arc<Publisher>,
+    entry: Arc<Entry>,
+}
+
+impl OrgActor {
+    /// With the view that `publisher` has just published.
+    pub(super) fn new(desk: Desk, view: Arc<View>, publisher: Publisher, entry: Arc<Entry>) -> Self {
+        Self { desk, view, publisher: Arc::new(publisher), entry }
+    }
+
+    /// Publishes the view that follows from an edit and ends the calls that the edit forbids.
+    fn publish(&mut self, revision: Revision, edit: Edit) {
+        let mut view = View::clone(&self.view);
+        view.revision = revision;
+        let mut touched = None;
+        match edit {
+            Edit::Nothing => {}
+            Edit::PutKey(id, record) => {
+                let uses = view.keys.get(&id).map(|key| Arc::clone(&key.uses)).unwrap_or_default();
+                view.keys.insert_mut(id, KeyView::new(&record, uses));
+                touched = Some(id);
+            }
+            Edit::RemoveKey(id) => {
+                view.keys.remove_mut(&id);
+                touched = Some(id);
+            }
+            Edit::PutSource(id, record) => {
+                let others = view.sources.iter().filter(|source| source.id() != id).cloned();
+                let added = Source::new(id, record, Arc::clone(&self.desk.open));
+                view.sources = by_name(others.chain([added]).collect());
+            }
+            Edit::RemoveSource(id) => {
+                view.sources.iter().filter(|source| source.id() == id).for_each(|source| source.retire());
+                view.sources = view.sources.iter().filter(|source| source.id() != id).cloned().collect();
+            }
+        }
+        self.view = Arc::new(view);
+        self.publisher.publish(Arc::clone(&self.view));
+        if let Some(id) = touched {
+            let now = self.desk.context.clock.now();
+            let key = self.view.keys.get(&id);
+            let ended = self.entry.inflight.sweep(id, |d| key.is_some_and(|key| key.accepts(d, now).is_ok()));
+            if ended > 0 {
+                tracing::info!(key = %crate::credential::prefix(&id), ended, "running calls were ended");
+            }
+        }
+    }
+}
+
+/// Sources in the order that lists show.
+pub(super) fn by_name(mut sources: Vec<Arc<Source>>) -> Arc<[Arc<Source>]> {
+    sources.sort_by(|a, b| a.record().name.cmp(&b.record().name).then(a.id().cmp(&b.id())));
+    sources.into()
+}
+
+impl Actor for OrgActor {
+    type Context = ActorCtx<Self>;
+
+    fn started(&mut self, ctx: &mut ActorCtx<Self>) {
+        // The semaphore of `ask` is the bound; the mailbox has to hold as much, so that it is never the
+        // mailbox that makes a permit's holder wait.
+        ctx.set_mailbox_capacity(self.entry.asks_max + 1);
+    }
+}
+
+/// A commit that failed, and whether the actor may go on from what it knows.
+struct Failed {
+    error: ChangeError,
+    actor_is_stale: bool,
+}
+
+/// Commits; where the outcome is unknown, closes the view first and then finds out.
+async fn commit(store: OrgStore, batch: Batch, publisher: Arc<Publisher>) -> Result<Revision, Failed> {
+    let failed = |error: CommitError| {
+        // After a conflict somebody else has written: what this actor knows is old.
+        let actor_is_stale = matches!(error, CommitError::Conflict { .. } | CommitError::Unknown(_));
+        Failed { error: error.into(), actor_is_stale }
+    };
+    let mut error = match store.commit(batch.clone()).await {
+        Ok(revision) => return Ok(revision),
+        Err(error @ CommitError::Unknown(_)) => error,
+        Err(error) => return Err(failed(error)),
+    };
+    publisher.close();
+    for _ in 0..UNKNOWN_TRIES {
+        // Commits are idempotent by their id: asking again is how one finds out.
+        match store.commit(batch.clone()).await {
+            Ok(revision) => return Ok(revision),
+            Err(again @ (CommitError::Unknown(_) | CommitError::Unavailable(_))) => error = again,
+            Err(decided) => return Err(Failed { error: decided.into(), actor_is_stale: true }),
+        }
+    }
+    tracing::error!(error = &error as &dyn std::error::Error, "the outcome of a commit stays unknown");
+    Err(Failed { error: ChangeError::Unknown, actor_is_stale: true })
+}
+
+impl<C: Change> Handler<Asked<C>> for OrgActor {
+    type Result = AtomicResponse<Self, Result<C::Reply, ChangeError>>;
+
+    fn handle(&mut self, asked: Asked<C>, _: &mut ActorCtx<Self>) -> Self::Result {
+        let Asked { message, permit } = asked;
+        let desk = self.desk.clone();
+        let view = Arc::clone(&self.view);
+        let publisher = Arc::clone(&self.publisher);
+        let work = async move {
+            let decided = message.decide(desk.clone(), Arc::clone(&view)).await;
+            let decided = decided.map_err(|error| Failed { error, actor_is_stale: false })?;
+            let Decided { reply, expects, writes, narrows, edit } = decided;
+            if writes.is_empty() {
+                return Ok((reply, view.revision, narrows, edit));
+            }
+            let id = desk.context.rng.bytes().map_err(|e| Failed { error: e.into(), actor_is_stale: false })?;
+            let batch = desk.store.batch(CommitId(id), view.revision, narrows, expects, writes);
+            let revision = commit(desk.store, batch, publisher).await?;
+            Ok((reply, revision, narrows, edit))
+        };
+        let answered = work.into_actor(self).then(|outcome, actor, ctx| {
+            let concluded = match outcome {
+                Ok((reply, revision, narrows, edit)) => {
+                    actor.publish(revision, edit);
+                    Ok((reply, revision, narrows))
+                }
+                Err(Failed { error, actor_is_stale }) => {
+                    if actor_is_stale {
+                        tracing::warn!(error = &error as &dyn std::error::Error, "an organization is loaded again");
+                        actor.publisher.close();
+                        ctx.stop();
+                    }
+                    Err(error)
+                }
+            };
+            let store = actor.desk.store.clone();
+            async move {
+                let (reply, revision, narrows) = concluded?;
+                store.announce(revision, narrows).await?;
+                drop(permit);
+                Ok(reply)
+            }
+            .into_actor(actor)
+        });
+        AtomicResponse::new(Box::pin(answered))
+    }
+}
+
+/// Asks the actor to write down the last uses of these keys. Not a change: it bumps no revision.
+pub(super) struct CollectUses(pub(super) Vec<KeyId>);
+
+impl Message for Asked<CollectUses> {
+    type Result = Result<(), ChangeError>;
+}
+
+impl Handler<Asked<CollectUses>> for OrgActor {
+    type Result = AtomicResponse<Self, Result<(), ChangeError>>;
+
+    fn handle(&mut self, asked: Asked<CollectUses>, _: &mut ActorCtx<Self>) -> Self::Result {
+        let Asked { message: CollectUses(ids), permit } = asked;
+        let used = ids.into_iter().filter_map(|id| Some((id, self.view.keys.get(&id)?.uses.collect())));
+        let writes: Vec<Write> = used
+            .map(|(id, last_used_at)| {
+                Write::Put(record::used_at(id), record::encode(&UsedRecord { last_used_at }))
+            })
+            .collect();
+        AtomicResponse::new(Box::pin(log(self.desk.clone(), writes, permit).into_actor(self)))
+    }
+}
+
+/// Asks the actor to forget the last use of a deleted key.
+pub(super) struct ForgetUse(pub(super) KeyId);
+
+impl Message for Asked<ForgetUse> {
+    type Result = Result<(), ChangeError>;
+}
+
+impl Handler<Asked<ForgetUse>> for OrgActor {
+    type Result = AtomicResponse<Self, Result<(), ChangeError>>;
+
+    fn handle(&mut self, asked: Asked<ForgetUse>, _: &mut ActorCtx<Self>) -> Self::Result {
+        let writes = vec![Write::Delete(record::used_at(asked.message.0))];
+        AtomicResponse::new(Box::pin(log(self.desk.clone(), writes, asked.permit).into_actor(self)))
+    }
+}
+
+async fn log(desk: Desk, writes: Vec<Write>, _permit: OwnedSemaphorePermit) -> Result<(), ChangeError> {
+    for chunk in writes.chunks(USES_PER_BATCH) {
+        let id = CommitId(desk.context.rng.bytes()?);
+        desk.store.commit(desk.store.log_batch(id, chunk.to_vec())).await?;
+    }
+    Ok(())
+}
+
+/// Makes the actor panic, for the test of what happens then.
+#[cfg(test)]
+pub(super) struct Panic;
+
+#[cfg(test)]
+impl Change for Panic {
+    type Reply = ();
+
+    async fn decide(self, _: Desk, _: Arc<View>) -> Result<Decided<()>, ChangeError> {
+        panic!("asked to panic by a test")
+    }
+}

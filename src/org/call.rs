@@ -1,0 +1,75 @@
+//! A verified credential in its organization, and the calls that it makes.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::error::BeginError;
+use super::inflight::{CallKey, Stopped, Ticket};
+use super::open::Source;
+use super::registry::Org;
+use super::view::View;
+use crate::credential::{Credential, SourceId};
+
+/// Who asks: a verified credential, in its own organization.
+pub struct Principal {
+    org: Org,
+    credential: Credential,
+}
+
+/// A call under way. Dropping it ends the call's registration, not the call.
+pub struct CallGuard {
+    // Kept for its drop: the call leaves the list of running ones.
+    ticket: Ticket,
+    view: Arc<View>,
+    sources: Option<Arc<[SourceId]>>,
+    // The organization cannot be evicted while one of its calls runs.
+    _org: Org,
+}
+
+impl Principal {
+    pub(super) fn new(org: Org, credential: Credential) -> Self {
+        Self { org, credential }
+    }
+
+    /// Registers a call and verifies the credential once more, in this order, so that a revoke that
+    /// comes at the same moment either refuses the call here or cancels it later.
+    pub fn begin(&self, call: CallKey) -> Result<CallGuard, BeginError> {
+        let entry = self.org.entry();
+        let (id, digest) = (self.credential.id, self.credential.digest);
+        let ticket = entry.inflight.enter(id, digest, call, entry.concurrency)?;
+        let view = entry.cell.load();
+        let view = view.as_ref().filter(|_| entry.fence.holds()).ok_or(BeginError::Closed)?;
+        let key = view.verify(&self.credential, entry.now()).map_err(|_| BeginError::Revoked)?;
+        let sources = key.sources.clone();
+        Ok(CallGuard { ticket, view: Arc::clone(view), sources, _org: self.org.clone() })
+    }
+
+    /// Ends the call of this credential that the client names so. True where there was just one.
+    pub fn cancel(&self, call: &CallKey) -> bool {
+        self.org.entry().inflight.cancel(self.credential.id, call)
+    }
+
+    /// The key's visible prefix, for logs.
+    pub fn prefix(&self) -> String {
+        crate::credential::prefix(&self.credential.id)
+    }
+}
+
+impl CallGuard {
+    /// Cancelled when the credential is revoked, the client cancels, or the server stops.
+    pub fn token(&self) -> &CancellationToken {
+        &self.ticket.stop.token
+    }
+
+    /// Why the call was ended, once it was.
+    pub fn stopped(&self) -> Option<Stopped> {
+        self.ticket.stop.reason.get().copied()
+    }
+
+    /// The data sources that this credential reaches, by name.
+    pub fn sources(&self) -> impl Iterator<Item = &Arc<Source>> {
+        let reached = self.sources.as_deref();
+        self.view.sources().iter().filter(move |source| reached.is_none_or(|ids| ids.contains(&source.id())))
+    }
+}

@@ -1,0 +1,144 @@
+//! What can go wrong with an organization, named for what the caller can do.
+
+use std::time::Duration;
+
+use sequel_store::{CommitError, ReadError};
+use thiserror::Error;
+
+use super::record::RecordError;
+
+/// A credential that was not accepted.
+#[derive(Debug, Error)]
+pub enum AuthError {
+    /// Unknown, forged, foreign, disabled or expired: one answer for all of them.
+    #[error("the credential is not valid")]
+    Invalid,
+    /// Too many unknown credentials came from this address; try again after this long.
+    #[error("too many invalid credentials")]
+    Throttled(Duration),
+    /// It cannot be decided now; try again.
+    #[error("credentials cannot be verified right now")]
+    Unavailable(#[source] ResolveError),
+}
+
+/// A tool call that may not begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum BeginError {
+    /// The credential has been revoked since the request began.
+    #[error("the credential is no longer valid")]
+    Revoked,
+    /// The organization's view was closed meanwhile: authenticate again, once.
+    #[error("the organization is being loaded again")]
+    Closed,
+    /// The organization runs as many calls as it may.
+    #[error("the organization already runs {limit} calls at once")]
+    OrgBusy {
+        /// The limit.
+        limit: usize,
+    },
+    /// The credential runs as many calls as it may.
+    #[error("this key already runs {limit} calls at once")]
+    KeyBusy {
+        /// The limit.
+        limit: usize,
+    },
+}
+
+/// An organization that could not be reached.
+#[derive(Debug, Error)]
+pub enum ResolveError {
+    /// There is none with this id.
+    #[error("no such organization")]
+    NotFound,
+    /// As many organizations are active as may be, and all of them are in use.
+    #[error("too many organizations are in use at once")]
+    Full,
+    /// The server is shutting down.
+    #[error("the server is shutting down")]
+    ShuttingDown,
+    /// The store gave no answer.
+    #[error(transparent)]
+    Store(#[from] ReadError),
+    /// The store's records cannot be used.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// The actor could not be started, or ended at once.
+    #[error("the organization's actor ended unexpectedly")]
+    Actor,
+}
+
+/// A change that was not made, or of which it is not known.
+#[derive(Debug, Error)]
+pub enum ChangeError {
+    /// No such key or data source in this organization.
+    #[error("no such {0}")]
+    NotFound(&'static str),
+    /// A live key or source has the name already.
+    #[error("{what} named {name:?} exists already; choose another name")]
+    NameTaken {
+        /// `an API key` or `a data source`.
+        what: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// The request makes no sense; the message says what to change.
+    #[error("{0}")]
+    Invalid(String),
+    /// A limit of the organization is reached; the message names it.
+    #[error("{0}")]
+    Limit(String),
+    /// Too many changes wait already; try again.
+    #[error("the organization has too many changes waiting; try again in a moment")]
+    Busy,
+    /// No answer in time. The change may still happen.
+    #[error("no answer in time; the change may still happen, so look before you try again")]
+    TimedOut,
+    /// The store has no space left; nothing changed.
+    #[error("the store's disk is full; nothing was changed")]
+    StoreFull,
+    /// The store is away; nothing changed.
+    #[error("the store is not available; nothing was changed")]
+    StoreUnavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Another writer changed the organization; nothing changed here. Try again.
+    #[error("the organization was changed elsewhere at the same time; nothing was changed, try again")]
+    Conflict,
+    /// The connection to the store broke in the middle.
+    #[error("it is not known whether the change was made; look before you try again")]
+    Unknown,
+    /// Something is broken in the server; the log says what.
+    #[error("internal error")]
+    Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<ReadError> for ChangeError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Unavailable(_) => Self::StoreUnavailable(Box::new(error)),
+            ReadError::Damaged(_) => Self::Internal(Box::new(error)),
+        }
+    }
+}
+
+impl From<RecordError> for ChangeError {
+    fn from(error: RecordError) -> Self {
+        Self::Internal(Box::new(error))
+    }
+}
+
+impl From<crate::context::RngError> for ChangeError {
+    fn from(error: crate::context::RngError) -> Self {
+        Self::Internal(Box::new(error))
+    }
+}
+
+impl From<CommitError> for ChangeError {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Conflict { .. } => Self::Conflict,
+            CommitError::Full => Self::StoreFull,
+            CommitError::Unavailable(_) => Self::StoreUnavailable(Box::new(error)),
+            CommitError::Unknown(_) => Self::Unknown,
+            CommitError::TooLarge | CommitError::Malformed(_) => Self::Internal(Box::new(error)),
+        }
+    }
+}

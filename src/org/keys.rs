@@ -1,0 +1,459 @@
+//! API keys of an organization: create, list, rename, disable, rotate, delete.
+//!
+//! Decisions are pure functions over records; the messages around them read, decide and name what
+//! is to be written.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sequel_store::{Expect, Write};
+
+use super::actor::{Change, Decided, Desk, Edit};
+use super::error::ChangeError;
+use super::record::{
+    self, KeyRecord, NameRecord, Owner, PreviousSecret, UsedRecord, decode, encode, id_after, key_at,
+    key_name_at,
+};
+use super::registry::Org;
+use super::view::View;
+use crate::context::Timestamp;
+use crate::credential::{KeyId, PlainKey, SourceId, prefix};
+
+/// Most characters of a key's name.
+pub const NAME_CHARS_MAX: usize = 100;
+/// Most replaced secrets that are accepted at once beside the current one. Each is one more digest
+/// to compare on every request; four rotations within one overlap are a script gone wrong.
+pub const PREVIOUS_MAX: usize = 4;
+
+const KEY: &str = "API key";
+
+/// What a new key shall be.
+#[derive(Debug, Clone)]
+pub struct NewKey {
+    /// Descriptive name, 1 to 100 characters, unique among the organization's live keys.
+    pub name: String,
+    /// From when on it is refused; `None` for never.
+    pub expires_at: Option<Timestamp>,
+    /// Names or ids of the only data sources that it reaches; `None` for all.
+    pub sources: Option<Vec<String>>,
+}
+
+/// A key with its secret, which is shown this once.
+#[derive(Debug)]
+pub struct MintedKey {
+    /// Its id.
+    pub id: KeyId,
+    /// Its record.
+    pub record: KeyRecord,
+    /// The secret.
+    pub plain: PlainKey,
+}
+
+/// A key as lists show it.
+#[derive(Debug, Clone)]
+pub struct ListedKey {
+    /// Its id.
+    pub id: KeyId,
+    /// Its record.
+    pub record: KeyRecord,
+    /// The last accepted request.
+    pub last_used_at: Option<Timestamp>,
+}
+
+/// Trims a descriptive name and holds it against the rules: 1 to 100 characters, none of them a
+/// control character or one that turns the direction of writing.
+pub fn check_name(name: &str) -> Result<String, ChangeError> {
+    let name = name.trim();
+    let chars = name.chars().count();
+    if chars == 0 || chars > NAME_CHARS_MAX {
+        return Err(ChangeError::Invalid(format!(
+            "a name has 1 to {NAME_CHARS_MAX} characters, this one has {chars}"
+        )));
+    }
+    let hidden = |c: char| {
+        c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    };
+    if name.chars().any(hidden) {
+        return Err(ChangeError::Invalid("a name has no control or invisible characters".into()));
+    }
+    Ok(name.to_owned())
+}
+
+/// Replaces a key's secret. The old one stays valid for `overlap`; an overlap of zero ends every
+/// earlier secret at once.
+pub fn rotated(
+    mut key: KeyRecord,
+    fresh: crate::credential::Digest,
+    now: Timestamp,
+    overlap: Duration,
+) -> Result<KeyRecord, ChangeError> {
+    key.previous.retain(|previous| now < previous.valid_until);
+    if overlap.is_zero() {
+        key.previous.clear();
+    } else {
+        if key.previous.len() >= PREVIOUS_MAX {
+            return Err(ChangeError::Limit(format!(
+                "{PREVIOUS_MAX} replaced secrets of this key are still valid; wait until one ends, or rotate \
+                 with no overlap to end them all"
+            )));
+        }
+        let mut valid_until = now.plus(overlap);
+        if let Some(end) = key.expires_at {
+            valid_until = valid_until.min(end);
+        }
+        key.previous.insert(0, PreviousSecret { digest: key.digest, valid_until });
+    }
+    key.digest = fresh;
+    Ok(key)
+}
+
+/// The holder of a name, if it may not be given away: an expired key gives its name up.
+async fn name_is_free(
+    desk: &Desk,
+    name: &str,
+    except: Option<KeyId>,
+) -> Result<Result<Expect, KeyId>, ChangeError> {
+    let at = key_name_at(name);
+    let Some((NameRecord { id }, revision)) = desk.store.get(&at).await? else {
+        return Ok(Ok(Expect::Absent(at)));
+    };
+    let free = Ok(Expect::At(at, revision));
+    let Ok(holder) = id.parse::<KeyId>() else { return Ok(free) };
+    if except == Some(holder) {
+        return Ok(free);
+    }
+    let now = desk.context.clock.now();
+    match desk.store.get::<KeyRecord>(&key_at(holder)).await? {
+        Some((key, _)) if key.expires_at.is_none_or(|end| now < end) => Ok(Err(holder)),
+        _ => Ok(free),
+    }
+}
+
+fn taken(name: &str) -> ChangeError {
+    ChangeError::NameTaken { what: "an API key", name: name.to_owned() }
+}
+
+/// The sources that a new key names, by id or name.
+fn named_sources(view: &View, names: &[String]) -> Result<Vec<SourceId>, ChangeError> {
+    let mut ids = Vec::with_capacity(names.len());
+    for name in names {
+        let found = view.sources().iter().find(|s| s.id().as_str() == name || s.record().name == *name);
+        let id = found.map(|source| source.id()).ok_or_else(|| {
+            ChangeError::Invalid(format!("the organization has no data source {name:?}"))
+        })?;
+        if !ids.contains(&id) {
+            ids.push(id);
+        }
+    }
+    if ids.is_empty() {
+        return Err(ChangeError::Invalid(
+            "a key that reaches no data source is of no use; name at least one, or none to reach all".into(),
+        ));
+    }
+    Ok(ids)
+}
+
+pub(super) struct Create(pub(super) NewKey);
+
+impl Change for Create {
+    type Reply = MintedKey;
+
+    async fn decide(self, desk: Desk, view: Arc<View>) -> Result<Decided<MintedKey>, ChangeError> {
+        let Self(new) = self;
+        let name = check_name(&new.name)?;
+        let now = desk.context.clock.now();
+        if new.expires_at.is_some_and(|end| end <= now) {
+            return Err(ChangeError::Invalid("the expiry lies in the past".into()));
+        }
+        if view.keys.size() >= desk.limits.keys_max {
+            return Err(ChangeError::Limit(format!(
+                "the organization has {} API keys, as many as it may; delete some first",
+                desk.limits.keys_max
+            )));
+        }
+        let sources = new.sources.as_deref().map(|names| named_sources(&view, names)).transpose()?;
+        let Ok(name_expect) = name_is_free(&desk, &name, None).await? else { return Err(taken(&name)) };
+        let id = KeyId::mint(&desk.context.rng)?;
+        let plain = PlainKey::mint(id, desk.org, &desk.context.rng)?;
+        let record = KeyRecord {
+            name: name.clone(),
+            owner: Owner::Org,
+            created_at: now,
+            expires_at: new.expires_at,
+            enabled: true,
+            sources,
+            digest: plain.digest(),
+            previous: Vec::new(),
+        };
+        Ok(Decided {
+            expects: vec![Expect::Absent(key_at(id)), name_expect],
+            writes: vec![
+                Write::Put(key_at(id), encode(&record)),
+                Write::Put(key_name_at(&name), encode(&NameRecord { id: id.to_string() })),
+            ],
+            narrows: false,
+            edit: Edit::PutKey(id, record.clone()),
+            reply: MintedKey { id, record, plain },
+        })
+    }
+}
+
+pub(super) struct Rename {
+    pub(super) id: KeyId,
+    pub(super) name: String,
+}
+
+impl Change for Rename {
+    type Reply = KeyRecord;
+
+    async fn decide(self, desk: Desk, _: Arc<View>) -> Result<Decided<KeyRecord>, ChangeError> {
+        let name = check_name(&self.name)?;
+        let at = key_at(self.id);
+        let (mut key, revision) = desk.store.get::<KeyRecord>(&at).await?.ok_or(ChangeError::NotFound(KEY))?;
+        let Ok(name_expect) = name_is_free(&desk, &name, Some(self.id)).await? else {
+            return Err(taken(&name));
+        };
+        let mut writes = Vec::new();
+        let (old, new) = (key_name_at(&key.name), key_name_at(&name));
+        if old != new && holds_name(&desk, self.id, &key.name).await? {
+            writes.push(Write::Delete(old));
+        }
+        key.name = name;
+        writes.push(Write::Put(new, encode(&NameRecord { id: self.id.to_string() })));
+        writes.push(Write::Put(at.clone(), encode(&key)));
+        Ok(Decided {
+            expects: vec![Expect::At(at, revision), name_expect],
+            writes,
+            narrows: false,
+            edit: Edit::Nothing,
+            reply: key,
+        })
+    }
+}
+
+/// Whether the name's index points to this key: an expired key may have lost its name to another.
+async fn holds_name(desk: &Desk, id: KeyId, name: &str) -> Result<bool, ChangeError> {
+    let holder = desk.store.get::<NameRecord>(&key_name_at(name)).await?;
+    Ok(holder.is_some_and(|(holder, _)| holder.id == id.as_str()))
+}
+
+pub(super) struct SetEnabled {
+    pub(super) id: KeyId,
+    pub(super) enabled: bool,
+}
+
+impl Change for SetEnabled {
+    type Reply = KeyRecord;
+
+    async fn decide(self, desk: Desk, _: Arc<View>) -> Result<Decided<KeyRecord>, ChangeError> {
+        let at = key_at(self.id);
+        let (mut key, revision) = desk.store.get::<KeyRecord>(&at).await?.ok_or(ChangeError::NotFound(KEY))?;
+        // Written even where nothing changes: a repeated revoke is answered by the same rule as the first.
+        key.enabled = self.enabled;
+        Ok(Decided {
+            expects: vec![Expect::At(at.clone(), revision)],
+            writes: vec![Write::Put(at, encode(&key))],
+            narrows: !self.enabled,
+            edit: Edit::PutKey(self.id, key.clone()),
+            reply: key,
+        })
+    }
+}
+
+pub(super) struct Rotate {
+    pub(super) id: KeyId,
+    pub(super) overlap: Duration,
+}
+
+impl Change for Rotate {
+    type Reply = MintedKey;
+
+    async fn decide(self, desk: Desk, _: Arc<View>) -> Result<Decided<MintedKey>, ChangeError> {
+        let at = key_at(self.id);
+        let (key, revision) = desk.store.get::<KeyRecord>(&at).await?.ok_or(ChangeError::NotFound(KEY))?;
+        let now = desk.context.clock.now();
+        if key.expires_at.is_some_and(|end| end <= now) {
+            return Err(ChangeError::Invalid("the key has expired; create a new one instead".into()));
+        }
+        let plain = PlainKey::mint(self.id, desk.org, &desk.context.rng)?;
+        let record = rotated(key, plain.digest(), now, self.overlap)?;
+        Ok(Decided {
+            expects: vec![Expect::At(at.clone(), revision)],
+            writes: vec![Write::Put(at, encode(&record))],
+            // The old secret ends, now or later; that a later end needs no wait changes nothing here.
+            narrows: true,
+            edit: Edit::PutKey(self.id, record.clone()),
+            reply: MintedKey { id: self.id, record, plain },
+        })
+    }
+}
+
+pub(super) struct Delete(pub(super) KeyId);
+
+impl Change for Delete {
+    type Reply = KeyRecord;
+
+    async fn decide(self, desk: Desk, _: Arc<View>) -> Result<Decided<KeyRecord>, ChangeError> {
+        let at = key_at(self.0);
+        let (key, revision) = desk.store.get::<KeyRecord>(&at).await?.ok_or(ChangeError::NotFound(KEY))?;
+        let mut writes = vec![Write::Delete(at.clone())];
+        if holds_name(&desk, self.0, &key.name).await? {
+            writes.push(Write::Delete(key_name_at(&key.name)));
+        }
+        Ok(Decided {
+            expects: vec![Expect::At(at, revision)],
+            writes,
+            narrows: true,
+            edit: Edit::RemoveKey(self.0),
+            reply: key,
+        })
+    }
+}
+
+impl Org {
+    /// Creates an API key; the answer holds its secret for the only time.
+    pub async fn create_key(&self, new: NewKey) -> Result<MintedKey, ChangeError> {
+        self.ask(|| Create(new.clone())).await
+    }
+
+    /// Gives a key another name.
+    pub async fn rename_key(&self, id: KeyId, name: &str) -> Result<KeyRecord, ChangeError> {
+        self.ask(|| Rename { id, name: name.to_owned() }).await
+    }
+
+    /// Switches a key on or off. Off ends its running calls.
+    pub async fn set_key_enabled(&self, id: KeyId, enabled: bool) -> Result<KeyRecord, ChangeError> {
+        self.ask(|| SetEnabled { id, enabled }).await
+    }
+
+    /// Replaces a key's secret; the old one is accepted for `overlap` more.
+    pub async fn rotate_key(&self, id: KeyId, overlap: Duration) -> Result<MintedKey, ChangeError> {
+        self.ask(|| Rotate { id, overlap }).await
+    }
+
+    /// Deletes a key for good and ends its running calls. When this answers, every later request
+    /// with it is refused.
+    pub async fn delete_key(&self, id: KeyId) -> Result<KeyRecord, ChangeError> {
+        let deleted = self.ask(|| Delete(id)).await?;
+        self.forget_use(id).await;
+        Ok(deleted)
+    }
+
+    /// All keys, oldest first.
+    pub async fn list_keys(&self) -> Result<Vec<ListedKey>, ChangeError> {
+        let store = self.store();
+        let (records, _) = store.all(record::KEYS).await?;
+        let (used, _) = store.all(record::USED).await?;
+        let mut stored_uses: HashMap<KeyId, Timestamp> = used
+            .iter()
+            .filter_map(|r| Some((id_after(record::USED, &r.key)?, decode::<UsedRecord>(&r.value).ok()?.last_used_at)))
+            .collect();
+        let view = self.view();
+        let mut keys = Vec::with_capacity(records.len());
+        for stored in &records {
+            let Some(id) = id_after(record::KEYS, &stored.key) else { continue };
+            let uses = view.as_ref().and_then(|view| view.keys.get(&id)?.uses.last());
+            let last_used_at = uses.max(stored_uses.remove(&id));
+            keys.push(ListedKey { id, record: decode(&stored.value)?, last_used_at });
+        }
+        keys.sort_by(|a, b| (a.record.created_at, &a.record.name).cmp(&(b.record.created_at, &b.record.name)));
+        Ok(keys)
+    }
+
+    /// The key that a person means: by id, by visible prefix, or by name.
+    pub async fn find_key(&self, word: &str) -> Result<KeyId, ChangeError> {
+        let store = self.store();
+        let holder = store.get::<NameRecord>(&key_name_at(word.trim())).await?;
+        if let Some(id) = holder.and_then(|(holder, _)| holder.id.parse().ok()) {
+            return Ok(id);
+        }
+        let bare = word.strip_prefix(crate::credential::KEY_MARKER).unwrap_or(word);
+        let id: KeyId = bare.parse().map_err(|_| ChangeError::NotFound(KEY))?;
+        match store.get::<KeyRecord>(&key_at(id)).await? {
+            Some(_) => Ok(id),
+            None => Err(ChangeError::NotFound(KEY)),
+        }
+    }
+}
+
+impl ListedKey {
+    /// The visible prefix.
+    pub fn prefix(&self) -> String {
+        prefix(&self.id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::context::Rng;
+    use crate::credential::{Digest, OrgId};
+
+    fn digest() -> Digest {
+        let rng = Rng::system();
+        PlainKey::mint(KeyId::mint(&rng).unwrap(), OrgId::mint(&rng).unwrap(), &rng).unwrap().digest()
+    }
+
+    fn key() -> KeyRecord {
+        KeyRecord {
+            name: "k".into(),
+            owner: Owner::Org,
+            created_at: Timestamp(0),
+            expires_at: None,
+            enabled: true,
+            sources: None,
+            digest: digest(),
+            previous: Vec::new(),
+        }
+    }
+
+    const HOUR: Duration = Duration::from_secs(3_600);
+
+    #[test]
+    fn a_rotation_keeps_the_old_secret_for_the_overlap() {
+        let old = key();
+        let fresh = digest();
+        let new = rotated(old.clone(), fresh, Timestamp(1_000), HOUR).unwrap();
+        assert!(new.digest.matches(&fresh));
+        assert!(new.previous[0].digest.matches(&old.digest));
+        assert_eq!(new.previous[0].valid_until, Timestamp(3_601_000));
+    }
+
+    #[test]
+    fn a_rotation_without_overlap_ends_every_earlier_secret() {
+        let once = rotated(key(), digest(), Timestamp(0), HOUR).unwrap();
+        assert!(rotated(once, digest(), Timestamp(1), Duration::ZERO).unwrap().previous.is_empty());
+    }
+
+    #[test]
+    fn an_overlap_never_outlives_the_key() {
+        let mut old = key();
+        old.expires_at = Some(Timestamp(5_000));
+        let new = rotated(old, digest(), Timestamp(0), HOUR).unwrap();
+        assert_eq!(new.previous[0].valid_until, Timestamp(5_000));
+    }
+
+    #[test]
+    fn secrets_that_ended_are_dropped_and_the_number_of_living_ones_is_bounded() {
+        let mut record = key();
+        for _ in 0..PREVIOUS_MAX {
+            record = rotated(record, digest(), Timestamp(0), HOUR).unwrap();
+        }
+        assert!(matches!(
+            rotated(record.clone(), digest(), Timestamp(0), HOUR),
+            Err(ChangeError::Limit(_))
+        ));
+        let later = rotated(record, digest(), Timestamp(3_600_000), HOUR).unwrap();
+        assert_eq!(later.previous.len(), 1);
+    }
+
+    #[test]
+    fn a_name_is_trimmed_and_has_1_to_100_characters() {
+        assert_eq!(check_name("  build server ").unwrap(), "build server");
+        assert!(check_name(&"é".repeat(100)).is_ok());
+        for bad in ["", "   ", &"é".repeat(101), "a\u{202e}b", "a\nb", "a\u{200b}b"] {
+            assert!(matches!(check_name(bad), Err(ChangeError::Invalid(_))), "{bad:?}");
+        }
+    }
+}

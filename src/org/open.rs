@@ -1,0 +1,176 @@
+//! Data sources as readers hold them: opened once by the first caller, closed when they idle.
+//!
+//! An edit makes a new [`Source`] and publishes it; calls that still hold the old one finish on it
+//! and the old handle closes behind the last of them.
+//!
+//! **Invariant:** over all organizations at most `open_max` idle handles stay open.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use sequel_connector::{DataSource, OpenError};
+use tokio::sync::Mutex as AsyncMutex;
+use tokio_util::sync::CancellationToken;
+
+use super::record::SourceRecord;
+use crate::context::Clock;
+use crate::credential::SourceId;
+
+/// How long a failure to open is answered from memory, so that a broken source is not hammered.
+const FAILURE_REMEMBERED: Duration = Duration::from_secs(1);
+
+/// One configured database of one organization.
+pub struct Source {
+    id: SourceId,
+    record: SourceRecord,
+    state: AsyncMutex<State>,
+    used: AtomicBool,
+    // Cancelled when the source is removed: what runs on it ends.
+    retired: CancellationToken,
+    open: Arc<OpenSources>,
+}
+
+enum State {
+    Closed,
+    Open(Arc<dyn DataSource>),
+    Failed { at: Duration, error: Arc<OpenError> },
+}
+
+/// An open handle in use. The handle stays open as long as it is held.
+pub struct SourceInUse {
+    handle: Arc<dyn DataSource>,
+}
+
+impl std::ops::Deref for SourceInUse {
+    type Target = dyn DataSource;
+
+    fn deref(&self) -> &Self::Target {
+        &*self.handle
+    }
+}
+
+/// What opens sources, and the list of those that are open over all organizations.
+pub struct OpenSources {
+    connectors: sequel_connector::Registry,
+    clock: Clock,
+    open_max: usize,
+    // In the order of opening; a second chance for those used since (the clock algorithm).
+    list: Mutex<VecDeque<Weak<Source>>>,
+}
+
+impl OpenSources {
+    /// With the connectors of this build and room for `open_max` open handles.
+    pub fn new(connectors: sequel_connector::Registry, clock: Clock, open_max: usize) -> Arc<Self> {
+        Arc::new(Self { connectors, clock, open_max, list: Mutex::default() })
+    }
+
+    /// Holds a source's kind and settings against its connector, without opening anything.
+    pub(super) fn check(
+        &self,
+        kind: &str,
+        settings: &sequel_connector::Settings,
+    ) -> Result<sequel_connector::Settings, OpenError> {
+        self.connectors.get(kind)?.check(settings)
+    }
+
+    fn opened(&self, source: &Arc<Source>) {
+        let mut list = self.list.lock();
+        list.push_back(Arc::downgrade(source));
+        // Each source is looked at twice at most: once to take its mark, once to close it.
+        for _ in 0..2 * list.len() {
+            if list.len() <= self.open_max {
+                return;
+            }
+            let Some(oldest) = list.pop_front() else { return };
+            let Some(held) = oldest.upgrade() else { continue };
+            let spared = held.used.swap(false, Ordering::Relaxed) || !held.close_if_idle();
+            if spared {
+                list.push_back(oldest);
+            }
+        }
+    }
+}
+
+impl Source {
+    pub(super) fn new(id: SourceId, record: SourceRecord, open: Arc<OpenSources>) -> Arc<Self> {
+        Arc::new(Self {
+            id,
+            record,
+            state: AsyncMutex::new(State::Closed),
+            used: AtomicBool::new(false),
+            retired: CancellationToken::new(),
+            open,
+        })
+    }
+
+    /// Its id.
+    pub fn id(&self) -> SourceId {
+        self.id
+    }
+
+    /// Its record: name, kind, settings, description.
+    pub fn record(&self) -> &SourceRecord {
+        &self.record
+    }
+
+    /// Cancelled once the source was removed from its organization.
+    pub fn retired(&self) -> &CancellationToken {
+        &self.retired
+    }
+
+    /// Says that the source was removed.
+    pub(super) fn retire(&self) {
+        self.retired.cancel();
+    }
+
+    /// A handle, opened now if nobody has opened it yet; those who come meanwhile wait for the first.
+    pub async fn open(self: &Arc<Self>) -> Result<SourceInUse, Arc<OpenError>> {
+        self.used.store(true, Ordering::Relaxed);
+        let mut state = self.state.lock().await;
+        match &*state {
+            State::Open(handle) => return Ok(SourceInUse { handle: Arc::clone(handle) }),
+            State::Failed { at, error } if self.open.clock.elapsed() < *at + FAILURE_REMEMBERED => {
+                return Err(Arc::clone(error));
+            }
+            State::Closed | State::Failed { .. } => {}
+        }
+        let opened = match self.open.connectors.get(&self.record.kind) {
+            Ok(connector) => connector.open(&self.record.settings).await,
+            Err(error) => Err(error),
+        };
+        match opened {
+            Ok(handle) => {
+                *state = State::Open(Arc::clone(&handle));
+                drop(state);
+                self.open.opened(self);
+                Ok(SourceInUse { handle })
+            }
+            Err(error) => {
+                let error = Arc::new(error);
+                *state = State::Failed { at: self.open.clock.elapsed(), error: Arc::clone(&error) };
+                Err(error)
+            }
+        }
+    }
+
+    /// Closes the handle unless somebody uses it. True where it is closed afterwards.
+    fn close_if_idle(&self) -> bool {
+        let Ok(mut state) = self.state.try_lock() else { return false };
+        if let State::Open(handle) = &*state
+            && Arc::strong_count(handle) > 1
+        {
+            return false;
+        }
+        *state = State::Closed;
+        true
+    }
+}
+
+impl std::fmt::Debug for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Source({} {:?})", self.id, self.record.name)
+    }
+}

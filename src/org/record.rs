@@ -1,0 +1,192 @@
+//! The records of one organization as they are stored: versioned JSON, written once above every
+//! backend.
+//!
+//! | key | record |
+//! |---|---|
+//! | `org` | [`OrgRecord`] |
+//! | `key/<key id>` | [`KeyRecord`] |
+//! | `key-name/<SHA-256 of the folded name>` | [`NameRecord`]: which live key has the name |
+//! | `source/<source id>` | [`SourceRecord`] |
+//! | `source-name/<SHA-256 of the folded name>` | [`NameRecord`] |
+//! | `used/<key id>` | [`UsedRecord`], on the log lane |
+//!
+//! A record of a newer version is refused, never misread. Changing a shape means a new version, a
+//! decoder for the old one and a committed fixture (`tests/it/fixtures`).
+
+use sequel_store::Key;
+use serde::{Deserialize, Serialize};
+
+use crate::context::Timestamp;
+use crate::credential::{Digest, Id, KeyId, SourceId};
+use crate::record::{name_digest, versioned};
+pub use crate::record::{RecordError, Versioned, decode, encode};
+
+/// The organization itself.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct OrgRecord {
+    /// As people wrote it.
+    pub name: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// Whose key it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Owner {
+    /// The organization's own: it outlives every member.
+    Org,
+    /// A member's: it ends with the membership.
+    User {
+        /// The user.
+        id: String,
+    },
+}
+
+/// A secret that a rotation replaced and that is still accepted for a while.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PreviousSecret {
+    /// Its digest.
+    pub digest: Digest,
+    /// Until when it is accepted.
+    pub valid_until: Timestamp,
+}
+
+/// One API key. The plaintext is nowhere.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct KeyRecord {
+    /// Descriptive name.
+    pub name: String,
+    /// Whose it is.
+    pub owner: Owner,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// From when on it is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+    /// Whether it is accepted at all.
+    pub enabled: bool,
+    /// The only data sources that it reaches; `None` for all of the organization's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sources: Option<Vec<SourceId>>,
+    /// Digest of the current secret.
+    pub digest: Digest,
+    /// Replaced secrets that are still accepted, newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub previous: Vec<PreviousSecret>,
+}
+
+/// Which record a name belongs to.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct NameRecord {
+    /// The id, as text.
+    pub id: String,
+}
+
+/// A configured database.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SourceRecord {
+    /// What clients call it.
+    pub name: String,
+    /// Which connector opens it.
+    pub kind: String,
+    /// The connector's settings in canonical form; no secrets.
+    pub settings: sequel_connector::Settings,
+    /// What is in it, for people and models.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// When it was connected.
+    pub created_at: Timestamp,
+}
+
+/// When a key was used last. Lossy: a crash may lose the last moments.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct UsedRecord {
+    /// The last accepted request.
+    pub last_used_at: Timestamp,
+}
+
+versioned! {
+    OrgRecord, "organization", 1;
+    KeyRecord, "key", 1;
+    NameRecord, "name", 1;
+    SourceRecord, "data source", 1;
+    UsedRecord, "use", 1;
+}
+
+/// The prefix of all API keys.
+pub(super) const KEYS: &str = "key/";
+/// The prefix of all data sources.
+pub(super) const SOURCES: &str = "source/";
+/// The prefix of all uses.
+pub(super) const USED: &str = "used/";
+
+fn stored(text: String) -> Key {
+    Key::new(text).expect("record keys are built from fixed prefixes, ids and digests, all short")
+}
+
+/// Where the organization's own record is.
+pub(super) fn org_at() -> Key {
+    stored("org".into())
+}
+
+/// Where an API key is.
+pub(super) fn key_at(id: KeyId) -> Key {
+    stored(format!("{KEYS}{id}"))
+}
+
+/// Where a data source is.
+pub(super) fn source_at(id: SourceId) -> Key {
+    stored(format!("{SOURCES}{id}"))
+}
+
+/// Where the last use of an API key is.
+pub(super) fn used_at(id: KeyId) -> Key {
+    stored(format!("{USED}{id}"))
+}
+
+/// Where the holder of a key's name is.
+pub(super) fn key_name_at(name: &str) -> Key {
+    stored(format!("key-name/{}", name_digest(name)))
+}
+
+/// Where the holder of a data source's name is.
+pub(super) fn source_name_at(name: &str) -> Key {
+    stored(format!("source-name/{}", name_digest(name)))
+}
+
+/// The id at the end of a record's key.
+pub(super) fn id_after<const N: usize>(prefix: &str, key: &Key) -> Option<Id<N>> {
+    std::str::from_utf8(key.as_bytes()).ok()?.strip_prefix(prefix)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_says_its_version_and_comes_back() {
+        let value = encode(&OrgRecord { name: "Acme".into(), created_at: Timestamp(0) });
+        assert_eq!(value, r#"{"v":1,"name":"Acme","created_at":"1970-01-01T00:00:00Z"}"#);
+        assert_eq!(decode::<OrgRecord>(&value).unwrap().name, "Acme");
+    }
+
+    #[test]
+    fn a_newer_record_is_refused_and_not_misread() {
+        let newer = br#"{"v":2,"name":"Acme","created_at":"1970-01-01T00:00:00Z"}"#;
+        assert!(matches!(decode::<OrgRecord>(newer), Err(RecordError::Newer { found: 2, known: 1, .. })));
+    }
+
+    #[test]
+    fn a_damaged_record_is_an_error() {
+        for value in [&b""[..], b"{}", b"null", b"{\"v\":1}", b"\xff"] {
+            assert!(matches!(decode::<OrgRecord>(value), Err(RecordError::Damaged { .. })));
+        }
+    }
+
+    #[test]
+    fn names_that_differ_in_case_only_are_one_name() {
+        assert_eq!(key_name_at("Build Server"), key_name_at("build server"));
+        assert_ne!(key_name_at("build-server"), key_name_at("build server"));
+    }
+}

@@ -1,0 +1,549 @@
+//! The registry: the supervisor of all organizations' actors, and the only place that turns an
+//! organization's id into a handle.
+//!
+//! A credential of an active organization is verified from its published view, without a lock and
+//! without a message. For any other, one point read of the credential's record decides, and only a
+//! credential that holds loads its organization.
+//!
+//! **Invariant:** a forged credential neither loads nor evicts an organization.
+//! **Invariant:** at most `active_max` organizations are active; one with running calls or waiting
+//! changes is never evicted.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Duration;
+
+use actix::{Actor, Addr, Context as ActorCtx};
+use actix_rt::ArbiterHandle;
+use dashmap::DashMap;
+use parking_lot::Mutex;
+use sequel_store::{Expect, Fence, Revision, Store, Write};
+use tokio::sync::{Mutex as AsyncMutex, Semaphore, TryAcquireError};
+
+use super::actor::{Asked, Change, ChangeLimits, CollectUses, Desk, ForgetUse, OrgActor, by_name};
+use super::call::Principal;
+use super::error::{AuthError, ChangeError, ResolveError};
+use super::inflight::{Concurrency, Inflight, Stopped};
+use super::open::{OpenSources, Source};
+use super::org_store::OrgStore;
+use super::record::{self, KeyRecord, OrgRecord, SourceRecord, decode, encode, id_after};
+use super::throttle::Throttle;
+use super::view::{KeyView, Refusal, Uses, View, ViewCell};
+use crate::context::{Context, Timestamp};
+use crate::credential::{Credential, KeyId, OrgId};
+
+/// What a registry is made of.
+pub struct RegistryParts {
+    /// Where everything is kept.
+    pub store: Arc<dyn Store>,
+    /// Time and randomness.
+    pub context: Context,
+    /// What opens data sources.
+    pub open: Arc<OpenSources>,
+    /// The threads that actors live on; at least one.
+    pub arbiters: Vec<ArbiterHandle>,
+    /// Its limits.
+    pub limits: RegistryLimits,
+}
+
+/// The registry's limits.
+#[derive(Debug, Clone, Copy)]
+pub struct RegistryLimits {
+    /// Most organizations active at once.
+    pub active_max: usize,
+    /// An organization that was not used for so long is unloaded.
+    pub idle: Duration,
+    /// Most changes that wait in one organization.
+    pub asks_max: usize,
+    /// How long a change may take.
+    pub ask_timeout: Duration,
+    /// Most API keys of one organization.
+    pub keys_max: usize,
+    /// Most data sources of one organization.
+    pub sources_max: usize,
+    /// Most calls that one organization runs at once.
+    pub calls_per_org: usize,
+    /// Most calls that one key runs at once.
+    pub calls_per_key: usize,
+    /// Unknown credentials that one address may present in a minute.
+    pub failures_per_minute: u32,
+}
+
+/// The registry. Clones share it.
+#[derive(Clone)]
+pub struct Registry(Arc<Inner>);
+
+struct Inner {
+    parts: RegistryParts,
+    entries: DashMap<OrgId, Arc<Entry>>,
+    // Active organizations in the order of loading, for the clock algorithm of eviction.
+    hand: Mutex<VecDeque<OrgId>>,
+    // Organizations with uses to collect.
+    used: Mutex<Vec<Arc<Entry>>>,
+    throttle: Throttle,
+    stopping: AtomicBool,
+    next_arbiter: AtomicI64,
+}
+
+/// An active organization. Outlives its actor: the cell and the running calls stay when the actor dies.
+pub(super) struct Entry {
+    id: OrgId,
+    pub(super) cell: Arc<ViewCell>,
+    pub(super) inflight: Arc<Inflight>,
+    pub(super) concurrency: Concurrency,
+    pub(super) fence: Fence,
+    pub(super) asks_max: usize,
+    context: Context,
+    permits: Arc<Semaphore>,
+    actor: Mutex<Option<Addr<OrgActor>>>,
+    // Held while the organization is loaded or evicted.
+    loading: AsyncMutex<()>,
+    last_used_ms: AtomicI64,
+    marked: AtomicBool,
+    evicted: AtomicBool,
+    // Keys with uses to collect.
+    used_keys: Mutex<Vec<KeyId>>,
+}
+
+impl Entry {
+    pub(super) fn now(&self) -> Timestamp {
+        self.context.clock.now()
+    }
+
+    fn touch(&self, now: Timestamp) {
+        // Written at most once a second, so that readers do not fight for a cache line.
+        if now.0 - self.last_used_ms.load(Ordering::Relaxed) >= 1_000 {
+            self.last_used_ms.store(now.0, Ordering::Relaxed);
+        }
+        if !self.marked.load(Ordering::Relaxed) {
+            self.marked.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// The actor, if it is alive and its view is open.
+    fn alive(&self) -> Option<Addr<OrgActor>> {
+        let actor = self.actor.lock();
+        actor.as_ref().filter(|actor| actor.connected() && self.cell.load().is_some()).cloned()
+    }
+}
+
+/// A handle to one organization: the permission to act in it. Clones are cheap.
+#[derive(Clone)]
+pub struct Org {
+    entry: Arc<Entry>,
+    registry: Registry,
+}
+
+impl Registry {
+    /// A registry with no organization active.
+    pub fn new(parts: RegistryParts) -> Self {
+        let throttle = Throttle::new(parts.limits.failures_per_minute, parts.context.clock.clone());
+        Self(Arc::new(Inner {
+            parts,
+            entries: DashMap::new(),
+            hand: Mutex::default(),
+            used: Mutex::default(),
+            throttle,
+            stopping: AtomicBool::new(false),
+            next_arbiter: AtomicI64::new(0),
+        }))
+    }
+
+    /// Verifies a credential and names who it is. `from` is the peer's address, for the throttle.
+    pub async fn authenticate(&self, credential: &Credential, from: Option<IpAddr>) -> Result<Principal, AuthError> {
+        // Twice: a view that was closed between look-up and look is resolved again, once.
+        for _ in 0..2 {
+            let now = self.0.parts.context.clock.now();
+            let view_is_open = match self.verify_active(credential, now) {
+                Some(Ok(principal)) => return Ok(principal),
+                Some(Err(_)) => true,
+                None => false,
+            };
+            self.0.throttle.check(from).map_err(AuthError::Throttled)?;
+            // Also where the view has refused already: an unknown credential costs the same everywhere.
+            let stored = self.verify_stored(credential, now).await.map_err(AuthError::Unavailable)?;
+            if view_is_open || stored.is_err() {
+                self.0.throttle.note_failure(from);
+                return Err(AuthError::Invalid);
+            }
+            match self.activate(credential.org).await {
+                Ok(_) => {}
+                Err(ResolveError::NotFound) => return Err(AuthError::Invalid),
+                Err(error) => return Err(AuthError::Unavailable(error)),
+            }
+        }
+        match self.verify_active(credential, self.0.parts.context.clock.now()) {
+            Some(Ok(principal)) => Ok(principal),
+            Some(Err(_)) => Err(AuthError::Invalid),
+            None => Err(AuthError::Unavailable(ResolveError::Actor)),
+        }
+    }
+
+    /// The verdict of the published view; `None` where the organization is not active.
+    fn verify_active(&self, credential: &Credential, now: Timestamp) -> Option<Result<Principal, Refusal>> {
+        let entry = self.0.entries.get(&credential.org)?;
+        let view = entry.cell.load();
+        let view = view.as_ref().filter(|_| entry.fence.holds())?;
+        let key = match view.verify(credential, now) {
+            Ok(key) => key,
+            Err(refusal) => return Some(Err(refusal)),
+        };
+        if key.uses.note(now) {
+            self.list_for_collection(&entry, credential.id);
+        }
+        entry.touch(now);
+        let org = Org { entry: Arc::clone(&entry), registry: self.clone() };
+        Some(Ok(Principal::new(org, *credential)))
+    }
+
+    fn list_for_collection(&self, entry: &Arc<Entry>, key: KeyId) {
+        let mut keys = entry.used_keys.lock();
+        keys.push(key);
+        if keys.len() == 1 {
+            drop(keys);
+            self.0.used.lock().push(Arc::clone(entry));
+        }
+    }
+
+    /// The verdict of the credential's stored record.
+    async fn verify_stored(
+        &self,
+        credential: &Credential,
+        now: Timestamp,
+    ) -> Result<Result<(), Refusal>, ResolveError> {
+        let store = self.store_of(credential.org);
+        let stored = store.get::<KeyRecord>(&record::key_at(credential.id)).await?;
+        let Some((key, _)) = stored else { return Ok(Err(Refusal::Unknown)) };
+        Ok(KeyView::new(&key, Arc::default()).accepts(&credential.digest, now))
+    }
+
+    /// The organization with this id. Callers are the flows that have found the id in an index, and
+    /// the operator's administration; a request's credential goes through [`Registry::authenticate`].
+    pub async fn resolve(&self, id: OrgId) -> Result<Org, ResolveError> {
+        if let Some(entry) = self.0.entries.get(&id).map(|entry| Arc::clone(&entry))
+            && entry.alive().is_some()
+        {
+            return Ok(Org { entry, registry: self.clone() });
+        }
+        // A missing organization must not push a living one out.
+        self.store_of(id).get::<OrgRecord>(&record::org_at()).await?.ok_or(ResolveError::NotFound)?;
+        self.activate(id).await
+    }
+
+    /// Writes the record of a new organization. `Conflict` where one with this id exists.
+    pub async fn create(&self, id: OrgId, record: &OrgRecord) -> Result<(), ChangeError> {
+        let store = self.store_of(id);
+        let commit = sequel_store::CommitId(self.0.parts.context.rng.bytes()?);
+        let (expects, writes) =
+            (vec![Expect::Absent(record::org_at())], vec![Write::Put(record::org_at(), encode(record))]);
+        store.commit(store.batch(commit, Revision(0), false, expects, writes)).await?;
+        Ok(())
+    }
+
+    /// The record of an organization that need not be active.
+    pub async fn record(&self, id: OrgId) -> Result<Option<OrgRecord>, ChangeError> {
+        Ok(self.store_of(id).get::<OrgRecord>(&record::org_at()).await?.map(|(record, _)| record))
+    }
+
+    /// Whether the store answers a read.
+    pub async fn store_answers(&self) -> bool {
+        let nobody = sequel_store::Scope::system("orgs").expect("a constant that is a legal scope name");
+        let key = sequel_store::Key::new("readiness").expect("a constant that is a legal key");
+        self.0.parts.store.get(&nobody, &key).await.is_ok()
+    }
+
+    /// How many organizations are active.
+    pub fn active(&self) -> usize {
+        self.0.entries.len()
+    }
+
+    fn store_of(&self, id: OrgId) -> OrgStore {
+        OrgStore::new(Arc::clone(&self.0.parts.store), id)
+    }
+
+    /// Loads an organization and starts its actor, or waits for the one who does.
+    async fn activate(&self, id: OrgId) -> Result<Org, ResolveError> {
+        loop {
+            if self.0.stopping.load(Ordering::SeqCst) {
+                return Err(ResolveError::ShuttingDown);
+            }
+            let entry = self.entry(id)?;
+            let loading = entry.loading.lock().await;
+            if entry.evicted.load(Ordering::SeqCst) {
+                // Evicted while this waited: the map has, or gets, another entry.
+                continue;
+            }
+            if entry.alive().is_none()
+                && let Err(error) = self.load(&entry).await
+            {
+                self.forget(&entry);
+                return Err(error);
+            }
+            drop(loading);
+            entry.touch(entry.now());
+            return Ok(Org { entry, registry: self.clone() });
+        }
+    }
+
+    /// The organization's entry, made and bounded where there is none.
+    fn entry(&self, id: OrgId) -> Result<Arc<Entry>, ResolveError> {
+        if let Some(entry) = self.0.entries.get(&id) {
+            return Ok(Arc::clone(&entry));
+        }
+        let limits = &self.0.parts.limits;
+        // Loads that race may pass the bound by their number at most; the next one evicts for them.
+        while self.0.entries.len() >= limits.active_max {
+            if !self.evict_one() {
+                return Err(ResolveError::Full);
+            }
+        }
+        let entry = self.0.entries.entry(id).or_insert_with(|| {
+            self.0.hand.lock().push_back(id);
+            Arc::new(Entry {
+                id,
+                cell: Arc::new(ViewCell::closed()),
+                inflight: Arc::default(),
+                concurrency: Concurrency { per_org: limits.calls_per_org, per_key: limits.calls_per_key },
+                fence: self.0.parts.store.fence(),
+                asks_max: limits.asks_max,
+                context: self.0.parts.context.clone(),
+                permits: Arc::new(Semaphore::new(limits.asks_max)),
+                actor: Mutex::default(),
+                loading: AsyncMutex::default(),
+                last_used_ms: AtomicI64::new(self.0.parts.context.clock.now().0),
+                marked: AtomicBool::new(true),
+                evicted: AtomicBool::new(false),
+                used_keys: Mutex::default(),
+            })
+        });
+        Ok(Arc::clone(&entry))
+    }
+
+    /// Reads the organization, publishes its view and starts its actor. Under the loading lock.
+    async fn load(&self, entry: &Arc<Entry>) -> Result<(), ResolveError> {
+        let parts = &self.0.parts;
+        let store = self.store_of(entry.id);
+        let publisher = entry.cell.publisher();
+        let view = Arc::new(self.read_view(&store).await?);
+        let desk = Desk {
+            org: entry.id,
+            store: store.clone(),
+            context: parts.context.clone(),
+            open: Arc::clone(&parts.open),
+            limits: ChangeLimits { keys_max: parts.limits.keys_max, sources_max: parts.limits.sources_max },
+        };
+        if !publisher.publish(Arc::clone(&view)) {
+            return Err(ResolveError::Actor);
+        }
+        store.announce(view.revision, false).await?;
+        let turn = self.0.next_arbiter.fetch_add(1, Ordering::Relaxed).unsigned_abs() as usize;
+        let arbiter = &parts.arbiters[turn % parts.arbiters.len()];
+        let actor = OrgActor::new(desk, view, publisher, Arc::clone(entry));
+        let actor = OrgActor::start_in_arbiter(arbiter, move |_: &mut ActorCtx<OrgActor>| actor);
+        *entry.actor.lock() = Some(actor);
+        Ok(())
+    }
+
+    async fn read_view(&self, store: &OrgStore) -> Result<View, ResolveError> {
+        store.get::<OrgRecord>(&record::org_at()).await?.ok_or(ResolveError::NotFound)?;
+        // The former actor is gone and this node is the only writer, so this settles at once; the
+        // bound is for a store that others write too.
+        for _ in 0..8 {
+            let (keys, at_keys) = store.all(record::KEYS).await?;
+            let (sources, at_sources) = store.all(record::SOURCES).await?;
+            if at_keys != at_sources {
+                continue;
+            }
+            let mut view =
+                View { revision: at_keys, keys: Default::default(), sources: Arc::new([]) };
+            for stored in &keys {
+                let Some(id) = id_after(record::KEYS, &stored.key) else { continue };
+                let key = decode::<KeyRecord>(&stored.value)?;
+                view.keys.insert_mut(id, KeyView::new(&key, Arc::new(Uses::default())));
+            }
+            let mut list = Vec::with_capacity(sources.len());
+            for stored in &sources {
+                let Some(id) = id_after(record::SOURCES, &stored.key) else { continue };
+                let source = decode::<SourceRecord>(&stored.value)?;
+                list.push(Source::new(id, source, Arc::clone(&self.0.parts.open)));
+            }
+            view.sources = by_name(list);
+            return Ok(view);
+        }
+        Err(ResolveError::Store(sequel_store::ReadError::Unavailable("the organization keeps moving".into())))
+    }
+
+    /// Takes an entry that could not be loaded out of the map.
+    fn forget(&self, entry: &Arc<Entry>) {
+        entry.evicted.store(true, Ordering::SeqCst);
+        entry.cell.close();
+        entry.actor.lock().take();
+        self.0.entries.remove_if(&entry.id, |_, found| Arc::ptr_eq(found, entry));
+    }
+
+    /// Evicts the organization that was not used for longest, roughly. False where all are in use.
+    fn evict_one(&self) -> bool {
+        let rounds = 2 * self.0.hand.lock().len();
+        for _ in 0..rounds {
+            let Some(id) = self.0.hand.lock().pop_front() else { return false };
+            let Some(entry) = self.0.entries.get(&id).map(|e| Arc::clone(&e)) else { continue };
+            if !entry.marked.swap(false, Ordering::Relaxed) && self.try_evict(&entry) {
+                return true;
+            }
+            self.0.hand.lock().push_back(id);
+        }
+        false
+    }
+
+    /// Unloads an organization unless something of it runs or waits.
+    fn try_evict(&self, entry: &Arc<Entry>) -> bool {
+        let Ok(_loading) = entry.loading.try_lock() else { return false };
+        let all = u32::try_from(entry.asks_max).unwrap_or(u32::MAX);
+        // With every permit taken no change is under way and none can begin.
+        let Ok(permits) = Arc::clone(&entry.permits).try_acquire_many_owned(all) else { return false };
+        // The view is withdrawn first: a call that entered before is seen here, one that enters later
+        // finds the view closed.
+        if !entry.cell.close_unless(|| entry.inflight.count() > 0) {
+            return false;
+        }
+        entry.permits.close();
+        drop(permits);
+        self.forget(entry);
+        true
+    }
+
+    /// Unloads organizations that were not used for the idle time. Returns how many.
+    pub fn evict_idle(&self) -> usize {
+        let now = self.0.parts.context.clock.now();
+        let idle_ms = i64::try_from(self.0.parts.limits.idle.as_millis()).unwrap_or(i64::MAX);
+        let is_idle = |entry: &Entry| now.0.saturating_sub(entry.last_used_ms.load(Ordering::Relaxed)) >= idle_ms;
+        let idle: Vec<_> =
+            self.0.entries.iter().filter(|e| is_idle(e.value())).map(|e| Arc::clone(e.value())).collect();
+        let evicted = idle.iter().filter(|entry| self.try_evict(entry)).count();
+        if evicted > 0 {
+            self.0.hand.lock().retain(|id| self.0.entries.contains_key(id));
+        }
+        evicted
+    }
+
+    /// Writes down when keys were used last. What was not collected is lost in a crash.
+    pub async fn collect_uses(&self) {
+        let used = std::mem::take(&mut *self.0.used.lock());
+        for entry in used {
+            let keys = std::mem::take(&mut *entry.used_keys.lock());
+            let org = Org { entry, registry: self.clone() };
+            if let Err(error) = org.tell(CollectUses(keys)).await {
+                tracing::warn!(error = &error as &dyn std::error::Error, "last uses of keys were not written down");
+            }
+        }
+    }
+
+    /// Ends every running call, for a shutdown that has waited long enough.
+    pub fn stop_calls(&self) {
+        self.0.entries.iter().for_each(|entry| entry.inflight.stop_all(Stopped::Shutdown));
+    }
+
+    /// How many calls run, over all organizations.
+    pub fn running_calls(&self) -> usize {
+        self.0.entries.iter().map(|entry| entry.inflight.count()).sum()
+    }
+
+    /// Writes down what waits to be and lets go of every organization.
+    pub async fn shut_down(&self) {
+        self.collect_uses().await;
+        self.0.stopping.store(true, Ordering::SeqCst);
+        let entries: Vec<_> = self.0.entries.iter().map(|entry| Arc::clone(entry.value())).collect();
+        for entry in entries {
+            let _loading = entry.loading.lock().await;
+            // Changes under way end first.
+            let all = u32::try_from(entry.asks_max).unwrap_or(u32::MAX);
+            let under_way = Arc::clone(&entry.permits).acquire_many_owned(all);
+            let _ = tokio::time::timeout(self.0.parts.limits.ask_timeout, under_way).await;
+            entry.permits.close();
+            self.forget(&entry);
+        }
+    }
+}
+
+impl Org {
+    pub(super) fn entry(&self) -> &Entry {
+        &self.entry
+    }
+
+    pub(super) fn store(&self) -> OrgStore {
+        self.registry.store_of(self.entry.id)
+    }
+
+    /// The published view, if it is open.
+    pub(super) fn view(&self) -> Option<Arc<View>> {
+        self.entry.cell.load().as_ref().map(Arc::clone)
+    }
+
+    /// Its id, to be shown.
+    pub fn id(&self) -> OrgId {
+        self.entry.id
+    }
+
+    /// Its record.
+    pub async fn record(&self) -> Result<OrgRecord, ChangeError> {
+        let record = self.store().get::<OrgRecord>(&record::org_at()).await?;
+        record.map(|(record, _)| record).ok_or(ChangeError::NotFound("organization"))
+    }
+
+    /// Asks the actor for a change. The only way to one.
+    pub(super) async fn ask<C: Change>(&self, make: impl Fn() -> C) -> Result<C::Reply, ChangeError> {
+        let (actor, permit) = match self.place().await? {
+            Some(place) => place,
+            None => {
+                // Evicted, or its actor died since this handle was made: load it again, once.
+                let again = self.registry.activate(self.entry.id).await.map_err(|error| match error {
+                    ResolveError::NotFound => ChangeError::NotFound("organization"),
+                    ResolveError::Store(error) => error.into(),
+                    error => ChangeError::StoreUnavailable(Box::new(error)),
+                })?;
+                again.place().await?.ok_or(ChangeError::Busy)?
+            }
+        };
+        let timeout = self.registry.0.parts.limits.ask_timeout;
+        match tokio::time::timeout(timeout, actor.send(Asked { message: make(), permit })).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(gone)) => Err(ChangeError::Internal(Box::new(gone))),
+            Err(_) => Err(ChangeError::TimedOut),
+        }
+    }
+
+    /// A living actor and a place in its queue; `None` where the organization must be loaded again.
+    async fn place(&self) -> Result<Option<(Addr<OrgActor>, tokio::sync::OwnedSemaphorePermit)>, ChangeError> {
+        let permit = match Arc::clone(&self.entry.permits).try_acquire_owned() {
+            Ok(permit) => permit,
+            Err(TryAcquireError::NoPermits) => return Err(ChangeError::Busy),
+            Err(TryAcquireError::Closed) => return Ok(None),
+        };
+        Ok(self.entry.alive().map(|actor| (actor, permit)))
+    }
+
+    /// Sends the actor something that is no change. Where the organization is not active, nothing is sent.
+    async fn tell<M>(&self, message: M) -> Result<(), ChangeError>
+    where
+        Asked<M>: actix::Message<Result = Result<(), ChangeError>> + Send + 'static,
+        OrgActor: actix::Handler<Asked<M>>,
+        M: Send + 'static,
+    {
+        let Some((actor, permit)) = self.place().await? else { return Ok(()) };
+        let timeout = self.registry.0.parts.limits.ask_timeout;
+        match tokio::time::timeout(timeout, actor.send(Asked { message, permit })).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(gone)) => Err(ChangeError::Internal(Box::new(gone))),
+            Err(_) => Err(ChangeError::TimedOut),
+        }
+    }
+
+    /// Forgets when a deleted key was used last. A failure leaves a small orphan, nothing worse.
+    pub(super) async fn forget_use(&self, key: KeyId) {
+        if let Err(error) = self.tell(ForgetUse(key)).await {
+            tracing::debug!(error = &error as &dyn std::error::Error, "the last use of a deleted key stays");
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! The view: what an organization's actor publishes for readers, and the cell that it stands in.
+//!
+//! **Invariant:** readers see only what is durable: [`Publisher::publish`] is called after the
+//! commit, and before the answer.
+//! **Invariant:** a publisher that was superseded or dropped can open nothing any more.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+
+use arc_swap::ArcSwapOption;
+use parking_lot::Mutex;
+use sequel_store::Revision;
+
+use super::open::Source;
+use super::record::{KeyRecord, PreviousSecret};
+use crate::context::Timestamp;
+use crate::credential::{Credential, Digest, KeyId, SourceId};
+
+/// Why a credential is not accepted. For logs and counters; a client is told none of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// No such key, or another secret.
+    Unknown,
+    /// Switched off.
+    Disabled,
+    /// Past its expiry.
+    Expired,
+}
+
+/// When a key was used last, shared by all views that hold the key.
+#[derive(Debug, Default)]
+pub(super) struct Uses {
+    last_used_ms: AtomicI64,
+    waits_for_collection: AtomicBool,
+}
+
+impl Uses {
+    /// Notes a use. True where the key must be put on the list of those to be collected.
+    pub(super) fn note(&self, now: Timestamp) -> bool {
+        // A whole second suffices for people, and spares a write to a shared cache line per request.
+        if now.0 - self.last_used_ms.load(Ordering::Relaxed) < 1_000 {
+            return false;
+        }
+        self.last_used_ms.store(now.0, Ordering::Relaxed);
+        !self.waits_for_collection.swap(true, Ordering::Relaxed)
+    }
+
+    /// The last use, for the record.
+    pub(super) fn collect(&self) -> Timestamp {
+        self.waits_for_collection.store(false, Ordering::Relaxed);
+        Timestamp(self.last_used_ms.load(Ordering::Relaxed))
+    }
+
+    /// The last use in this process, if any.
+    pub(super) fn last(&self) -> Option<Timestamp> {
+        let last = self.last_used_ms.load(Ordering::Relaxed);
+        (last != 0).then_some(Timestamp(last))
+    }
+}
+
+/// What readers need of one API key. No name, no plaintext.
+#[derive(Debug, Clone)]
+pub struct KeyView {
+    digest: Digest,
+    previous: Option<Arc<[PreviousSecret]>>,
+    expires_at: Option<Timestamp>,
+    enabled: bool,
+    /// The only sources that it reaches; `None` for all.
+    pub(super) sources: Option<Arc<[SourceId]>>,
+    pub(super) uses: Arc<Uses>,
+}
+
+impl KeyView {
+    /// From the record; `uses` of the former view of the same key, where there was one.
+    pub(super) fn new(record: &KeyRecord, uses: Arc<Uses>) -> Self {
+        Self {
+            digest: record.digest,
+            previous: (!record.previous.is_empty()).then(|| record.previous.clone().into()),
+            expires_at: record.expires_at,
+            enabled: record.enabled,
+            sources: record.sources.as_ref().map(|sources| sources.as_slice().into()),
+            uses,
+        }
+    }
+
+    /// Holds a digest against the key. Pure; every secret is compared in constant time.
+    pub fn accepts(&self, digest: &Digest, now: Timestamp) -> Result<(), Refusal> {
+        let mut known = self.digest.matches(digest);
+        for previous in self.previous.iter().flat_map(|all| all.iter()) {
+            known |= previous.digest.matches(digest) & (now < previous.valid_until);
+        }
+        match () {
+            () if !known => Err(Refusal::Unknown),
+            () if !self.enabled => Err(Refusal::Disabled),
+            () if self.expires_at.is_some_and(|end| now >= end) => Err(Refusal::Expired),
+            () => Ok(()),
+        }
+    }
+}
+
+/// Everything that a request of this organization is decided by.
+#[derive(Clone)]
+pub struct View {
+    /// The store's revision that it shows.
+    pub(super) revision: Revision,
+    /// By key id. A persistent map: one change among 100,000 keys copies a path, not the map.
+    pub(super) keys: rpds::HashTrieMapSync<KeyId, KeyView>,
+    /// By source id, in the order of their names for lists.
+    pub(super) sources: Arc<[Arc<Source>]>,
+}
+
+impl View {
+    /// Verifies a credential. Pure but for the relaxed counters of the key.
+    pub fn verify(&self, credential: &Credential, now: Timestamp) -> Result<&KeyView, Refusal> {
+        let key = self.keys.get(&credential.id).ok_or(Refusal::Unknown)?;
+        key.accepts(&credential.digest, now)?;
+        Ok(key)
+    }
+
+    /// The data sources of the organization, by name.
+    pub fn sources(&self) -> &[Arc<Source>] {
+        &self.sources
+    }
+}
+
+/// Where readers find an organization's view. Belongs to the registry's entry and outlives the actor.
+pub(super) struct ViewCell {
+    // `None` is closed.
+    view: ArcSwapOption<View>,
+    // The newest publisher's number; only that one may write. Readers never take this lock.
+    incarnation: Mutex<u64>,
+}
+
+impl ViewCell {
+    pub(super) fn closed() -> Self {
+        Self { view: ArcSwapOption::empty(), incarnation: Mutex::new(0) }
+    }
+
+    /// The view now, or `None` where it is closed. Lock-free.
+    pub(super) fn load(&self) -> arc_swap::Guard<Option<Arc<View>>> {
+        self.view.load()
+    }
+
+    /// A new publisher; all former ones can write nothing from here on.
+    pub(super) fn publisher(self: &Arc<Self>) -> Publisher {
+        let mut incarnation = self.incarnation.lock();
+        *incarnation += 1;
+        self.view.store(None);
+        Publisher { cell: Arc::clone(self), incarnation: *incarnation }
+    }
+
+    /// Closes for good: no publisher made so far can open it again.
+    pub(super) fn close(&self) {
+        let mut incarnation = self.incarnation.lock();
+        *incarnation += 1;
+        self.view.store(None);
+    }
+
+    /// Closes, unless `stays_open_if` says otherwise after the view has been withdrawn; then the
+    /// view comes back as it was. How eviction looks for calls that began while it decided.
+    pub(super) fn close_unless(&self, stays_open_if: impl FnOnce() -> bool) -> bool {
+        let mut incarnation = self.incarnation.lock();
+        let view = self.view.swap(None);
+        if stays_open_if() {
+            self.view.store(view);
+            return false;
+        }
+        *incarnation += 1;
+        true
+    }
+}
+
+/// The actor's right to write its cell. Dropping it closes the cell: a dead actor serves nobody.
+pub(super) struct Publisher {
+    cell: Arc<ViewCell>,
+    incarnation: u64,
+}
+
+impl Publisher {
+    /// Shows readers a new view. False where this publisher was superseded.
+    pub(super) fn publish(&self, view: Arc<View>) -> bool {
+        let incarnation = self.cell.incarnation.lock();
+        let mine = *incarnation == self.incarnation;
+        if mine {
+            self.cell.view.store(Some(view));
+        }
+        mine
+    }
+
+    /// Closes the cell, if it is still this publisher's.
+    pub(super) fn close(&self) {
+        let incarnation = self.cell.incarnation.lock();
+        if *incarnation == self.incarnation {
+            self.cell.view.store(None);
+        }
+    }
+}
+
+impl Drop for Publisher {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::context::Rng;
+    use crate::credential::{OrgId, PlainKey};
+    use crate::org::record::Owner;
+
+    fn empty() -> Arc<View> {
+        Arc::new(View { revision: Revision(0), keys: Default::default(), sources: Arc::new([]) })
+    }
+
+    fn key() -> (PlainKey, Credential, KeyRecord) {
+        let rng = Rng::system();
+        let plain =
+            PlainKey::mint(KeyId::mint(&rng).unwrap(), OrgId::mint(&rng).unwrap(), &rng).unwrap();
+        let credential = Credential::parse(plain.reveal()).unwrap();
+        let record = KeyRecord {
+            name: "k".into(),
+            owner: Owner::Org,
+            created_at: Timestamp(0),
+            expires_at: None,
+            enabled: true,
+            sources: None,
+            digest: plain.digest(),
+            previous: Vec::new(),
+        };
+        (plain, credential, record)
+    }
+
+    #[test]
+    fn a_key_expires_at_its_moment_and_not_before() {
+        let (_, credential, mut record) = key();
+        record.expires_at = Some(Timestamp(1_000));
+        let view = KeyView::new(&record, Arc::default());
+        assert_eq!(view.accepts(&credential.digest, Timestamp(999)), Ok(()));
+        assert_eq!(view.accepts(&credential.digest, Timestamp(1_000)), Err(Refusal::Expired));
+    }
+
+    #[test]
+    fn a_rotated_secret_lives_until_its_overlap_ends() {
+        let (_, old, record) = key();
+        let (_, new, mut rotated) = key();
+        rotated.previous = vec![PreviousSecret { digest: record.digest, valid_until: Timestamp(500) }];
+        let view = KeyView::new(&rotated, Arc::default());
+        assert_eq!(view.accepts(&old.digest, Timestamp(499)), Ok(()));
+        assert_eq!(view.accepts(&old.digest, Timestamp(500)), Err(Refusal::Unknown));
+        assert_eq!(view.accepts(&new.digest, Timestamp(500)), Ok(()));
+    }
+
+    #[test]
+    fn a_disabled_key_is_told_apart_only_behind_the_right_secret() {
+        let (_, credential, mut record) = key();
+        let (_, other, _) = key();
+        record.enabled = false;
+        let view = KeyView::new(&record, Arc::default());
+        assert_eq!(view.accepts(&credential.digest, Timestamp(0)), Err(Refusal::Disabled));
+        assert_eq!(view.accepts(&other.digest, Timestamp(0)), Err(Refusal::Unknown));
+    }
+
+    #[test]
+    fn a_dropped_publisher_closes_the_cell() {
+        let cell = Arc::new(ViewCell::closed());
+        let publisher = cell.publisher();
+        assert!(publisher.publish(empty()));
+        assert!(cell.load().is_some());
+        drop(publisher);
+        assert!(cell.load().is_none());
+    }
+
+    #[test]
+    fn a_superseded_publisher_neither_opens_nor_closes() {
+        let cell = Arc::new(ViewCell::closed());
+        let old = cell.publisher();
+        let new = cell.publisher();
+        assert!(new.publish(empty()));
+        assert!(!old.publish(empty()));
+        drop(old);
+        assert!(cell.load().is_some());
+        cell.close();
+        assert!(!new.publish(empty()));
+        assert!(cell.load().is_none());
+    }
+
+    #[test]
+    fn a_use_is_listed_once_until_it_is_collected() {
+        let uses = Uses::default();
+        assert!(uses.note(Timestamp(10_000)));
+        assert!(!uses.note(Timestamp(10_500)));
+        assert!(!uses.note(Timestamp(12_000)));
+        assert_eq!(uses.collect(), Timestamp(12_000));
+        assert!(uses.note(Timestamp(14_000)));
+    }
+}

@@ -1,0 +1,127 @@
+//! From a configuration to the parts that a server, the demo and an embedded command share.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use actix_rt::Arbiter;
+use anyhow::Context as _;
+use sequel_store::{Holder, Store};
+
+use crate::api;
+use crate::backends;
+use crate::config::Config;
+use crate::context::Context;
+use crate::http::api::Admin;
+use crate::http::{Challenge, Edge, Hosts, Peers, RequestIds};
+use crate::mcp::ServerFacts;
+use crate::org::{OpenSources, Registry, RegistryLimits, RegistryParts};
+use crate::system::OrgIndex;
+use crate::tools::{QueryPolicy, Tools};
+
+/// How long opening and asking a data source may take when an operator tests it.
+const SOURCE_TEST_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a request's body may take; 1 MiB at 35 kB/s.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The running inside of Sequel, without HTTP.
+pub(super) struct Inside {
+    pub(super) registry: Registry,
+    pub(super) index: OrgIndex,
+    pub(super) context: Context,
+    arbiters: Vec<Arbiter>,
+    // Dropped last, on a thread that may block: closing checkpoints the store and gives the lock back.
+    store: Arc<dyn Store>,
+}
+
+impl Inside {
+    /// Opens the store and builds the registry. Inside an actix system; blocks while the store opens.
+    pub(super) fn open(config: &Config, holder: Holder) -> anyhow::Result<Self> {
+        let store = backends::open_store(config, holder)?;
+        let context = Context::system();
+        let connectors = backends::connectors(config).context("the connectors' threads cannot be started")?;
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let arbiters: Vec<Arbiter> = (0..threads).map(|_| Arbiter::new()).collect();
+        let registry = Registry::new(RegistryParts {
+            store: Arc::clone(&store),
+            context: context.clone(),
+            open: OpenSources::new(connectors, context.clock.clone(), config.sources.open_max),
+            arbiters: arbiters.iter().map(Arbiter::handle).collect(),
+            limits: RegistryLimits {
+                active_max: config.orgs.active_max,
+                idle: config.orgs.idle(),
+                asks_max: config.orgs.asks_max,
+                ask_timeout: config.orgs.ask_timeout(),
+                keys_max: config.orgs.keys_max,
+                sources_max: config.orgs.sources_max,
+                calls_per_org: config.query.concurrent_per_org,
+                calls_per_key: config.query.concurrent_per_key,
+                failures_per_minute: config.auth.failures_per_minute,
+            },
+        });
+        let index = OrgIndex::new(Arc::clone(&store), context.rng.clone());
+        Ok(Self { registry, index, context, arbiters, store })
+    }
+
+    /// What the administration's handlers share. `mcp_url` is `None` where nothing is served.
+    pub(super) fn admin(&self, config: &Config, mcp_url: Option<String>) -> Admin {
+        Admin {
+            registry: self.registry.clone(),
+            index: self.index.clone(),
+            context: self.context.clone(),
+            rotate_overlap: config.keys.rotate_overlap(),
+            rotate_overlap_max: config.keys.rotate_overlap_max(),
+            test_timeout: SOURCE_TEST_TIMEOUT,
+            server: api::Server {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                mcp_url,
+                data_dir: config.data_dir.to_string_lossy().into_owned(),
+                pid: std::process::id(),
+            },
+        }
+    }
+
+    /// What the public server's handlers share.
+    pub(super) fn edge(&self, config: &Config, bound: SocketAddr, ready: Arc<AtomicBool>) -> anyhow::Result<Edge> {
+        let public_url = config.server.public_url(bound);
+        let (hosts, origins) = (&config.server.allowed_hosts, &config.server.allowed_origins);
+        Ok(Edge {
+            registry: self.registry.clone(),
+            tools: Tools { context: self.context.clone(), query: query_policy(config) },
+            facts: ServerFacts::sequel(),
+            hosts: Hosts::new(&public_url, bound, hosts, origins),
+            challenge: Challenge::new(&public_url),
+            mcp_url: config.server.mcp_url(bound),
+            peers: Peers::new(config.server.trusted_proxies.clone()),
+            body_max_bytes: config.server.body_max_bytes,
+            body_timeout: BODY_TIMEOUT,
+            request_ids: RequestIds::new(&self.context.rng)?,
+            ready,
+        })
+    }
+
+    /// Lets go of everything and closes the store.
+    pub(super) async fn close(self) {
+        self.registry.shut_down().await;
+        for arbiter in self.arbiters {
+            arbiter.stop();
+            // Its actors are gone already; joining only waits for the thread to notice.
+            let _ = tokio::task::spawn_blocking(move || arbiter.join()).await;
+        }
+        drop((self.registry, self.index));
+        let _ = tokio::task::spawn_blocking(move || drop(self.store)).await;
+    }
+}
+
+fn query_policy(config: &Config) -> QueryPolicy {
+    let rows = |rows: u64| u32::try_from(rows).unwrap_or(u32::MAX);
+    QueryPolicy {
+        rows_default: rows(config.query.rows_default),
+        rows_max: rows(config.query.rows_max),
+        bytes_max: config.query.bytes_max,
+        cell_bytes_max: config.query.cell_bytes_max,
+        columns_max: config.query.columns_max,
+        time_max: config.query.time_max(),
+    }
+}

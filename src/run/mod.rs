@@ -1,0 +1,16 @@
+//! Starting Sequel: as a server, as the demo, or inside one command of the command line.
+//!
+//! Takes a checked configuration, opens the store under its lock, builds the registry of
+//! organizations and serves. Everything that a start can fail by is one sentence for the operator.
+
+mod assemble;
+mod data_dir;
+mod demo;
+mod embedded;
+mod log;
+mod serve;
+mod shutdown;
+
+pub use demo::{DemoOptions, demo};
+pub use embedded::{Embedded, embedded};
+pub use serve::serve;

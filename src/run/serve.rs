@@ -1,0 +1,147 @@
+//! `sequel serve`: the public server and, beside it, the administration's unix socket.
+
+use std::future::Future;
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use actix_web::dev::Server;
+use actix_web::web::Data;
+use actix_web::{App, HttpServer};
+use anyhow::Context as _;
+use sequel_store::Holder;
+use tokio_util::sync::CancellationToken;
+
+use super::assemble::Inside;
+use super::{data_dir, log, shutdown};
+use crate::config::{Config, admin_socket_path, prepare_socket_folder};
+use crate::http::api::Admin;
+use crate::{http, sweep};
+
+/// Serves until it is told to stop.
+pub fn serve(config: Config) -> anyhow::Result<()> {
+    data_dir::keep_files_private();
+    data_dir::require(&config.data_dir)?;
+    log::start(&config.log)?;
+    run(config, async |inside: &Inside, served: Served| {
+        tracing::info!(mcp_url = served.mcp_url, listen = %served.bound, orgs = inside.index.all().await?.len(), "serving");
+        Ok(())
+    })
+}
+
+/// What listens.
+pub(super) struct Served {
+    pub(super) mcp_url: String,
+    pub(super) bound: SocketAddr,
+}
+
+/// Runs a server on a prepared data folder. `started` is called once it answers requests.
+pub(super) fn run<S>(config: Config, started: S) -> anyhow::Result<()>
+where
+    S: AsyncFnOnce(&Inside, Served) -> anyhow::Result<()>,
+{
+    actix_rt::System::new().block_on(async move {
+        let socket = admin_socket_path(&config);
+        prepare_socket_folder(&config, &socket).map_err(anyhow::Error::msg)?;
+        let listener = listen(config.server.listen)?;
+        let inside = Inside::open(&config, Holder::serving(Some(socket.clone())))?;
+        let outcome = serve_inside(&config, &inside, listener, &socket, started).await;
+        inside.close().await;
+        // Only its owner removes it: it was this process's as long as the lock was.
+        let _ = std::fs::remove_file(&socket);
+        outcome
+    })
+}
+
+async fn serve_inside<S>(
+    config: &Config,
+    inside: &Inside,
+    listener: TcpListener,
+    socket: &Path,
+    started: S,
+) -> anyhow::Result<()>
+where
+    S: AsyncFnOnce(&Inside, Served) -> anyhow::Result<()>,
+{
+    let bound = listener.local_addr().context("the bound address cannot be read")?;
+    let ready = Arc::new(AtomicBool::new(false));
+    let mcp_url = config.server.mcp_url(bound);
+    let edge = Data::new(inside.edge(config, bound, Arc::clone(&ready))?);
+    let public = public_server(config, edge, listener)?;
+    let admin = admin_server(inside.admin(config, Some(mcp_url.clone())), socket)?;
+    let (public_handle, admin_handle) = (public.handle(), admin.handle());
+    let stop_sweeping = CancellationToken::new();
+    let sweeping = actix_rt::spawn(sweep::sweep(inside.registry.clone(), stop_sweeping.clone()));
+    let (public, admin) = (actix_rt::spawn(public), actix_rt::spawn(admin));
+    ready.store(true, Ordering::SeqCst);
+    let outcome = match started(inside, Served { mcp_url, bound }).await {
+        Ok(()) => until_stopped(public).await,
+        failed => failed,
+    };
+    let grace = Duration::from_secs(config.server.shutdown_seconds);
+    shutdown::drain(public_handle, &inside.registry, &ready, grace).await;
+    admin_handle.stop(false).await;
+    let _ = admin.await;
+    stop_sweeping.cancel();
+    let _ = sweeping.await;
+    outcome
+}
+
+/// Ends when a signal asks for it, or when the server itself ends, which is an error.
+async fn until_stopped(server: impl Future<Output = Result<std::io::Result<()>, tokio::task::JoinError>>) -> anyhow::Result<()> {
+    tokio::select! {
+        signal = shutdown::asked_to_stop() => signal.context("signals cannot be listened for"),
+        ended = server => ended.context("the HTTP server ended")?.context("the HTTP server failed"),
+    }
+}
+
+fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let listener = TcpListener::bind(address).map_err(|error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => anyhow::anyhow!(
+            "{address} is in use by another program. Stop it, or choose another port with --port or server.listen."
+        ),
+        _ => anyhow::anyhow!("cannot listen on {address} ({error}). Choose another address with server.listen."),
+    })?;
+    listener.set_nonblocking(true).context("the listening socket cannot be set up")?;
+    Ok(listener)
+}
+
+fn public_server(config: &Config, edge: Data<http::Edge>, listener: TcpListener) -> anyhow::Result<Server> {
+    let workers = match config.server.workers {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        workers => workers,
+    };
+    let server = HttpServer::new(move || App::new().app_data(edge.clone()).configure(http::routes))
+        .workers(workers)
+        .max_connections(config.server.connections_max)
+        .client_request_timeout(Duration::from_millis(config.server.client_request_timeout_ms))
+        .client_disconnect_timeout(Duration::from_secs(1))
+        .shutdown_timeout(1)
+        .disable_signals();
+    let server = match config.server.keep_alive_seconds {
+        0 => server.keep_alive(actix_web::http::KeepAlive::Disabled),
+        seconds => server.keep_alive(Duration::from_secs(seconds)),
+    };
+    Ok(server.listen(listener).context("the HTTP server cannot be started")?.run())
+}
+
+/// The administration on a unix socket. The store's lock is held, so a socket that is there already is
+/// a dead server's.
+pub(super) fn admin_server(admin: Admin, socket: &Path) -> anyhow::Result<Server> {
+    match std::fs::remove_file(socket) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            anyhow::bail!("the old admin socket {} cannot be removed ({error}).", socket.display());
+        }
+        _ => {}
+    }
+    let admin = Data::new(admin);
+    let server = HttpServer::new(move || App::new().app_data(admin.clone()).configure(http::api::routes))
+        .workers(1)
+        .shutdown_timeout(1)
+        .disable_signals()
+        .bind_uds(socket)
+        .with_context(|| format!("the admin socket {} cannot be made", socket.display()))?;
+    Ok(server.run())
+}

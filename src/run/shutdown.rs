@@ -1,0 +1,42 @@
+//! How a server stops: it says that it is no longer ready, lets running calls end, and goes.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::org::Registry;
+
+/// How often running calls are counted while they are waited for.
+const LOOK_EVERY: Duration = Duration::from_millis(25);
+/// How long answers of calls that were stopped at the end of the grace may take to be sent.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Waits for SIGTERM or SIGINT.
+pub(super) async fn asked_to_stop() -> std::io::Result<()> {
+    let mut term = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = term.recv() => tracing::info!("SIGTERM: shutting down"),
+        _ = interrupt.recv() => tracing::info!("interrupted: shutting down"),
+    }
+    Ok(())
+}
+
+/// Drains: readiness fails first, running calls may go on for `grace`, then they are stopped.
+pub(super) async fn drain(server: ServerHandle, registry: &Registry, ready: &AtomicBool, grace: Duration) {
+    ready.store(false, Ordering::SeqCst);
+    let calls_end = async {
+        while registry.running_calls() > 0 {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    };
+    if tokio::time::timeout(grace, calls_end).await.is_err() {
+        tracing::warn!(calls = registry.running_calls(), "calls that still run are stopped");
+        registry.stop_calls();
+    }
+    if tokio::time::timeout(LAST_WORDS, server.stop(true)).await.is_err() {
+        server.stop(false).await;
+    }
+}

@@ -1,0 +1,177 @@
+//! `run_query`: one read-only statement on one data source, under limits.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sequel_connector::{Limits, OpenError, Query, QueryError, Truncated};
+use tokio_util::sync::CancellationToken;
+
+use super::Tools;
+use super::encode::QueryEncoder;
+use crate::credential::Id;
+use crate::mcp::{RunQuery, ToolOutcome};
+use crate::org::{CallGuard, Source, Stopped};
+
+/// How long after its own time limit a connector is waited for before the call is given up.
+const GRACE: Duration = Duration::from_secs(2);
+/// Names of sources that an error lists; more would only fill a model's context.
+const NAMES_SHOWN: usize = 20;
+
+/// Limits of queries, as the operator configured them.
+#[derive(Debug, Clone, Copy)]
+pub struct QueryPolicy {
+    /// Rows where the client asks for no number.
+    pub rows_default: u32,
+    /// Most rows.
+    pub rows_max: u32,
+    /// Most bytes of cells, in all.
+    pub bytes_max: u64,
+    /// Most bytes of one cell.
+    pub cell_bytes_max: u64,
+    /// Most columns.
+    pub columns_max: u32,
+    /// Longest run.
+    pub time_max: Duration,
+}
+
+impl QueryPolicy {
+    fn limits(&self, asked: Option<u32>) -> Limits {
+        Limits {
+            rows: u64::from(asked.unwrap_or(self.rows_default).min(self.rows_max)),
+            bytes: self.bytes_max,
+            cell_bytes: self.cell_bytes_max,
+            columns: self.columns_max,
+            time: self.time_max,
+        }
+    }
+
+    /// Most bytes of an encoded answer: each cell stands in it twice, as structured content and as
+    /// text, with room for quotes and commas. Escapes can only make it reach the cap sooner.
+    fn encoded_max(&self) -> usize {
+        usize::try_from(self.bytes_max).unwrap_or(usize::MAX).saturating_mul(2).saturating_add(64 * 1024)
+    }
+}
+
+pub(super) async fn run(tools: &Tools, asked: &RunQuery, guard: &CallGuard, request_id: &str) -> ToolOutcome {
+    let source = match choose(asked.source.as_deref(), guard) {
+        Ok(source) => source,
+        Err(message) => return ToolOutcome::error(&message),
+    };
+    let outcome = tokio::select! {
+        biased;
+        () = guard.token().cancelled() => Err(Failure::Query(QueryError::Cancelled)),
+        () = source.retired().cancelled() => Err(Failure::Retired),
+        outcome = tokio::time::timeout(tools.query.time_max + GRACE, query(tools, asked, &source)) => {
+            outcome.unwrap_or_else(|_| Err(Failure::Stuck))
+        }
+    };
+    let name = &source.record().name;
+    match outcome {
+        Ok(outcome) => outcome,
+        Err(failure) => ToolOutcome::error(&failure.message(name, guard, request_id)),
+    }
+}
+
+/// The source that the call means, or what to tell the model.
+fn choose(name: Option<&str>, guard: &CallGuard) -> Result<Arc<Source>, String> {
+    let mut reached = guard.sources();
+    let found = match name {
+        Some(name) => guard.sources().find(|source| source.record().name == name),
+        None => match (reached.next(), reached.next()) {
+            (Some(only), None) => Some(only),
+            (None, _) => None,
+            (Some(_), Some(_)) => {
+                return Err(format!("Several data sources are connected; name one as `source`: {}.", names(guard)));
+            }
+        },
+    };
+    if let Some(source) = found {
+        return Ok(Arc::clone(source));
+    }
+    Err(match (guard.sources().next(), name) {
+        (None, _) => "No data source is connected for this key. Ask an administrator of the organization to \
+                      connect one."
+            .to_owned(),
+        (Some(_), Some(name)) => {
+            let shown: String = name.chars().take(64).collect();
+            format!("There is no data source {shown:?}. Use one of: {}.", names(guard))
+        }
+        (Some(_), None) => format!("Name a data source as `source`: {}.", names(guard)),
+    })
+}
+
+fn names(guard: &CallGuard) -> String {
+    let mut names: Vec<_> =
+        guard.sources().take(NAMES_SHOWN + 1).map(|source| format!("{:?}", source.record().name)).collect();
+    if names.len() > NAMES_SHOWN {
+        names[NAMES_SHOWN] = "… (list_data_sources names all)".to_owned();
+    }
+    names.join(", ")
+}
+
+enum Failure {
+    Open(Arc<OpenError>),
+    Query(QueryError),
+    Retired,
+    Stuck,
+    Random,
+}
+
+impl Failure {
+    /// What the model reads. Driver text goes to the log, beside the request id that is handed out.
+    fn message(&self, source: &str, guard: &CallGuard, request_id: &str) -> String {
+        let log = |error: &dyn std::error::Error| {
+            tracing::warn!(request_id, source, error, "a data source failed");
+        };
+        match self {
+            Self::Open(error) => {
+                log(&**error);
+                format!(
+                    "The data source {source:?} cannot be opened right now. Try again later, or ask an \
+                     administrator to test it (request {request_id})."
+                )
+            }
+            Self::Query(QueryError::Refused(m) | QueryError::Sql(m) | QueryError::Limit(m)) => m.clone(),
+            Self::Query(QueryError::Cancelled) => match guard.stopped() {
+                Some(Stopped::Revoked) => "The API key was revoked, so the query was stopped.".to_owned(),
+                Some(Stopped::Shutdown) => "The server is restarting; ask again in a moment.".to_owned(),
+                Some(Stopped::ByClient) | None => "The query was cancelled.".to_owned(),
+            },
+            Self::Query(QueryError::Unavailable(error)) => {
+                log(&**error);
+                format!("The data source {source:?} is not available right now; try again (request {request_id}).")
+            }
+            Self::Retired => format!("The data source {source:?} was removed, so the query was stopped."),
+            Self::Stuck => {
+                tracing::error!(request_id, source, "a connector did not keep its time limit");
+                "The query ran longer than it may and was given up. Ask for less.".to_owned()
+            }
+            Self::Random => format!("Internal error (request {request_id})."),
+        }
+    }
+}
+
+async fn query(tools: &Tools, asked: &RunQuery, source: &Arc<Source>) -> Result<ToolOutcome, Failure> {
+    let started = tools.context.clock.elapsed();
+    let handle = source.open().await.map_err(Failure::Open)?;
+    // Dropping this future, for whatever reason, stops the query.
+    let stop = CancellationToken::new();
+    let _stop_on_drop = stop.clone().drop_guard();
+    let limits = tools.query.limits(asked.row_limit);
+    let query = Query { sql: asked.sql.clone(), limits, cancel: stop };
+    let mut rows = handle.query(query).await.map_err(Failure::Query)?;
+    let nonce: Id<16> = Id::mint(&tools.context.rng).map_err(|_| Failure::Random)?;
+    let name = &source.record().name;
+    let mut encoder = QueryEncoder::new(name, rows.columns(), asked.format, nonce.as_str());
+    let encoded_max = tools.query.encoded_max();
+    let mut truncated = None;
+    while let Some(batch) = rows.next_batch().await.map_err(Failure::Query)? {
+        if !encoder.push(&batch, encoded_max) {
+            truncated = Some(Truncated::Bytes);
+            break;
+        }
+    }
+    let truncated = truncated.or(rows.ending().and_then(|ending| ending.truncated));
+    let elapsed = tools.context.clock.elapsed() - started;
+    Ok(encoder.finish(truncated, elapsed))
+}

@@ -10,13 +10,18 @@
 mod batch;
 mod error;
 mod key;
+mod lock;
 mod read;
 mod scope;
 
 pub use batch::{BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX, Batch, CommitId, Expect, Lane, Write};
 pub use error::{CommitError, OpenError, ReadError};
 pub use key::{KEY_BYTES_MAX, Key, KeyError, KeyRange, VALUE_BYTES_MAX};
-pub use read::{Changes, ExportStream, Exported, Fence, Hint, HintStream, Page, Record, Revision, ScanLimit};
+pub use lock::{Holder, Role, StoreLock};
+pub use read::{
+    Changes, ExportStream, Exported, Fence, Hint, HintStream, Page, READ_BYTES_MAX, Record, Revision,
+    ScanLimit,
+};
 pub use scope::{Scope, ScopeError};
 
 use async_trait::async_trait;

@@ -23,6 +23,12 @@ pub struct Record {
     pub revision: Revision,
 }
 
+/// Most bytes of keys and values in one page or one delta, give or take one record.
+///
+/// 1,000 records may be 64 KiB each; a page that would be larger than this ends early and names its
+/// `next`, a delta that would be larger is a [`Changes::Gap`].
+pub const READ_BYTES_MAX: usize = 4 * 1024 * 1024;
+
 /// How much one page of a scan may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ScanLimit {

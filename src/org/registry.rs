@@ -299,8 +299,9 @@ impl Registry {
                 return Err(ResolveError::Full);
             }
         }
-        let entry = self.0.entries.entry(id).or_insert_with(|| {
-            self.0.hand.lock().push_back(id);
+        let mut is_new = false;
+        let entry = Arc::clone(&*self.0.entries.entry(id).or_insert_with(|| {
+            is_new = true;
             Arc::new(Entry {
                 id,
                 cell: Arc::new(ViewCell::closed()),
@@ -317,8 +318,12 @@ impl Registry {
                 evicted: AtomicBool::new(false),
                 used_keys: Mutex::default(),
             })
-        });
-        Ok(Arc::clone(&entry))
+        }));
+        // Not inside: the map's shard must not be locked while the hand is.
+        if is_new {
+            self.0.hand.lock().push_back(id);
+        }
+        Ok(entry)
     }
 
     /// Reads the organization, publishes its view and starts its actor. Under the loading lock.

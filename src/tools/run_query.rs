@@ -120,7 +120,7 @@ enum Failure {
 impl Failure {
     /// What the model reads. Driver text goes to the log, beside the request id that is handed out.
     fn message(&self, source: &str, guard: &CallGuard, request_id: &str) -> String {
-        let log = |error: &dyn std::error::Error| {
+        let log = |error: &(dyn std::error::Error + 'static)| {
             tracing::warn!(request_id, source, error, "a data source failed");
         };
         match self {

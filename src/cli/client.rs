@@ -171,6 +171,21 @@ pub(super) fn segment(name: &str) -> String {
 mod tests {
     use super::*;
 
+    #[tokio::test]
+    async fn a_connection_that_breaks_says_that_the_change_may_have_happened() {
+        let folder = tempfile::Builder::new().prefix("sequel").tempdir_in("/tmp").unwrap();
+        let socket = folder.path().join("admin.sock");
+        let listener = tokio::net::UnixListener::bind(&socket).unwrap();
+        let server = async { drop(listener.accept().await.unwrap()) };
+        let client = async {
+            let mut client = Client::connect(&socket).await.unwrap();
+            client.delete::<serde_json::Value>("/orgs/a/keys/k").await.unwrap_err()
+        };
+        let (error, ()) = tokio::join!(client, server);
+        assert!(matches!(error, ClientError::Broken { .. }), "{error:?}");
+        assert!(error.to_string().contains("Look whether the change happened"));
+    }
+
     #[test]
     fn a_name_stays_one_segment_of_the_path() {
         assert_eq!(segment("acme-1.x_y~"), "acme-1.x_y~");

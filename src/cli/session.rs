@@ -1,6 +1,7 @@
 //! One command's connection to the admin API: of the server that runs on the data folder, or of the
 //! same actors started inside this process for the length of the command. The commands cannot tell.
 
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -28,15 +29,22 @@ pub(super) struct Reached {
 /// Finds the server that holds the store, or starts the actors here under the store's lock.
 pub(super) fn reach(config: &Config) -> Result<Reached, Failure> {
     let StoreLocation::Sqlite(store) = config.store();
+    let mut server = None;
     for _ in 0..WAITS {
-        match sequel_store::StoreLock::holder(&store)? {
-            None => break,
-            Some(holder) => match holder.admin_socket {
-                Some(socket) => return Ok(Reached { socket, end: None }),
-                // Another command at work, which ends soon, or a server that does not listen yet.
-                None => std::thread::sleep(WAIT),
-            },
+        let Some(holder) = sequel_store::StoreLock::holder(&store)? else {
+            server = None;
+            break;
+        };
+        // A server takes the lock before it listens, and another command ends soon: both are worth a wait.
+        server = holder.admin_socket;
+        match &server {
+            Some(socket) if UnixStream::connect(socket).is_ok() => break,
+            _ => std::thread::sleep(WAIT),
         }
+    }
+    if let Some(socket) = server {
+        // Where it still does not answer, connecting says so.
+        return Ok(Reached { socket, end: None });
     }
     let embedded = run::embedded(config).map_err(Failure::Run)?;
     Ok(Reached { socket: embedded.socket.clone(), end: Some(Box::new(|| embedded.shutdown())) })
@@ -101,5 +109,26 @@ impl Session {
                 Err(Failure::Usage { code: "org_missing", message })
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+
+    use sequel_store::{Holder, StoreLock};
+
+    use super::*;
+
+    #[test]
+    fn the_server_that_the_lock_names_is_reached() {
+        let folder = tempfile::Builder::new().prefix("sequel").tempdir_in("/tmp").unwrap();
+        let config = Config { data_dir: folder.path().to_owned(), ..Config::default() };
+        let socket = folder.path().join("elsewhere.sock");
+        let holder = Holder::serving(Some(socket.clone()));
+        let _lock = StoreLock::acquire(&folder.path().join("sequel.db"), &holder).unwrap();
+        let _listener = UnixListener::bind(&socket).unwrap();
+        let reached = reach(&config).unwrap();
+        assert_eq!((reached.socket, reached.end.is_none()), (socket, true));
     }
 }

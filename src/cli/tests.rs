@@ -162,6 +162,13 @@ fn without_or_with_many_organizations_the_sentence_says_what_to_type() {
 }
 
 #[test]
+fn the_next_command_can_be_pasted_whatever_the_name() {
+    let org = json!({"id": "o1", "name": "it's acme", "created_at": "2026-01-01T00:00:00Z"});
+    let made = FakeServer::answering(vec![(201, org)]).run(&["org", "create", "it's acme"]);
+    assert!(made.out.ends_with("sequel source add NAME --org 'it'\\''s acme' --path FILE\n"), "{made:?}");
+}
+
+#[test]
 fn names_are_sent_as_one_segment() {
     let server = FakeServer::answering(vec![deleted("a/b")]);
     server.run(&["key", "delete", "a/b", "--org", "x y", "--yes"]);

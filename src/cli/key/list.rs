@@ -5,6 +5,7 @@ use crate::cli::OrgArg;
 use crate::cli::answer::{Answer, clean, minute, minute_or, table};
 use crate::cli::failure::Failure;
 use crate::cli::session::Session;
+use crate::cli::snippets::shell_quote;
 
 /// List the API keys of an organization
 #[derive(Debug, clap::Args)]
@@ -19,8 +20,8 @@ pub(super) async fn run(args: Args, session: &mut Session) -> Result<Answer, Fai
     let (org, path) = session.org(args.org.org).await?;
     let keys: Keys = session.client.get(&format!("{path}/keys")).await?;
     let text = if keys.keys.is_empty() {
-        let org = clean(&org);
-        format!("{org} has no API key yet. Make one with: sequel key create NAME --org {org}")
+        let quoted = clean(&shell_quote(&org));
+        format!("{} has no API key yet. Make one with: sequel key create NAME --org {quoted}", clean(&org))
     } else {
         table(HEADER, keys.keys.iter().map(row))
     };

@@ -4,6 +4,7 @@ use crate::api::{CreateOrg, Org};
 use crate::cli::answer::{Answer, clean};
 use crate::cli::failure::Failure;
 use crate::cli::session::Session;
+use crate::cli::snippets::shell_quote;
 
 /// Make an organization
 #[derive(Debug, clap::Args)]
@@ -15,9 +16,10 @@ pub(in crate::cli) struct Args {
 pub(super) async fn run(args: Args, session: &mut Session) -> Result<Answer, Failure> {
     let org: Org = session.client.post("/orgs", &CreateOrg { name: args.name }).await?;
     let text = format!(
-        "Made the organization {} (id {}).\nNext, give it a data source: sequel source add NAME --path FILE",
+        "Made the organization {} (id {}).\nNext, give it a data source: sequel source add NAME --org {} --path FILE",
         clean(&org.name),
-        org.id
+        org.id,
+        clean(&shell_quote(&org.name)),
     );
     Ok(Answer::new(&org, text))
 }

@@ -9,6 +9,7 @@ use crate::cli::OrgArg;
 use crate::cli::answer::{Answer, clean};
 use crate::cli::failure::Failure;
 use crate::cli::session::Session;
+use crate::cli::snippets::shell_quote;
 
 /// Add a database that the organization's clients may ask
 #[derive(Debug, clap::Args)]
@@ -32,7 +33,7 @@ pub(in crate::cli) struct Args {
 }
 
 pub(super) async fn run(args: Args, session: &mut Session) -> Result<Answer, Failure> {
-    let (_, path) = session.org(args.org.org).await?;
+    let (org, path) = session.org(args.org.org).await?;
     let mut settings: Map<String, Value> = args.settings.into_iter().collect();
     if let Some(file) = args.path {
         // The server has another working directory.
@@ -41,8 +42,10 @@ pub(super) async fn run(args: Args, session: &mut Session) -> Result<Answer, Fai
     }
     let request = AddSource { name: args.name, kind: args.kind, settings, description: args.description };
     let source: Source = session.client.post(&format!("{path}/sources"), &request).await?;
+    let (quoted, org) = (clean(&shell_quote(&source.name)), clean(&shell_quote(&org)));
     let name = clean(&source.name);
-    let text = format!("Added the data source {name}.\nNext, see that it answers: sequel source test {name}");
+    let next = format!("Next, see that it answers: sequel source test {quoted} --org {org}");
+    let text = format!("Added the data source {name}.\n{next}");
     Ok(Answer::new(&source, text))
 }
 

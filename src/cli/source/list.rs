@@ -5,6 +5,7 @@ use crate::cli::OrgArg;
 use crate::cli::answer::{Answer, clean, minute, table};
 use crate::cli::failure::Failure;
 use crate::cli::session::Session;
+use crate::cli::snippets::shell_quote;
 
 /// List the data sources of an organization
 #[derive(Debug, clap::Args)]
@@ -17,8 +18,10 @@ pub(super) async fn run(args: Args, session: &mut Session) -> Result<Answer, Fai
     let (org, path) = session.org(args.org.org).await?;
     let sources: Sources = session.client.get(&format!("{path}/sources")).await?;
     let text = if sources.sources.is_empty() {
-        let org = clean(&org);
-        format!("{org} has no data source yet. Add one with: sequel source add NAME --org {org} --path FILE")
+        let (quoted, org) = (clean(&shell_quote(&org)), clean(&org));
+        format!(
+            "{org} has no data source yet. Add one with: sequel source add NAME --org {quoted} --path FILE"
+        )
     } else {
         table(&["name", "kind", "settings", "added", "description"], sources.sources.iter().map(row))
     };

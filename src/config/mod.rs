@@ -159,9 +159,11 @@ impl Config {
         let outside = [flags.text("data_dir"), env.text("data_dir")];
         let from_file = named.as_ref().and_then(|file| file.text("data_dir"));
         let data_dir = outside.into_iter().flatten().chain(from_file).find(|text| !text.is_empty());
-        let data_dir = match data_dir {
-            Some(text) => PathBuf::from(text),
-            None => platform_data_dir()?,
+        let data_dir = match (&options.flags.data_dir, data_dir) {
+            // Straight from the flag: a path that is no Unicode would not survive as text.
+            (Some(path), _) => std::path::absolute(path).unwrap_or_else(|_| path.clone()),
+            (None, Some(text)) => PathBuf::from(text),
+            (None, None) => platform_data_dir()?,
         };
         let (file, path) = match (named, options.file) {
             (Some(layer), path) => (layer, path),

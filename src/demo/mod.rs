@@ -45,6 +45,11 @@ const TABLES: &[(&str, &str)] = &[
     ("INSERT INTO seattle_weather VALUES (?1, ?2, ?3, ?4)", include_str!("seattle_weather.csv")),
 ];
 
+/// What the data source says of itself to a model.
+pub const DESCRIPTION: &str = "US airports, states, 10,000 flights of 2001 with their delays, routes flown in 2008, \
+                               daily weather in Seattle. Public-domain facts of US agencies; the table sources says where \
+                               each comes from.";
+
 /// What a newcomer may ask an AI client about this data.
 pub const EXAMPLE_QUESTIONS: &[&str] = &[
     "Which states have the most departing flights, and how late are they on average?",

@@ -59,7 +59,7 @@ impl Call {
 
     /// The whole JSON-RPC response as consecutive parts: what [`Call::encode`] gives without a copy
     /// of the rows, for a body that is streamed.
-    pub fn encode_parts(&self, outcome: ToolOutcome) -> [Bytes; 5] {
+    pub fn encode_parts(&self, outcome: ToolOutcome) -> Vec<Bytes> {
         let modern = self.era() == Era::Modern;
         let mut head = Vec::with_capacity(128 + self.id.as_json().len());
         result_head(&mut head, &self.id);
@@ -68,8 +68,6 @@ impl Call {
             head.extend_from_slice(b"\"resultType\":\"complete\",");
         }
         head.extend_from_slice(b"\"content\":[{\"type\":\"text\",\"text\":\"");
-        let middle: &'static [u8] =
-            if outcome.structured.is_some() { b"\"}],\"structuredContent\":" } else { b"\"}]" };
         let mut tail = Vec::with_capacity(32 + self.meta.len());
         tail.extend_from_slice(if outcome.is_error { b",\"isError\":true" } else { b",\"isError\":false" });
         if modern {
@@ -77,13 +75,15 @@ impl Call {
             tail.extend_from_slice(&self.meta);
         }
         tail.extend_from_slice(b"}}");
-        [
-            head.into(),
-            outcome.escaped_text.into(),
-            Bytes::from_static(middle),
-            outcome.structured.unwrap_or_default().into(),
-            tail.into(),
-        ]
+        let mut parts = vec![head.into()];
+        outcome.escaped_text.append_to(&mut parts);
+        parts.push(Bytes::from_static(b"\"}]"));
+        if let Some(structured) = outcome.structured {
+            parts.push(Bytes::from_static(b",\"structuredContent\":"));
+            structured.append_to(&mut parts);
+        }
+        parts.push(tail.into());
+        parts
     }
 
     /// A protocol error instead of a result, for instance [`INTERNAL_ERROR`](super::INTERNAL_ERROR).

@@ -21,6 +21,7 @@ mod head;
 pub mod json;
 mod jsonrpc;
 mod outcome;
+mod pieces;
 mod server;
 mod tools;
 
@@ -42,5 +43,6 @@ pub use jsonrpc::{
     RequestId, UNSUPPORTED_PROTOCOL_VERSION, error_reply,
 };
 pub use outcome::{DataSourceEntry, ToolOutcome};
+pub use pieces::Pieces;
 pub use server::ServerFacts;
 pub use tools::{Format, RunQuery, TOOLS, ToolCall};

@@ -6,12 +6,13 @@
 use serde::Serialize;
 
 use super::json;
+use super::pieces::Pieces;
 
 /// A tool's outcome.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ToolOutcome {
-    pub(super) escaped_text: Vec<u8>,
-    pub(super) structured: Option<Vec<u8>>,
+    pub(super) escaped_text: Pieces,
+    pub(super) structured: Option<Pieces>,
     pub(super) is_error: bool,
 }
 
@@ -32,13 +33,13 @@ impl ToolOutcome {
     pub fn error(message: &str) -> Self {
         let mut escaped_text = Vec::with_capacity(message.len());
         json::escape_into(&mut escaped_text, message.as_bytes());
-        Self { escaped_text, structured: None, is_error: true }
+        Self { escaped_text: escaped_text.into(), structured: None, is_error: true }
     }
 
     /// An outcome whose two forms are already encoded: `escaped_text` is what stands between the
     /// quotes of a JSON string, `structured` is a JSON object that fits the tool's `outputSchema`.
-    pub fn encoded(escaped_text: Vec<u8>, structured: Vec<u8>) -> Self {
-        Self { escaped_text, structured: Some(structured), is_error: false }
+    pub fn encoded(escaped_text: impl Into<Pieces>, structured: impl Into<Pieces>) -> Self {
+        Self { escaped_text: escaped_text.into(), structured: Some(structured.into()), is_error: false }
     }
 
     /// The outcome of `list_data_sources`, in the order given.
@@ -61,6 +62,6 @@ impl ToolOutcome {
 
     /// Bytes that it adds to a response.
     pub fn size(&self) -> usize {
-        self.escaped_text.len() + self.structured.as_ref().map_or(0, Vec::len)
+        self.escaped_text.len() + self.structured.as_ref().map_or(0, Pieces::len)
     }
 }

@@ -17,7 +17,7 @@ use base64::engine::general_purpose::STANDARD;
 use sequel_connector::{Column, RowBatch, Truncated, Value};
 
 use crate::mcp::json::{escape_into, is_plain, string_into};
-use crate::mcp::{Format, ToolOutcome};
+use crate::mcp::{Format, Pieces, ToolOutcome};
 
 #[cfg(test)]
 #[path = "encode_tests.rs"]
@@ -38,9 +38,9 @@ const SAFE_INTEGER: u64 = 1 << 53;
 pub struct QueryEncoder {
     format: Format,
     nonce: String,
-    structured: Vec<u8>,
+    structured: Pieces,
     // Escaped: what stands between the quotes of a JSON string.
-    text: Vec<u8>,
+    text: Pieces,
     scratch: String,
     rows: u64,
 }
@@ -53,8 +53,8 @@ impl QueryEncoder {
         let mut encoder = Self {
             format,
             nonce,
-            structured: Vec::with_capacity(8 * 1024),
-            text: Vec::with_capacity(8 * 1024),
+            structured: Pieces::default(),
+            text: Pieces::default(),
             scratch: String::new(),
             rows: 0,
         };
@@ -78,25 +78,27 @@ impl QueryEncoder {
     #[must_use]
     pub fn push(&mut self, batch: &RowBatch, max_bytes: usize) -> bool {
         for row in batch.rows() {
-            let before = (self.structured.len(), self.text.len());
+            let before = (self.structured.open.len(), self.text.open.len());
             match self.format {
                 Format::Json => self.json_row(row),
                 Format::Csv => self.csv_row(row),
                 Format::Markdown => self.markdown_row(row),
             }
             if self.size() > max_bytes {
-                self.structured.truncate(before.0);
-                self.text.truncate(before.1);
+                self.structured.open.truncate(before.0);
+                self.text.open.truncate(before.1);
                 return false;
             }
             self.rows += 1;
+            self.structured.turn();
+            self.text.turn();
         }
         true
     }
 
     /// Closes the fence and says how the query ended.
     pub fn finish(mut self, truncated: Option<Truncated>, elapsed: Duration) -> ToolOutcome {
-        let from = self.structured.len();
+        let from = self.structured.open.len();
         let reason = truncated.map(|reason| match reason {
             Truncated::Rows => "rows",
             Truncated::Bytes => "bytes",
@@ -108,9 +110,9 @@ impl QueryEncoder {
             end.push_str(&format!(",\"truncated_reason\":\"{reason}\""));
         }
         end.push_str(&format!(",\"elapsed_ms\":{elapsed_ms}}}"));
-        self.structured.extend_from_slice(end.as_bytes());
+        self.structured.open.extend_from_slice(end.as_bytes());
         if self.format == Format::Json {
-            escape_into(&mut self.text, &self.structured[from..]);
+            escape_into(&mut self.text.open, &self.structured.open[from..]);
             self.line("");
         }
         self.line(&format!("{FENCE} {} end>>>", self.nonce));
@@ -123,7 +125,7 @@ impl QueryEncoder {
     }
 
     fn begin(&mut self, source: &str, columns: &[Column]) {
-        let out = &mut self.structured;
+        let out = &mut self.structured.open;
         out.extend_from_slice(b"{\"notice\":");
         string_into(out, NOTICE);
         out.extend_from_slice(b",\"source\":");
@@ -140,66 +142,70 @@ impl QueryEncoder {
         self.line(NOTICE);
         self.line(&format!("{FENCE} {} begin>>>", self.nonce));
         match self.format {
-            Format::Json => escape_into(&mut self.text, &self.structured),
+            Format::Json => escape_into(&mut self.text.open, &self.structured.open),
             Format::Csv => {
                 for (at, column) in columns.iter().enumerate() {
                     self.csv_separator(at);
                     self.csv_text(&column.name);
                 }
-                self.text.extend_from_slice(b"\\r\\n");
+                self.text.open.extend_from_slice(b"\\r\\n");
             }
             Format::Markdown => {
                 for column in columns {
-                    self.text.extend_from_slice(b"| ");
+                    self.text.open.extend_from_slice(b"| ");
                     self.markdown_text(&column.name);
-                    self.text.push(b' ');
+                    self.text.open.push(b' ');
                 }
-                self.text.extend_from_slice(b"|\\n");
+                self.text.open.extend_from_slice(b"|\\n");
                 for _ in columns {
-                    self.text.extend_from_slice(b"| --- ");
+                    self.text.open.extend_from_slice(b"| --- ");
                 }
-                self.text.extend_from_slice(b"|\\n");
+                self.text.open.extend_from_slice(b"|\\n");
             }
         }
     }
 
     /// One line of our own in the text; it needs no escape but its end.
     fn line(&mut self, line: &str) {
-        self.text.extend_from_slice(line.as_bytes());
-        self.text.extend_from_slice(b"\\n");
+        self.text.open.extend_from_slice(line.as_bytes());
+        self.text.open.extend_from_slice(b"\\n");
     }
 
     fn json_row<'v>(&mut self, row: impl Iterator<Item = Value<'v>>) {
         let open: &[u8] = if self.rows == 0 { b"[" } else { b",[" };
-        self.structured.extend_from_slice(open);
-        self.text.extend_from_slice(open);
+        self.structured.open.extend_from_slice(open);
+        self.text.open.extend_from_slice(open);
         for (at, value) in row.enumerate() {
             if at > 0 {
-                self.structured.push(b',');
-                self.text.push(b',');
+                self.structured.open.push(b',');
+                self.text.open.push(b',');
             }
-            let from = self.structured.len();
+            let from = self.structured.open.len();
             if let Value::Text(s) = value
                 && is_plain(s.as_bytes(), [b'<'])
             {
                 // The usual case: the same bytes in both forms, the quotes escaped in one.
-                self.text.extend_from_slice(b"\\\"");
-                self.text.extend_from_slice(s.as_bytes());
-                self.text.extend_from_slice(b"\\\"");
-                quoted_into(&mut self.structured, s);
+                self.text.open.extend_from_slice(b"\\\"");
+                self.text.open.extend_from_slice(s.as_bytes());
+                self.text.open.extend_from_slice(b"\\\"");
+                quoted_into(&mut self.structured.open, s);
                 continue;
             }
             let plain = self.json_cell(value);
-            let cell = &self.structured[from..];
-            if plain { self.text.extend_from_slice(cell) } else { escape_into(&mut self.text, cell) }
+            let cell = &self.structured.open[from..];
+            if plain {
+                self.text.open.extend_from_slice(cell)
+            } else {
+                escape_into(&mut self.text.open, cell)
+            }
         }
-        self.structured.push(b']');
-        self.text.push(b']');
+        self.structured.open.push(b']');
+        self.text.open.push(b']');
     }
 
     /// Writes a cell into the structured form. Answers whether its JSON needs no escape in the text.
     fn json_cell(&mut self, value: Value<'_>) -> bool {
-        let out = &mut self.structured;
+        let out = &mut self.structured.open;
         match value {
             Value::Null => out.extend_from_slice(b"null"),
             Value::Bool(true) => out.extend_from_slice(b"true"),
@@ -231,13 +237,13 @@ impl QueryEncoder {
     }
 
     fn csv_row<'v>(&mut self, row: impl Iterator<Item = Value<'v>>) {
-        self.structured.extend_from_slice(if self.rows == 0 { b"[" } else { b",[" });
+        self.structured.open.extend_from_slice(if self.rows == 0 { b"[" } else { b",[" });
         for (at, value) in row.enumerate() {
             self.csv_separator(at);
             if at > 0 {
-                self.structured.push(b',');
+                self.structured.open.push(b',');
             }
-            let from = self.structured.len();
+            let from = self.structured.open.len();
             self.json_cell(value);
             match value {
                 Value::Null => {}
@@ -245,13 +251,13 @@ impl QueryEncoder {
                 _ => self.unquoted_from(from),
             }
         }
-        self.structured.push(b']');
-        self.text.extend_from_slice(b"\\r\\n");
+        self.structured.open.push(b']');
+        self.text.open.extend_from_slice(b"\\r\\n");
     }
 
     fn csv_separator(&mut self, at: usize) {
         if at > 0 {
-            self.text.push(b',');
+            self.text.open.push(b',');
         }
     }
 
@@ -259,7 +265,7 @@ impl QueryEncoder {
     /// reader is a model, and a changed cell would be a wrong answer.
     fn csv_text(&mut self, s: &str) {
         if !s.is_empty() && is_plain(s.as_bytes(), [b',', b'<']) {
-            self.text.extend_from_slice(s.as_bytes());
+            self.text.open.extend_from_slice(s.as_bytes());
             return;
         }
         let s = defused(s);
@@ -271,33 +277,33 @@ impl QueryEncoder {
         } else {
             self.scratch.push_str(&s);
         }
-        escape_into(&mut self.text, self.scratch.as_bytes());
+        escape_into(&mut self.text.open, self.scratch.as_bytes());
     }
 
     fn markdown_row<'v>(&mut self, row: impl Iterator<Item = Value<'v>>) {
-        self.structured.extend_from_slice(if self.rows == 0 { b"[" } else { b",[" });
+        self.structured.open.extend_from_slice(if self.rows == 0 { b"[" } else { b",[" });
         for (at, value) in row.enumerate() {
             if at > 0 {
-                self.structured.push(b',');
+                self.structured.open.push(b',');
             }
-            let from = self.structured.len();
+            let from = self.structured.open.len();
             self.json_cell(value);
-            self.text.extend_from_slice(b"| ");
+            self.text.open.extend_from_slice(b"| ");
             match value {
-                Value::Null => self.text.extend_from_slice(b"NULL"),
+                Value::Null => self.text.open.extend_from_slice(b"NULL"),
                 Value::Text(s) => self.markdown_text(s),
                 _ => self.unquoted_from(from),
             }
-            self.text.push(b' ');
+            self.text.open.push(b' ');
         }
-        self.structured.push(b']');
-        self.text.extend_from_slice(b"|\\n");
+        self.structured.open.push(b']');
+        self.text.open.extend_from_slice(b"|\\n");
     }
 
     /// A pipe and a backslash get a backslash, a line break becomes `<br>`: a cell stays a cell.
     fn markdown_text(&mut self, s: &str) {
         if is_plain(s.as_bytes(), [b'|', b'<']) {
-            self.text.extend_from_slice(s.as_bytes());
+            self.text.open.extend_from_slice(s.as_bytes());
             return;
         }
         self.scratch.clear();
@@ -312,14 +318,14 @@ impl QueryEncoder {
             }
             previous = c;
         }
-        escape_into(&mut self.text, self.scratch.as_bytes());
+        escape_into(&mut self.text.open, self.scratch.as_bytes());
     }
 
     /// A number, word or base64 cell, as it was just written into the structured form, without quotes.
     fn unquoted_from(&mut self, from: usize) {
-        let cell = &self.structured[from..];
+        let cell = &self.structured.open[from..];
         let cell = cell.strip_prefix(b"\"").and_then(|cell| cell.strip_suffix(b"\"")).unwrap_or(cell);
-        self.text.extend_from_slice(cell);
+        self.text.open.extend_from_slice(cell);
     }
 }
 

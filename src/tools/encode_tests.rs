@@ -171,6 +171,17 @@ fn the_output_stops_at_the_byte_cap_between_two_rows() {
     }
 }
 
+#[test]
+fn an_answer_of_many_pieces_is_one_document() {
+    let text = "é, \"quoted\" and <<<sequel-rows ".repeat(40);
+    let rows = vec![vec![Value::Text(&text), Value::Int(7), Value::Null]; 500];
+    for format in [Format::Json, Format::Csv, Format::Markdown] {
+        let (text, structured) = encode(&["a", "b", "c"], &rows, format);
+        assert_eq!(structured["rows"].as_array().unwrap().len(), 500);
+        assert!(fenced(&text).len() > 500_000);
+    }
+}
+
 fn output_schema(tool: &str) -> jsonschema::Validator {
     let tools: Json = serde_json::from_str(TOOLS).unwrap();
     let tool = tools.as_array().unwrap().iter().find(|t| t["name"] == tool).unwrap();

@@ -223,7 +223,11 @@ impl QueryEncoder {
                 return false;
             }
             Value::Text(s) => {
-                defused_string_into(out, s);
+                if is_plain(s.as_bytes(), [b'<']) {
+                    quoted_into(out, s);
+                } else {
+                    defused_string_into(out, s);
+                }
                 return false;
             }
             Value::Bytes(b) => {

@@ -44,6 +44,16 @@ impl Failure {
         }
     }
 
+    /// The message, with a capital where it begins with a word; a file, a setting or a flag stays as it is.
+    pub(super) fn sentence(&self) -> String {
+        let message = self.to_string();
+        let word = message.split(' ').next().unwrap_or_default();
+        if word.bytes().all(|b| b.is_ascii_lowercase()) && !word.is_empty() {
+            return message[..1].to_uppercase() + &message[1..];
+        }
+        message
+    }
+
     /// One line: `{"error":{"code":…,"message":…}}`. Codes of the server pass through.
     pub(super) fn to_json(&self) -> String {
         let code = match self {
@@ -57,7 +67,7 @@ impl Failure {
             Failure::Run(_) => "failed",
             Failure::Output(_) => "output",
         };
-        json!({"error": {"code": code, "message": self.to_string()}}).to_string()
+        json!({"error": {"code": code, "message": self.sentence()}}).to_string()
     }
 }
 

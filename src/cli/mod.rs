@@ -144,7 +144,7 @@ fn run(args: Vec<OsString>, mut world: World<'_>) -> u8 {
         },
         Err(failure) => failure,
     };
-    let line = if json { failure.to_json() } else { format!("Error: {failure}") };
+    let line = if json { failure.to_json() } else { format!("Error: {}", failure.sentence()) };
     let _ = writeln!(world.err, "{line}");
     failure.exit()
 }
@@ -157,7 +157,7 @@ fn dispatch(cli: Cli, world: &mut World<'_>) -> Result<Answer, Failure> {
         Command::Config(command) => config::run(command, &global, world),
         Command::Admin(command) => {
             let config = global.load(world, None)?.config;
-            Session::with(&config, world, async |session, world| match command {
+            Session::with(&config, global.repeated(), world, async |session, world| match command {
                 AdminCommand::Org(command) => org::run(command, session).await,
                 AdminCommand::Key(command) => key::run(command, session, world).await,
                 AdminCommand::Source(command) => source::run(command, session, world).await,
@@ -167,6 +167,15 @@ fn dispatch(cli: Cli, world: &mut World<'_>) -> Result<Answer, Failure> {
 }
 
 impl Global {
+    /// The flags that say which server is meant, as a suggested next command has to repeat them.
+    fn repeated(&self) -> String {
+        let flag = |name: &str, path: &Option<PathBuf>| match path {
+            Some(path) => format!(" {name} {}", snippets::shell_quote(&path.to_string_lossy())),
+            None => String::new(),
+        };
+        flag("--data-dir", &self.data_dir) + &flag("--config", &self.config)
+    }
+
     fn load(&self, world: &World<'_>, port: Option<u16>) -> Result<Loaded, Failure> {
         let flags = Flags { data_dir: self.data_dir.clone(), port };
         let options = LoadOptions { file: self.config.clone(), env: world.env.clone(), flags };

@@ -53,12 +53,15 @@ pub(super) fn reach(config: &Config) -> Result<Reached, Failure> {
 /// A connection and what the commands share.
 pub(super) struct Session {
     pub(super) client: Client,
+    /// What a suggested next command ends with, so that it reaches the same server when it is pasted.
+    pub(super) repeated: String,
 }
 
 impl Session {
     /// Runs one command with a session, and ends what was started for it however it went.
     pub(super) fn with<'w>(
         config: &Config,
+        repeated: String,
         world: &mut World<'w>,
         command: impl AsyncFnOnce(&mut Session, &mut World<'w>) -> Result<Answer, Failure>,
     ) -> Result<Answer, Failure> {
@@ -68,7 +71,7 @@ impl Session {
             .build()
             .map_err(|error| Failure::Run(error.into()))?;
         let answer = runtime.block_on(async {
-            let mut session = Session { client: Client::connect(&reached.socket).await? };
+            let mut session = Session { client: Client::connect(&reached.socket).await?, repeated };
             command(&mut session, world).await
         });
         // The connection's task ends with the runtime, before the server that it talks to.
@@ -97,7 +100,10 @@ impl Session {
             1 => Ok(orgs.remove(0).name),
             0 => Err(Failure::Usage {
                 code: "no_org",
-                message: "there is no organization yet. Make one with: sequel org create NAME".to_owned(),
+                message: format!(
+                    "there is no organization yet. Make one with: sequel org create NAME{}",
+                    self.repeated
+                ),
             }),
             count => {
                 // A handful of names helps, ten thousand would not.

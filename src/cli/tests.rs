@@ -152,13 +152,13 @@ fn without_or_with_many_organizations_the_sentence_says_what_to_type() {
     let server = FakeServer::answering(vec![(200, json!({"orgs": []}))]);
     let refused = server.run(&["key", "list"]);
     assert_eq!(refused.exit, 2);
-    assert_eq!(refused.err, "Error: there is no organization yet. Make one with: sequel org create NAME\n");
+    assert_eq!(refused.err, "Error: There is no organization yet. Make one with: sequel org create NAME\n");
     let (_, mut two) = one_org();
     let mut other = two["orgs"][0].clone();
     other["name"] = json!("beta");
     two["orgs"].as_array_mut().unwrap().push(other);
     let refused = FakeServer::answering(vec![(200, two)]).run(&["source", "list"]);
-    assert_eq!(refused.err, "Error: there are 2 organizations (acme, beta): name one with --org.\n");
+    assert_eq!(refused.err, "Error: There are 2 organizations (acme, beta): name one with --org.\n");
 }
 
 #[test]
@@ -166,6 +166,11 @@ fn the_next_command_can_be_pasted_whatever_the_name() {
     let org = json!({"id": "o1", "name": "it's acme", "created_at": "2026-01-01T00:00:00Z"});
     let made = FakeServer::answering(vec![(201, org)]).run(&["org", "create", "it's acme"]);
     assert!(made.out.ends_with("sequel source add NAME --org 'it'\\''s acme' --path FILE\n"), "{made:?}");
+    let server = FakeServer::answering(vec![(200, json!({"orgs": []}))]);
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = folder.path().to_str().unwrap();
+    let listed = server.run(&["org", "list", "--data-dir", data_dir]);
+    assert!(listed.out.ends_with(&format!("sequel org create NAME --data-dir {data_dir}\n")), "{listed:?}");
 }
 
 #[test]
@@ -200,7 +205,7 @@ fn destruction_is_refused_without_a_terminal_unless_yes_is_given() {
 fn at_a_terminal_destruction_waits_for_a_yes() {
     let server = FakeServer::answering(vec![]);
     let declined = server.run_at_a_terminal(&["key", "delete", "laptop", "--org", "acme"], false);
-    assert_eq!((declined.exit, declined.err.as_str()), (1, "Error: nothing was changed.\n"));
+    assert_eq!((declined.exit, declined.err.as_str()), (1, "Error: Nothing was changed.\n"));
     assert_eq!(declined.asked, ["Delete the API key laptop of acme? This cannot be undone."]);
     assert!(server.noted().is_empty());
     let server = FakeServer::answering(vec![deleted("laptop")]);
@@ -277,7 +282,7 @@ fn a_source_that_does_not_answer_is_exit_code_1_with_the_answer_on_standard_outp
 
 #[test]
 fn a_refusal_of_the_server_is_its_own_sentence_and_code() {
-    let detail = "there is no key desk in acme: look with sequel key list.";
+    let detail = "There is no key desk in acme: look with sequel key list.";
     let problem = json!({"title": "Not found", "status": 404, "code": "key_not_found", "detail": detail});
     let args = ["key", "disable", "desk", "--org", "acme"];
     let refused = FakeServer::answering(vec![(404, problem.clone())]).run(&args);

@@ -21,7 +21,8 @@ pub(super) async fn run(args: Args, session: &mut Session) -> Result<Answer, Fai
     let keys: Keys = session.client.get(&format!("{path}/keys")).await?;
     let text = if keys.keys.is_empty() {
         let quoted = clean(&shell_quote(&org));
-        format!("{} has no API key yet. Make one with: sequel key create NAME --org {quoted}", clean(&org))
+        let next = format!("sequel key create NAME --org {quoted}{}", session.repeated);
+        format!("{} has no API key yet. Make one with: {next}", clean(&org))
     } else {
         table(HEADER, keys.keys.iter().map(row))
     };

@@ -16,10 +16,11 @@ pub(in crate::cli) struct Args {
 pub(super) async fn run(args: Args, session: &mut Session) -> Result<Answer, Failure> {
     let org: Org = session.client.post("/orgs", &CreateOrg { name: args.name }).await?;
     let text = format!(
-        "Made the organization {} (id {}).\nNext, give it a data source: sequel source add NAME --org {} --path FILE",
+        "Made the organization {} (id {}).\nNext, give it a data source: sequel source add NAME --org {} --path FILE{}",
         clean(&org.name),
         org.id,
         clean(&shell_quote(&org.name)),
+        session.repeated,
     );
     Ok(Answer::new(&org, text))
 }

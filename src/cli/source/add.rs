@@ -44,7 +44,8 @@ pub(super) async fn run(args: Args, session: &mut Session) -> Result<Answer, Fai
     let source: Source = session.client.post(&format!("{path}/sources"), &request).await?;
     let (quoted, org) = (clean(&shell_quote(&source.name)), clean(&shell_quote(&org)));
     let name = clean(&source.name);
-    let next = format!("Next, see that it answers: sequel source test {quoted} --org {org}");
+    let next =
+        format!("Next, see that it answers: sequel source test {quoted} --org {org}{}", session.repeated);
     let text = format!("Added the data source {name}.\n{next}");
     Ok(Answer::new(&source, text))
 }

@@ -19,9 +19,8 @@ pub(super) async fn run(args: Args, session: &mut Session) -> Result<Answer, Fai
     let sources: Sources = session.client.get(&format!("{path}/sources")).await?;
     let text = if sources.sources.is_empty() {
         let (quoted, org) = (clean(&shell_quote(&org)), clean(&org));
-        format!(
-            "{org} has no data source yet. Add one with: sequel source add NAME --org {quoted} --path FILE"
-        )
+        let next = format!("sequel source add NAME --org {quoted} --path FILE{}", session.repeated);
+        format!("{org} has no data source yet. Add one with: {next}")
     } else {
         table(&["name", "kind", "settings", "added", "description"], sources.sources.iter().map(row))
     };

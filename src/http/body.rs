@@ -39,7 +39,7 @@ impl BodyError {
                 (HttpResponse::UnsupportedMediaType(), "Send the body as application/json.".to_owned())
             }
         };
-        // What is left of the body is not read: the connection cannot be used again.
+        // What is left of the body may be long: the connection is not used again.
         response.force_close();
         super::bearer::oauth_error(&mut response, "invalid_request", &text)
     }
@@ -48,7 +48,7 @@ impl BodyError {
 /// Reads a JSON body of at most `bytes_max` bytes within `timeout`.
 pub(super) async fn read_json(
     request: &HttpRequest,
-    payload: Payload,
+    payload: &mut Payload,
     bytes_max: usize,
     timeout: Duration,
 ) -> Result<Bytes, BodyError> {
@@ -71,7 +71,7 @@ pub(super) async fn read_json(
     tokio::time::timeout(timeout, read).await.unwrap_or(Err(BodyError::TooSlow))
 }
 
-async fn collect(mut payload: Payload, bytes_max: usize) -> Result<Bytes, BodyError> {
+async fn collect(payload: &mut Payload, bytes_max: usize) -> Result<Bytes, BodyError> {
     let Some(first) = payload.next().await else { return Ok(Bytes::new()) };
     let first = first.map_err(|_| BodyError::Broken)?;
     if first.len() > bytes_max {
@@ -89,6 +89,30 @@ async fn collect(mut payload: Payload, bytes_max: usize) -> Result<Bytes, BodyEr
         next = payload.next().await;
     }
     Ok(body.freeze())
+}
+
+/// How long what is left of a refused request's body is waited for.
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Reads what is left of a refused request's body and forgets it.
+///
+/// Closing a connection with unread bytes makes the kernel send a reset, which can take the answer
+/// away from a client that is still writing. Bounded in bytes and time; a client that waits for
+/// `100 Continue` has sent nothing and is not asked to.
+pub(super) async fn discard(request: &HttpRequest, payload: &mut Payload, bytes_max: usize) {
+    if request.headers().contains_key(header::EXPECT) {
+        return;
+    }
+    let mut left = bytes_max;
+    let discarding = async {
+        while let Some(Ok(chunk)) = payload.next().await {
+            match left.checked_sub(chunk.len()) {
+                Some(rest) => left = rest,
+                None => return,
+            }
+        }
+    };
+    let _ = tokio::time::timeout(DISCARD_TIMEOUT, discarding).await;
 }
 
 /// A body that is made while the response is already on its way.

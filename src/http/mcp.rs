@@ -12,7 +12,7 @@ use actix_web::web::{Bytes, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::bearer::{Bearer, bearer, oauth_error, retry_after};
-use super::body::{LazyBody, read_json};
+use super::body::{LazyBody, discard, read_json};
 use super::request_id::RequestId;
 use super::Edge;
 use crate::credential::Credential;
@@ -29,14 +29,23 @@ static MCP_NAME: HeaderName = HeaderName::from_static("mcp-name");
 const UNAVAILABLE_FOR: Duration = Duration::from_secs(1);
 
 /// The endpoint, for every method.
-pub(super) async fn endpoint(request: HttpRequest, payload: Payload, edge: Data<Edge>) -> HttpResponse {
+pub(super) async fn endpoint(request: HttpRequest, mut payload: Payload, edge: Data<Edge>) -> HttpResponse {
     let id = edge.request_ids.next();
-    let mut response = answer(&request, payload, edge, id).await;
+    let bytes_max = edge.body_max_bytes;
+    let mut response = answer(&request, &mut payload, edge, id).await;
+    if !response.status().is_success() {
+        discard(&request, &mut payload, bytes_max).await;
+    }
     response.headers_mut().insert(REQUEST_ID.clone(), id.header());
     response
 }
 
-async fn answer(request: &HttpRequest, payload: Payload, edge: Data<Edge>, id: RequestId) -> HttpResponse {
+async fn answer(
+    request: &HttpRequest,
+    payload: &mut Payload,
+    edge: Data<Edge>,
+    id: RequestId,
+) -> HttpResponse {
     if let Err(found) = edge.hosts.check(request.headers(), request.uri().authority()) {
         tracing::info!(request_id = %id, ?found, "a request under a foreign name was refused");
         return foreign();

@@ -84,4 +84,3 @@ pub(crate) fn name_digest(name: &str) -> String {
     let digest = ring::digest::digest(&ring::digest::SHA256, name.to_lowercase().as_bytes());
     digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
-

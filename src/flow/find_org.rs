@@ -26,7 +26,10 @@ pub async fn find_org(registry: &Registry, index: &OrgIndex, word: &str) -> Resu
 }
 
 /// All organizations, by name.
-pub async fn list_orgs(registry: &Registry, index: &OrgIndex) -> Result<Vec<(OrgId, OrgRecord)>, ChangeError> {
+pub async fn list_orgs(
+    registry: &Registry,
+    index: &OrgIndex,
+) -> Result<Vec<(OrgId, OrgRecord)>, ChangeError> {
     let mut orgs = Vec::new();
     for id in index.all().await.map_err(unavailable)? {
         // A reserved name whose organization was never written is no organization.

@@ -47,7 +47,8 @@ impl Challenge {
 
     /// No credential was sent.
     pub(super) fn missing(&self) -> HttpResponse {
-        let text = "Send an API key as 'Authorization: Bearer sql_…'. Keys are made under Settings → API Keys.";
+        let text =
+            "Send an API key as 'Authorization: Bearer sql_…'. Keys are made under Settings → API Keys.";
         unauthorized(&self.missing, "missing_token", text)
     }
 
@@ -66,7 +67,11 @@ fn unauthorized(challenge: &HeaderValue, error: &str, description: &str) -> Http
 }
 
 /// An error in OAuth's form: JSON with `error` and `error_description`.
-pub(super) fn oauth_error(response: &mut HttpResponseBuilder, error: &str, description: &str) -> HttpResponse {
+pub(super) fn oauth_error(
+    response: &mut HttpResponseBuilder,
+    error: &str,
+    description: &str,
+) -> HttpResponse {
     response
         .insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
         .json(serde_json::json!({ "error": error, "error_description": description }))

@@ -29,7 +29,9 @@ pub(super) enum BodyError {
 impl BodyError {
     pub(super) fn response(self, bytes_max: usize) -> HttpResponse {
         let (mut response, text) = match self {
-            Self::TooLarge => (HttpResponse::PayloadTooLarge(), format!("The body may have {bytes_max} bytes.")),
+            Self::TooLarge => {
+                (HttpResponse::PayloadTooLarge(), format!("The body may have {bytes_max} bytes."))
+            }
             Self::TooSlow => (HttpResponse::RequestTimeout(), "The body did not arrive in time.".to_owned()),
             Self::Broken => (HttpResponse::BadRequest(), "The body could not be read.".to_owned()),
             Self::Encoded => {

@@ -11,10 +11,10 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::web::{Bytes, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 
+use super::Edge;
 use super::bearer::{Bearer, bearer, oauth_error, retry_after};
 use super::body::{LazyBody, discard, read_json};
 use super::request_id::RequestId;
-use super::Edge;
 use crate::credential::Credential;
 use crate::mcp::{Call, Decision, HeaderField, INTERNAL_ERROR, RequestHead, ToolOutcome, decide, join_batch};
 use crate::org::{AuthError, BeginError, CallGuard, CallKey, Principal};
@@ -150,9 +150,9 @@ async fn begin(
     begun.map_err(|error| match error {
         BeginError::Revoked => NotBegun::Refused(edge.challenge.invalid()),
         BeginError::Closed => NotBegun::Refused(unavailable()),
-        BeginError::OrgBusy { .. } | BeginError::KeyBusy { .. } => {
-            NotBegun::Outcome(ToolOutcome::error(&format!("Too many calls at once: {error}. Wait for one to end.")))
-        }
+        BeginError::OrgBusy { .. } | BeginError::KeyBusy { .. } => NotBegun::Outcome(ToolOutcome::error(
+            &format!("Too many calls at once: {error}. Wait for one to end."),
+        )),
     })
 }
 
@@ -174,7 +174,7 @@ async fn call_alone(
     }
     let body = LazyBody::new(async move {
         let outcome = carry_out(&edge, &principal, &call, &guard, id).await;
-        call.encode_parts(outcome).into()
+        call.encode_parts(outcome)
     });
     HttpResponse::Ok().content_type("application/json").body(body)
 }
@@ -230,7 +230,8 @@ fn batch(
                     }
                     Err(NotBegun::Outcome(outcome)) => responses.push(call.encode(outcome)),
                     Err(NotBegun::Refused(_)) => {
-                        responses.push(call.encode_error(INTERNAL_ERROR, "The credential is no longer valid."));
+                        responses
+                            .push(call.encode_error(INTERNAL_ERROR, "The credential is no longer valid."));
                     }
                 },
                 Decision::Cancelled { request_id } => {

@@ -43,7 +43,8 @@ impl Hosts {
             names.extend(["localhost", "127.0.0.1", "[::1]"].map(str::to_owned));
         }
         let own = public.map(|url| url.origin().ascii_serialization());
-        let given = origins.iter().filter_map(|text| Some(Url::parse(text).ok()?.origin().ascii_serialization()));
+        let given =
+            origins.iter().filter_map(|text| Some(Url::parse(text).ok()?.origin().ascii_serialization()));
         Self { names, origins: own.into_iter().chain(given).collect() }
     }
 
@@ -61,7 +62,9 @@ impl Hosts {
         let mut origins = headers.get_all(header::ORIGIN);
         match (origins.next(), origins.next()) {
             (None, _) => Ok(()),
-            (Some(origin), None) if self.origins.iter().any(|own| own.as_bytes() == origin.as_bytes()) => Ok(()),
+            (Some(origin), None) if self.origins.iter().any(|own| own.as_bytes() == origin.as_bytes()) => {
+                Ok(())
+            }
             _ => Err(Foreign::Origin),
         }
     }
@@ -73,7 +76,8 @@ impl Hosts {
             _ => host,
         };
         self.names.iter().any(|own| own == name)
-            || (!name.contains(['@', '/', '\\', '?', '#']) && canonical(name).is_some_and(|name| self.names.contains(&name)))
+            || (!name.contains(['@', '/', '\\', '?', '#'])
+                && canonical(name).is_some_and(|name| self.names.contains(&name)))
     }
 }
 
@@ -104,9 +108,16 @@ mod tests {
 
     #[test]
     fn foreign_missing_doubled_and_malformed_hosts_are_refused() {
-        for host in ["evil.test", "sequel.example.com.evil.test", "sequel.example.com@evil.test", "", ":80", "a b",
-            "127.0.0.1", "localhost"]
-        {
+        for host in [
+            "evil.test",
+            "sequel.example.com.evil.test",
+            "sequel.example.com@evil.test",
+            "",
+            ":80",
+            "a b",
+            "127.0.0.1",
+            "localhost",
+        ] {
             assert_eq!(check(&public(), &[("host", host)]), Err(Foreign::Host), "{host}");
         }
         assert_eq!(check(&public(), &[]), Err(Foreign::Host));
@@ -134,7 +145,8 @@ mod tests {
         let with = |origin| check(&hosts, &[("host", "sequel.example.com"), ("origin", origin)]);
         assert_eq!(with("https://sequel.example.com"), Ok(()));
         assert_eq!(with("http://localhost:6274"), Ok(()));
-        for origin in ["null", "https://evil.test", "http://sequel.example.com", "http://localhost:6275", ""] {
+        for origin in ["null", "https://evil.test", "http://sequel.example.com", "http://localhost:6275", ""]
+        {
             assert_eq!(with(origin), Err(Foreign::Origin), "{origin}");
         }
     }

@@ -203,7 +203,8 @@ impl<C: Change> Handler<Asked<C>> for OrgActor {
             if writes.is_empty() {
                 return Ok((reply, view.revision, narrows, edit));
             }
-            let id = desk.context.rng.bytes().map_err(|e| Failed { error: e.into(), actor_is_stale: false })?;
+            let id =
+                desk.context.rng.bytes().map_err(|e| Failed { error: e.into(), actor_is_stale: false })?;
             let batch = desk.store.batch(CommitId(id), view.revision, narrows, expects, writes);
             let revision = commit(desk.store, batch, publisher).await?;
             Ok((reply, revision, narrows, edit))
@@ -216,7 +217,10 @@ impl<C: Change> Handler<Asked<C>> for OrgActor {
                 }
                 Err(Failed { error, actor_is_stale }) => {
                     if actor_is_stale {
-                        tracing::warn!(error = &error as &dyn std::error::Error, "an organization is loaded again");
+                        tracing::warn!(
+                            error = &error as &dyn std::error::Error,
+                            "an organization is loaded again"
+                        );
                         actor.publisher.close();
                         ctx.stop();
                     }

@@ -72,7 +72,8 @@ pub fn check_name(name: &str) -> Result<String, ChangeError> {
         )));
     }
     let hidden = |c: char| {
-        c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
     };
     if name.chars().any(hidden) {
         return Err(ChangeError::Invalid("a name has no control or invisible characters".into()));
@@ -139,9 +140,9 @@ fn named_sources(view: &View, names: &[String]) -> Result<Vec<SourceId>, ChangeE
     let mut ids = Vec::with_capacity(names.len());
     for name in names {
         let found = view.sources().iter().find(|s| s.id().as_str() == name || s.record().name == *name);
-        let id = found.map(|source| source.id()).ok_or_else(|| {
-            ChangeError::Invalid(format!("the organization has no data source {name:?}"))
-        })?;
+        let id = found
+            .map(|source| source.id())
+            .ok_or_else(|| ChangeError::Invalid(format!("the organization has no data source {name:?}")))?;
         if !ids.contains(&id) {
             ids.push(id);
         }
@@ -210,7 +211,8 @@ impl Change for Rename {
     async fn decide(self, desk: Desk, _: Arc<View>) -> Result<Decided<KeyRecord>, ChangeError> {
         let name = check_name(&self.name)?;
         let at = key_at(self.id);
-        let (mut key, revision) = desk.store.get::<KeyRecord>(&at).await?.ok_or(ChangeError::NotFound(KEY))?;
+        let (mut key, revision) =
+            desk.store.get::<KeyRecord>(&at).await?.ok_or(ChangeError::NotFound(KEY))?;
         let Ok(name_expect) = name_is_free(&desk, &name, Some(self.id)).await? else {
             return Err(taken(&name));
         };
@@ -248,7 +250,8 @@ impl Change for SetEnabled {
 
     async fn decide(self, desk: Desk, _: Arc<View>) -> Result<Decided<KeyRecord>, ChangeError> {
         let at = key_at(self.id);
-        let (mut key, revision) = desk.store.get::<KeyRecord>(&at).await?.ok_or(ChangeError::NotFound(KEY))?;
+        let (mut key, revision) =
+            desk.store.get::<KeyRecord>(&at).await?.ok_or(ChangeError::NotFound(KEY))?;
         // Written even where nothing changes: a repeated revoke is answered by the same rule as the first.
         key.enabled = self.enabled;
         Ok(Decided {
@@ -347,7 +350,9 @@ impl Org {
         let (used, _) = store.all(record::USED).await?;
         let mut stored_uses: HashMap<KeyId, Timestamp> = used
             .iter()
-            .filter_map(|r| Some((id_after(record::USED, &r.key)?, decode::<UsedRecord>(&r.value).ok()?.last_used_at)))
+            .filter_map(|r| {
+                Some((id_after(record::USED, &r.key)?, decode::<UsedRecord>(&r.value).ok()?.last_used_at))
+            })
             .collect();
         let view = self.view();
         let mut keys = Vec::with_capacity(records.len());
@@ -357,7 +362,9 @@ impl Org {
             let last_used_at = uses.max(stored_uses.remove(&id));
             keys.push(ListedKey { id, record: decode(&stored.value)?, last_used_at });
         }
-        keys.sort_by(|a, b| (a.record.created_at, &a.record.name).cmp(&(b.record.created_at, &b.record.name)));
+        keys.sort_by(|a, b| {
+            (a.record.created_at, &a.record.name).cmp(&(b.record.created_at, &b.record.name))
+        });
         Ok(keys)
     }
 
@@ -440,10 +447,7 @@ mod tests {
         for _ in 0..PREVIOUS_MAX {
             record = rotated(record, digest(), Timestamp(0), HOUR).unwrap();
         }
-        assert!(matches!(
-            rotated(record.clone(), digest(), Timestamp(0), HOUR),
-            Err(ChangeError::Limit(_))
-        ));
+        assert!(matches!(rotated(record.clone(), digest(), Timestamp(0), HOUR), Err(ChangeError::Limit(_))));
         let later = rotated(record, digest(), Timestamp(3_600_000), HOUR).unwrap();
         assert_eq!(later.previous.len(), 1);
     }

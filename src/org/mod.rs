@@ -31,6 +31,5 @@ pub use open::{OpenSources, Source, SourceInUse};
 pub use registry::{Org, Registry, RegistryLimits, RegistryParts};
 pub use view::{KeyView, Refusal, View};
 
-
 #[cfg(test)]
 mod tests;

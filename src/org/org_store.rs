@@ -50,7 +50,8 @@ impl OrgStore {
             }
             break;
         }
-        Err(last_error.unwrap_or_else(|| ReadError::Unavailable("the scope moves faster than it is read".into())))
+        Err(last_error
+            .unwrap_or_else(|| ReadError::Unavailable("the scope moves faster than it is read".into())))
     }
 
     async fn all_once(&self, prefix: &str) -> Result<Option<(Vec<Record>, Revision)>, ReadError> {

@@ -18,8 +18,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::context::Timestamp;
 use crate::credential::{Digest, Id, KeyId, SourceId};
-use crate::record::{name_digest, versioned};
 pub use crate::record::{RecordError, Versioned, decode, encode};
+use crate::record::{name_digest, versioned};
 
 /// The organization itself.
 #[derive(Debug, Clone, Serialize, Deserialize)]

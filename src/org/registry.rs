@@ -152,7 +152,11 @@ impl Registry {
     }
 
     /// Verifies a credential and names who it is. `from` is the peer's address, for the throttle.
-    pub async fn authenticate(&self, credential: &Credential, from: Option<IpAddr>) -> Result<Principal, AuthError> {
+    pub async fn authenticate(
+        &self,
+        credential: &Credential,
+        from: Option<IpAddr>,
+    ) -> Result<Principal, AuthError> {
         // Twice: a view that was closed between look-up and look is resolved again, once.
         for _ in 0..2 {
             let now = self.0.parts.context.clock.now();
@@ -361,8 +365,7 @@ impl Registry {
             if at_keys != at_sources {
                 continue;
             }
-            let mut view =
-                View { revision: at_keys, keys: Default::default(), sources: Arc::new([]) };
+            let mut view = View { revision: at_keys, keys: Default::default(), sources: Arc::new([]) };
             for stored in &keys {
                 let Some(id) = id_after(record::KEYS, &stored.key) else { continue };
                 let key = decode::<KeyRecord>(&stored.value)?;
@@ -423,7 +426,8 @@ impl Registry {
     pub fn evict_idle(&self) -> usize {
         let now = self.0.parts.context.clock.now();
         let idle_ms = i64::try_from(self.0.parts.limits.idle.as_millis()).unwrap_or(i64::MAX);
-        let is_idle = |entry: &Entry| now.0.saturating_sub(entry.last_used_ms.load(Ordering::Relaxed)) >= idle_ms;
+        let is_idle =
+            |entry: &Entry| now.0.saturating_sub(entry.last_used_ms.load(Ordering::Relaxed)) >= idle_ms;
         let idle: Vec<_> =
             self.0.entries.iter().filter(|e| is_idle(e.value())).map(|e| Arc::clone(e.value())).collect();
         let evicted = idle.iter().filter(|entry| self.try_evict(entry)).count();
@@ -440,7 +444,10 @@ impl Registry {
             let keys = std::mem::take(&mut *entry.used_keys.lock());
             let org = Org { entry, registry: self.clone() };
             if let Err(error) = org.tell(CollectUses(keys)).await {
-                tracing::warn!(error = &error as &dyn std::error::Error, "last uses of keys were not written down");
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "last uses of keys were not written down"
+                );
             }
         }
     }
@@ -520,7 +527,9 @@ impl Org {
     }
 
     /// A living actor and a place in its queue; `None` where the organization must be loaded again.
-    async fn place(&self) -> Result<Option<(Addr<OrgActor>, tokio::sync::OwnedSemaphorePermit)>, ChangeError> {
+    async fn place(
+        &self,
+    ) -> Result<Option<(Addr<OrgActor>, tokio::sync::OwnedSemaphorePermit)>, ChangeError> {
         let permit = match Arc::clone(&self.entry.permits).try_acquire_owned() {
             Ok(permit) => permit,
             Err(TryAcquireError::NoPermits) => return Err(ChangeError::Busy),

@@ -52,7 +52,10 @@ impl Change for Add {
                 desk.limits.sources_max
             )));
         }
-        let settings = desk.open.check(&new.kind, &new.settings).map_err(|error| ChangeError::Invalid(error.to_string()))?;
+        let settings = desk
+            .open
+            .check(&new.kind, &new.settings)
+            .map_err(|error| ChangeError::Invalid(error.to_string()))?;
         let name_at = source_name_at(&name);
         if desk.store.get::<NameRecord>(&name_at).await?.is_some() {
             return Err(ChangeError::NameTaken { what: "a data source", name });

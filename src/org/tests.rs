@@ -12,8 +12,8 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use sequel_store::memory::MemoryStore;
 use sequel_store::{
-    Batch, Changes, CommitError, ExportStream, Fence, HintStream, Key, KeyRange, Page, ReadError, Record, Revision,
-    ScanLimit, Scope, Store,
+    Batch, Changes, CommitError, ExportStream, Fence, HintStream, Key, KeyRange, Page, ReadError, Record,
+    Revision, ScanLimit, Scope, Store,
 };
 use tokio::sync::{Notify, Semaphore};
 
@@ -425,7 +425,9 @@ async fn a_call_that_races_a_revoke_is_cancelled_or_refused() {
             let (principal, started) = (Arc::clone(&principal), Arc::clone(&started));
             std::thread::spawn(move || {
                 started.wait();
-                (0..50).map_while(|n| principal.begin(CallKey(format!("{n}").into())).ok()).collect::<Vec<_>>()
+                (0..50)
+                    .map_while(|n| principal.begin(CallKey(format!("{n}").into())).ok())
+                    .collect::<Vec<_>>()
             })
         };
         started.wait();

@@ -215,8 +215,7 @@ mod tests {
 
     fn key() -> (PlainKey, Credential, KeyRecord) {
         let rng = Rng::system();
-        let plain =
-            PlainKey::mint(KeyId::mint(&rng).unwrap(), OrgId::mint(&rng).unwrap(), &rng).unwrap();
+        let plain = PlainKey::mint(KeyId::mint(&rng).unwrap(), OrgId::mint(&rng).unwrap(), &rng).unwrap();
         let credential = Credential::parse(plain.reveal()).unwrap();
         let record = KeyRecord {
             name: "k".into(),

@@ -83,7 +83,12 @@ impl Inside {
     }
 
     /// What the public server's handlers share.
-    pub(super) fn edge(&self, config: &Config, bound: SocketAddr, ready: Arc<AtomicBool>) -> anyhow::Result<Edge> {
+    pub(super) fn edge(
+        &self,
+        config: &Config,
+        bound: SocketAddr,
+        ready: Arc<AtomicBool>,
+    ) -> anyhow::Result<Edge> {
         let public_url = config.server.public_url(bound);
         let (hosts, origins) = (&config.server.allowed_hosts, &config.server.allowed_origins);
         Ok(Edge {

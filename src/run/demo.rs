@@ -7,7 +7,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use serde_json::json;
+use serde::Serialize;
 
 use super::assemble::Inside;
 use super::serve::{Served, run};
@@ -37,6 +37,15 @@ const KEY: &str = "sequel_mcp";
 /// The data source's name.
 const SOURCE: &str = "flights";
 
+/// What `--json` prints: one line, once requests are answered.
+#[derive(Serialize)]
+struct Line<'a> {
+    mcp_url: &'a str,
+    /// `None` where the key was made by an earlier run.
+    api_key: Option<&'a str>,
+    org: &'a str,
+}
+
 /// Serves the demo until it is told to stop.
 pub fn demo(options: DemoOptions) -> anyhow::Result<()> {
     let DemoOptions { mut config, json } = options;
@@ -48,19 +57,23 @@ pub fn demo(options: DemoOptions) -> anyhow::Result<()> {
     data_dir::make(&folder)?;
     let file = folder.join("flights.sqlite");
     if !file.exists() {
-        data_set::write(&file).with_context(|| format!("the data set cannot be written to {}", file.display()))?;
+        data_set::write(&file)
+            .with_context(|| format!("the data set cannot be written to {}", file.display()))?;
     }
     config.sources.sqlite.folders.push(folder);
     let data_dir = config.data_dir.clone();
     run(config, async move |inside: &Inside, served: Served| {
         let key = prepare(inside, file).await?;
         let text = if json {
-            format!("{}\n", json!({ "mcp_url": served.mcp_url, "api_key": key, "org": ORG }))
+            let line = Line { mcp_url: &served.mcp_url, api_key: key.as_deref(), org: ORG };
+            format!("{}\n", serde_json::to_string(&line).context("the demo's line cannot be made")?)
         } else {
             welcome(&served.mcp_url, key.as_deref(), &data_dir)
         };
         let mut out = std::io::stdout().lock();
-        out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("the demo's lines cannot be printed")
+        out.write_all(text.as_bytes())
+            .and_then(|()| out.flush())
+            .context("the demo's lines cannot be printed")
     })
 }
 
@@ -70,7 +83,9 @@ async fn prepare(inside: &Inside, file: PathBuf) -> anyhow::Result<Option<String
         Ok(_) | Err(ChangeError::NameTaken { .. }) => {}
         Err(error) => return Err(error).context("the demo's organization cannot be made"),
     }
-    let org = find_org(&inside.registry, &inside.index, ORG).await.context("the demo's organization is not there")?;
+    let org = find_org(&inside.registry, &inside.index, ORG)
+        .await
+        .context("the demo's organization is not there")?;
     add_source(&org, file).await.context("the demo's data source cannot be connected")?;
     let has_keys = !org.list_keys().await.context("the demo's keys cannot be read")?.is_empty();
     if has_keys {

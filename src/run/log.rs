@@ -10,7 +10,8 @@ use crate::config::{Log, LogFormat};
 
 /// Installs the process's log. A second call changes nothing.
 pub(super) fn start(log: &Log) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&log.filter).map_err(|error| anyhow!("log.filter is not a filter: {error}"))?;
+    let filter =
+        EnvFilter::try_new(&log.filter).map_err(|error| anyhow!("log.filter is not a filter: {error}"))?;
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

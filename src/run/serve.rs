@@ -90,7 +90,9 @@ where
 }
 
 /// Ends when a signal asks for it, or when the server itself ends, which is an error.
-async fn until_stopped(server: impl Future<Output = Result<std::io::Result<()>, tokio::task::JoinError>>) -> anyhow::Result<()> {
+async fn until_stopped(
+    server: impl Future<Output = Result<std::io::Result<()>, tokio::task::JoinError>>,
+) -> anyhow::Result<()> {
     tokio::select! {
         signal = shutdown::asked_to_stop() => signal.context("signals cannot be listened for"),
         ended = server => ended.context("the HTTP server ended")?.context("the HTTP server failed"),

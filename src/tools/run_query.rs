@@ -81,7 +81,10 @@ fn choose(name: Option<&str>, guard: &CallGuard) -> Result<Arc<Source>, String> 
             (Some(only), None) => Some(only),
             (None, _) => None,
             (Some(_), Some(_)) => {
-                return Err(format!("Several data sources are connected; name one as `source`: {}.", names(guard)));
+                return Err(format!(
+                    "Several data sources are connected; name one as `source`: {}.",
+                    names(guard)
+                ));
             }
         },
     };
@@ -139,7 +142,9 @@ impl Failure {
             },
             Self::Query(QueryError::Unavailable(error)) => {
                 log(&**error);
-                format!("The data source {source:?} is not available right now; try again (request {request_id}).")
+                format!(
+                    "The data source {source:?} is not available right now; try again (request {request_id})."
+                )
             }
             Self::Retired => format!("The data source {source:?} was removed, so the query was stopped."),
             Self::Stuck => {

@@ -57,6 +57,7 @@ pub struct RowBatch {
 
 impl RowBatch {
     /// How many rows.
+    #[inline]
     pub fn len(&self) -> usize {
         self.cells.len() / self.columns.max(1)
     }
@@ -67,10 +68,12 @@ impl RowBatch {
     }
 
     /// The rows, each an iterator over its cells in column order.
+    #[inline]
     pub fn rows(&self) -> impl Iterator<Item = impl Iterator<Item = Value<'_>>> {
         self.cells.chunks(self.columns.max(1)).map(move |row| row.iter().map(move |cell| self.value(*cell)))
     }
 
+    #[inline]
     fn value(&self, cell: Cell) -> Value<'_> {
         match cell {
             Cell::Null => Value::Null,
@@ -96,6 +99,7 @@ impl RowBatchBuilder {
     }
 
     /// Appends a cell to the row under way. A caller pushes exactly `columns` cells a row.
+    #[inline]
     pub fn push(&mut self, value: Value<'_>) {
         // Offsets fit u32: a batch is handed over long before 4 GiB (limits cap it at some MiB).
         let cell = match value {

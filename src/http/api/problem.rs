@@ -39,7 +39,9 @@ fn form(error: &ChangeError) -> (StatusCode, &'static str, &'static str) {
             (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", "The store is not available")
         }
         ChangeError::Conflict => (StatusCode::CONFLICT, "conflict", "Changed elsewhere"),
-        ChangeError::Unknown => (StatusCode::INTERNAL_SERVER_ERROR, "outcome_unknown", "The outcome is unknown"),
+        ChangeError::Unknown => {
+            (StatusCode::INTERNAL_SERVER_ERROR, "outcome_unknown", "The outcome is unknown")
+        }
         ChangeError::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error"),
     }
 }

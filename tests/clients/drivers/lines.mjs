@@ -1,0 +1,81 @@
+// Drives an MCP client by JSON lines (README.md): one request a line on stdin, one answer a line on
+// stdout. Knows no SDK and no scenario; the SDK's driver hands in how to connect.
+
+import { createInterface } from 'node:readline';
+
+/**
+ * A `fetch` that remembers the last POST that was refused, because the SDKs word such a failure
+ * differently and some drop the status.
+ */
+export function watched() {
+  const seen = { status: null, challenge: null };
+  const fetchAndRemember = async (input, init) => {
+    const response = await fetch(input, init);
+    if ((init?.method ?? 'GET') === 'POST' && response.status >= 400) {
+      seen.status = response.status;
+      seen.challenge = response.headers.get('www-authenticate');
+    }
+    return response;
+  };
+  return { seen, fetch: fetchAndRemember };
+}
+
+/**
+ * @param connect `async (url, key, watched) => ({ client, protocol })`, where `client` has the
+ *   SDKs' common `listTools`, `callTool(params, options)` and `close`.
+ * @param callTool `(client, params, options) => Promise<result>`: the SDKs differ in its arguments.
+ */
+export function drive(connect, callTool) {
+  let connected = null;
+  const running = new Map();
+  const say = (line) => process.stdout.write(JSON.stringify(line) + '\n');
+
+  const operations = {
+    async connect({ url, key }) {
+      const watch = watched();
+      try {
+        connected = { ...(await connect(url, key, watch)), watch };
+      } catch (error) {
+        error.seen = watch.seen;
+        throw error;
+      }
+      return { protocol: connected.protocol };
+    },
+    async list_tools() {
+      return { tools: (await connected.client.listTools()).tools };
+    },
+    async call({ id, name, arguments: args }) {
+      const abort = new AbortController();
+      running.set(id, abort);
+      try {
+        return { result: await callTool(connected.client, { name, arguments: args }, { signal: abort.signal }) };
+      } finally {
+        running.delete(id);
+      }
+    },
+    async cancel({ target }) {
+      running.get(target)?.abort(new Error('given up by the caller'));
+      return {};
+    },
+    async close() {
+      await connected?.client.close();
+      connected = null;
+      return {};
+    },
+  };
+
+  const lines = createInterface({ input: process.stdin });
+  // An open stream of the SDK's must not keep the process when the runner is done with it.
+  lines.on('close', () => process.exit(0));
+  lines.on('line', async (line) => {
+    const request = JSON.parse(line);
+    const seen = () => connected?.watch.seen ?? {};
+    Object.assign(seen(), { status: null, challenge: null });
+    try {
+      say({ id: request.id, ok: true, ...(await operations[request.op](request)) });
+    } catch (error) {
+      const { status, challenge } = error.seen ?? seen();
+      say({ id: request.id, ok: false, error: { message: String(error?.message ?? error), status, challenge } });
+    }
+  });
+}

@@ -1,0 +1,140 @@
+//! The Rust SDK's client as a driver of `tests/clients`: JSON lines in, JSON lines out (README.md).
+//!
+//! It knows no scenario and judges nothing. `legacy` is the SDK's default handshake, `auto` asks
+//! `server/discover` first.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use rmcp::model::{CallToolRequestParams, ProtocolVersion};
+use rmcp::service::{ClientInitializeError, RunningService, ServiceError};
+use rmcp::transport::StreamableHttpClientTransport;
+use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
+use rmcp::{ClientLifecycleMode, ClientServiceExt, RoleClient};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::task::AbortHandle;
+
+type Client = RunningService<RoleClient, ()>;
+
+/// What a request of the runner's asks for that needs a connected client.
+#[derive(Debug)]
+enum Ask {
+    Tools,
+    Call { name: String, arguments: Value },
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> anyhow::Result<()> {
+    let mode = std::env::args().nth(1).unwrap_or_else(|| "legacy".to_owned());
+    let mut lines = BufReader::new(tokio::io::stdin()).lines();
+    let mut client: Option<Arc<Client>> = None;
+    let mut running: HashMap<String, AbortHandle> = HashMap::new();
+    while let Some(line) = lines.next_line().await? {
+        let request: Value = serde_json::from_str(&line)?;
+        let id = request["id"].clone();
+        match request["op"].as_str().unwrap_or_default() {
+            "connect" => match connect(&request, &mode).await {
+                Ok(connected) => {
+                    let protocol = connected.peer_info().map(|info| info.protocol_version.to_string());
+                    client = Some(Arc::new(connected));
+                    answer(&id, json!({"protocol": protocol}));
+                }
+                Err(error) => fail(&id, &error, error.auth_challenge()),
+            },
+            "close" => {
+                // The last reference; dropping it ends the client's task.
+                client = None;
+                running.clear();
+                answer(&id, json!({}));
+            }
+            "cancel" => {
+                let target = request["target"].to_string();
+                if let Some(call) = running.remove(&target) {
+                    // Dropping the call's future is how this SDK's callers give up on it.
+                    call.abort();
+                    say(
+                        &json!({"id": request["target"], "ok": false, "error": {"message": "given up by the caller"}}),
+                    );
+                }
+                answer(&id, json!({}));
+            }
+            operation => {
+                let ask = if operation == "list_tools" {
+                    Ask::Tools
+                } else {
+                    let name = request["name"].as_str().unwrap_or_default().to_owned();
+                    Ask::Call { name, arguments: request["arguments"].clone() }
+                };
+                let Some(client) = client.clone() else {
+                    answer(&id, json!({"ok": false, "error": {"message": "not connected"}}));
+                    continue;
+                };
+                let task = tokio::spawn(carry_out(client, id.clone(), ask));
+                running.insert(id.to_string(), task.abort_handle());
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn connect(request: &Value, mode: &str) -> Result<Client, ClientInitializeError> {
+    let url = request["url"].as_str().unwrap_or_default();
+    let key = request["key"].as_str().unwrap_or_default();
+    let transport = StreamableHttpClientTransport::from_config(
+        StreamableHttpClientTransportConfig::with_uri(url).auth_header(key),
+    );
+    let lifecycle = match mode {
+        "auto" => ClientLifecycleMode::Auto {
+            preferred_versions: vec![ProtocolVersion::V_2026_07_28],
+            legacy_version: None,
+        },
+        _ => ClientLifecycleMode::Initialize,
+    };
+    ().serve_with_lifecycle(transport, lifecycle).await
+}
+
+async fn carry_out(client: Arc<Client>, id: Value, ask: Ask) {
+    let outcome = match ask {
+        Ask::Tools => client.list_all_tools().await.map(|tools| json!({"tools": tools})),
+        Ask::Call { name, arguments } => {
+            let mut params = CallToolRequestParams::new(name);
+            params.arguments = arguments.as_object().cloned();
+            client.call_tool(params).await.map(|result| json!({"result": result}))
+        }
+    };
+    match outcome {
+        Ok(fields) => answer(&id, fields),
+        Err(error) => refused(&id, &error),
+    }
+}
+
+fn refused(id: &Value, error: &ServiceError) {
+    fail(id, error, error.auth_challenge());
+}
+
+/// This SDK shows a 401 only as its challenge: a 401 without one stays without a status here.
+fn fail(id: &Value, error: &(dyn std::error::Error + 'static), challenge: Option<&str>) {
+    let mut message = error.to_string();
+    let mut cause = error.source();
+    while let Some(current) = cause {
+        message = format!("{message}: {current}");
+        cause = current.source();
+    }
+    let status = challenge.map(|_| 401);
+    say(
+        &json!({"id": id, "ok": false, "error": {"message": message, "status": status, "challenge": challenge}}),
+    );
+}
+
+fn answer(id: &Value, mut fields: Value) {
+    if fields.get("ok").is_none() {
+        fields["ok"] = json!(true);
+    }
+    fields["id"] = id.clone();
+    say(&fields);
+}
+
+fn say(line: &Value) {
+    println!("{line}");
+}

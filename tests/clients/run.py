@@ -1,0 +1,101 @@
+#!/usr/bin/env python3
+"""Drives the real server over loopback with real MCP clients (README.md).
+
+    run.py [--client NAME]… [--only WORD] [--long]
+
+`--client` and `--only` (part of a scenario's name) choose; `--long` deletes twenty keys for each client
+under a running client each time. Needs what `tests/run` installs. Exit code 0 only if all holds.
+"""
+
+import argparse
+import subprocess
+import sys
+import time
+
+import scenarios
+from driver import CLIENTS, missing
+from server import Failed, Server
+from truth import Truth
+
+LONG_ROUNDS = 20
+
+
+class Report:
+    def __init__(self):
+        self.passed, self.failed = 0, []
+
+    def run(self, name, check, server):
+        started = time.monotonic()
+        try:
+            check()
+        except (Failed, subprocess.TimeoutExpired, KeyError, IndexError, TypeError, OSError) as error:
+            self.failed.append(name)
+            print(f"FAIL {name}\n     {type(error).__name__}: {error}", flush=True)
+            print("     the server's log ends:\n" + "\n".join(f"     | {line}" for line in server.log_tail().splitlines()), flush=True)
+        else:
+            self.passed += 1
+            print(f"ok   {name} ({time.monotonic() - started:.1f} s)", flush=True)
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--client", action="append", choices=list(CLIENTS), help="only this client; may be repeated")
+    parser.add_argument("--only", default="", help="only scenarios whose name holds this word")
+    parser.add_argument("--long", action="store_true", help=f"{LONG_ROUNDS} rounds of deleting a key under a client")
+    return parser.parse_args()
+
+
+def each_client(report, server, chosen):
+    truth = Truth(server.data)
+    for client in chosen.client or CLIENTS:
+        case = scenarios.Case(client, server, truth)
+        for scenario in scenarios.EACH:
+            name = f"{client} {scenario.__doc__}"
+            if chosen.only in name:
+                report.run(name, lambda: scenario(case), server)
+        for number in range(LONG_ROUNDS if chosen.long else 0):
+            report.run(f"{client} is refused at once, round {number + 1}", lambda: scenarios.deleted_key(case), server)
+
+
+def restart(server):
+    """The same folder again: the same organization, the old keys, and no key that can be shown."""
+    key = server.create_key("kept over a restart")
+    org = server.org
+    scenarios.same("the exit code after SIGTERM", server.stop(), 0)
+    announced = server.start()
+    scenarios.same("the organization", announced["org"], org)
+    scenarios.same("the key that it shows", announced["api_key"], None)
+    with scenarios.Driver(next(iter(CLIENTS))) as driver:
+        driver.connect(server.url, key)
+        scenarios.same("the rows", scenarios.rows_of(driver, "SELECT 1 AS one")["rows"], [[1]])
+    server.delete_key("kept over a restart")
+
+
+def no_secret(server):
+    scenarios.same("files that hold a key in the clear", server.places_with_secrets(), [])
+
+
+def main():
+    chosen = arguments()
+    names = chosen.client or list(CLIENTS)
+    if wanted := missing(names):
+        raise SystemExit("Run tests/run, which installs what is missing: " + "; ".join(wanted))
+    report = Report()
+    try:
+        with Server() as server:
+            each_client(report, server, chosen)
+            if not chosen.client and not chosen.only:
+                report.run("the demo goes on where it was when it starts again", lambda: restart(server), server)
+            report.run("no key lies in the clear in the log or the data folder", lambda: no_secret(server), server)
+            report.run("the server ends with 0 on SIGTERM", lambda: scenarios.same("the exit code", server.stop(), 0), server)
+    except Failed as error:
+        report.failed.append("the server starts")
+        print(f"FAIL the server starts\n     {error}")
+    for name in report.failed:
+        print(f"failed: {name}")
+    print(f"{report.passed} passed, {len(report.failed)} failed")
+    return 1 if report.failed or not report.passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -18,6 +18,7 @@ use std::time::Duration;
 use actix::{Actor, Addr, Context as ActorCtx};
 use actix_rt::ArbiterHandle;
 use dashmap::DashMap;
+use futures_util::StreamExt;
 use parking_lot::Mutex;
 use sequel_store::{Expect, Fence, Revision, Store, Write};
 use tokio::sync::{Mutex as AsyncMutex, Semaphore, TryAcquireError};
@@ -33,6 +34,9 @@ use super::throttle::Throttle;
 use super::view::{KeyView, Refusal, Uses, View, ViewCell};
 use crate::context::{Context, Timestamp};
 use crate::credential::{Credential, KeyId, OrgId};
+
+/// Organizations whose last uses are written down at once: as many as a group commit takes well.
+const COLLECTED_AT_ONCE: usize = 64;
 
 /// What a registry is made of.
 pub struct RegistryParts {

@@ -27,10 +27,15 @@ pub enum Refusal {
     Expired,
 }
 
+/// A last use is written down again when it is this much newer than what was written: a commit for
+/// every key in use every second would cost more than the calls themselves.
+const WRITE_DOWN_AFTER_MS: i64 = 60_000;
+
 /// When a key was used last, shared by all views that hold the key.
 #[derive(Debug, Default)]
 pub(super) struct Uses {
     last_used_ms: AtomicI64,
+    written_down_ms: AtomicI64,
     waits_for_collection: AtomicBool,
 }
 
@@ -42,13 +47,16 @@ impl Uses {
             return false;
         }
         self.last_used_ms.store(now.0, Ordering::Relaxed);
-        !self.waits_for_collection.swap(true, Ordering::Relaxed)
+        now.0 - self.written_down_ms.load(Ordering::Relaxed) >= WRITE_DOWN_AFTER_MS
+            && !self.waits_for_collection.swap(true, Ordering::Relaxed)
     }
 
-    /// The last use, for the record.
+    /// The last use, for the record that is about to be written.
     pub(super) fn collect(&self) -> Timestamp {
+        let last = self.last_used_ms.load(Ordering::Relaxed);
+        self.written_down_ms.store(last, Ordering::Relaxed);
         self.waits_for_collection.store(false, Ordering::Relaxed);
-        Timestamp(self.last_used_ms.load(Ordering::Relaxed))
+        Timestamp(last)
     }
 
     /// The last use in this process, if any.
@@ -285,12 +293,14 @@ mod tests {
     }
 
     #[test]
-    fn a_use_is_listed_once_until_it_is_collected() {
+    fn a_use_is_written_down_at_most_once_a_minute() {
         let uses = Uses::default();
-        assert!(uses.note(Timestamp(10_000)));
-        assert!(!uses.note(Timestamp(10_500)));
-        assert!(!uses.note(Timestamp(12_000)));
-        assert_eq!(uses.collect(), Timestamp(12_000));
-        assert!(uses.note(Timestamp(14_000)));
+        assert!(uses.note(Timestamp(100_000)));
+        assert!(!uses.note(Timestamp(100_500)));
+        assert!(!uses.note(Timestamp(102_000)), "it waits already");
+        assert_eq!(uses.collect(), Timestamp(102_000));
+        assert!(!uses.note(Timestamp(161_999)), "a minute has not passed since it was written down");
+        assert_eq!(uses.last(), Some(Timestamp(161_999)));
+        assert!(uses.note(Timestamp(163_000)));
     }
 }

@@ -23,7 +23,10 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    #[expect(clippy::disallowed_methods, reason = "a query's time is measured here and compared with no stored time")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a query's time is measured here and compared with no stored time"
+    )]
     pub(crate) fn new(stop: CancellationToken, time: Duration) -> Arc<Self> {
         Arc::new(Self { stop, started: Instant::now(), time, looked_ms: AtomicU64::new(0) })
     }

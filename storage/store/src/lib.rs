@@ -8,9 +8,12 @@
 //! **Invariant:** a batch is wholly there or wholly not, and durable when `commit` answers.
 
 mod batch;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod error;
 mod key;
 mod lock;
+pub mod memory;
 mod read;
 mod scope;
 
@@ -18,6 +21,7 @@ pub use batch::{BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX, Batch, CommitId, Expect, 
 pub use error::{CommitError, OpenError, ReadError};
 pub use key::{KEY_BYTES_MAX, Key, KeyError, KeyRange, VALUE_BYTES_MAX};
 pub use lock::{Holder, Role, StoreLock};
+pub use memory::MemoryStore;
 pub use read::{
     Changes, ExportStream, Exported, Fence, Hint, HintStream, Page, READ_BYTES_MAX, Record, Revision,
     ScanLimit,

@@ -1,0 +1,105 @@
+//! What an operator sees with `sqlite3`: decoded records, no digests, no harm from a damaged one.
+
+use rusqlite::Connection;
+use sequel_store::conformance::{delete, log, org, put, state};
+use sequel_store::{Holder, Store};
+use sequel_store_sqlite::{Options, SqliteStore};
+
+async fn filled() -> (tempfile::TempDir, Connection) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sequel.db");
+    let store = SqliteStore::open(&path, Options::new(Holder::command())).unwrap();
+    let (acme, damaged) = (org("acme"), org("damaged"));
+    let key = r#"{"v":1,"name":"CI","owner":{"kind":"org"},"created_at":"2026-01-01T00:00:00Z","enabled":true,"digest":"CANARY"}"#;
+    let writes = [
+        put("org", r#"{"v":1,"name":"Acme","created_at":"2026-01-01T00:00:00Z"}"#),
+        put("key/k1", key),
+        put("key/gone", key),
+        put("key-name/x", r#"{"v":1,"id":"k1"}"#),
+        put(
+            "source/s1",
+            r#"{"v":1,"name":"Shop","kind":"sqlite","settings":{"path":"CANARY"},"created_at":"2026-01-01T00:00:00Z"}"#,
+        ),
+    ];
+    store.commit(state(&acme, writes)).await.unwrap();
+    store.commit(state(&acme, [delete("key/gone")])).await.unwrap();
+    store
+        .commit(log(&acme, [put("used/k1", r#"{"v":1,"last_used_at":"2026-02-01T00:00:00Z"}"#)]))
+        .await
+        .unwrap();
+    let hostile = [
+        put("org", "not json"),
+        put("key/1", [0xFF, 0x00, 0xC3]),
+        put("key/2", ""),
+        put("key/3", "[1,2]"),
+        put("key/4", r#""text""#),
+        put("key/5", r#"{"name":{"nested":[]},"enabled":"yes"}"#),
+        put(*b"key/\xFF\x00", "{"),
+        put("source/1", "null"),
+        put("used/1", "\u{0}"),
+        put("audit/1", "{\"at\":"),
+        put([0x00, 0xFF], "{}"),
+    ];
+    store.commit(state(&damaged, hostile)).await.unwrap();
+    drop(store);
+    (folder, Connection::open(path).unwrap())
+}
+
+fn rows(connection: &Connection, sql: &str) -> Vec<String> {
+    let mut statement = connection.prepare(sql).unwrap();
+    let columns = statement.column_count();
+    let rows = statement.query_map([], |row| {
+        let cells: Vec<String> = (0..columns)
+            .map(|at| match row.get_ref(at).unwrap() {
+                rusqlite::types::ValueRef::Null => "-".to_owned(),
+                rusqlite::types::ValueRef::Integer(n) => n.to_string(),
+                rusqlite::types::ValueRef::Real(n) => n.to_string(),
+                rusqlite::types::ValueRef::Text(text) | rusqlite::types::ValueRef::Blob(text) => {
+                    String::from_utf8_lossy(text).into_owned()
+                }
+            })
+            .collect();
+        Ok(cells.join("|"))
+    });
+    rows.unwrap().map(|row| row.unwrap()).collect()
+}
+
+#[tokio::test]
+async fn an_operator_reads_orgs_keys_and_sources() {
+    let (_folder, db) = filled().await;
+    assert_eq!(
+        rows(&db, "SELECT id, name, created_at, revision FROM orgs WHERE id = 'acme'"),
+        ["acme|Acme|2026-01-01T00:00:00Z|2"]
+    );
+    assert_eq!(
+        rows(&db, "SELECT org, id, name, owner, enabled, expires_at FROM keys WHERE org = 'acme'"),
+        [r#"acme|k1|CI|{"kind":"org"}|1|-"#]
+    );
+    assert_eq!(rows(&db, "SELECT id, name, kind FROM sources WHERE org = 'acme'"), ["s1|Shop|sqlite"]);
+    assert_eq!(
+        rows(&db, "SELECT key, last_used_at FROM usage WHERE org = 'acme'"),
+        ["k1|2026-02-01T00:00:00Z"]
+    );
+    assert_eq!(rows(&db, "SELECT count(*) FROM org_records WHERE org = 'acme'"), ["5"]);
+}
+
+#[tokio::test]
+async fn a_malformed_record_breaks_no_view() {
+    let (_folder, db) = filled().await;
+    for (view, count) in
+        [("orgs", 2), ("keys", 7), ("sources", 2), ("usage", 2), ("audit", 1), ("org_records", 16)]
+    {
+        assert_eq!(rows(&db, &format!("SELECT * FROM {view}")).len(), count, "{view}");
+    }
+}
+
+#[tokio::test]
+async fn no_view_shows_a_digest_or_settings() {
+    let (_folder, db) = filled().await;
+    let views = rows(&db, "SELECT name FROM sqlite_schema WHERE type = 'view'");
+    assert!(views.len() >= 6, "{views:?}");
+    for view in views {
+        let shown = rows(&db, &format!("SELECT * FROM {view}")).join("\n");
+        assert!(!shown.contains("CANARY"), "{view}: {shown}");
+    }
+}

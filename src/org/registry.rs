@@ -441,17 +441,19 @@ impl Registry {
         evicted
     }
 
-    /// Writes down when keys were used last. What was not collected is lost in a crash.
+    /// Writes down when keys were used last, to within a minute. A crash may lose the last minute of it.
     pub async fn collect_uses(&self) {
         let used = std::mem::take(&mut *self.0.used.lock());
-        for entry in used {
+        // Together, so that the store commits them together.
+        let told = used.into_iter().map(|entry| async move {
             let keys = std::mem::take(&mut *entry.used_keys.lock());
-            let org = Org { entry, registry: self.clone() };
-            if let Err(error) = org.tell(CollectUses(keys)).await {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "last uses of keys were not written down"
-                );
+            Org { entry, registry: self.clone() }.tell(CollectUses(keys)).await
+        });
+        let mut told = futures_util::stream::iter(told).buffer_unordered(COLLECTED_AT_ONCE);
+        while let Some(outcome) = told.next().await {
+            if let Err(error) = outcome {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, "last uses of keys were not written down");
             }
         }
     }

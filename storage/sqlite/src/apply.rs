@@ -3,6 +3,7 @@
 //! Knows nothing of threads or of COMMIT; `writer` does.
 
 use bytes::Bytes;
+use rusqlite::ffi::{SQLITE_FULL, SQLITE_IOERR};
 use rusqlite::{Connection, OptionalExtension, params};
 use sequel_store::{Batch, CommitError, Expect, Lane, Revision, Write};
 
@@ -23,19 +24,29 @@ pub(crate) struct Applied {
     pub(crate) moved: bool,
 }
 
-/// Applies `batch` inside a savepoint: on an error the transaction is as it was before, unless
-/// SQLite rolled all of it back, which `Connection::is_autocommit` tells.
-pub(crate) fn apply(connection: &Connection, batch: &Batch) -> Result<Applied, CommitError> {
+/// Applies `batch` inside a savepoint. The inner error is the batch's own: the transaction is as it
+/// was before. The outer one is the transaction's: it may hold half a batch, or be gone, and must
+/// not be committed.
+pub(crate) fn apply(
+    connection: &Connection,
+    batch: &Batch,
+) -> rusqlite::Result<Result<Applied, CommitError>> {
     let run = |sql| connection.prepare_cached(sql).and_then(|mut statement| statement.execute([]));
-    run("SAVEPOINT batch").map_err(fault::refused)?;
+    run("SAVEPOINT batch")?;
     let applied = within(connection, batch);
-    if applied.is_err() && !connection.is_autocommit() {
-        run("ROLLBACK TO batch").map_err(fault::refused)?;
+    if connection.is_autocommit() {
+        // SQLite gave the whole transaction up, and with it the batches before this one.
+        let code = match applied {
+            Err(CommitError::Full) => SQLITE_FULL,
+            _ => SQLITE_IOERR,
+        };
+        return Err(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None));
     }
-    if !connection.is_autocommit() {
-        run("RELEASE batch").map_err(fault::refused)?;
+    if applied.is_err() {
+        run("ROLLBACK TO batch")?;
     }
-    applied
+    run("RELEASE batch")?;
+    Ok(applied)
 }
 
 fn within(connection: &Connection, batch: &Batch) -> Result<Applied, CommitError> {

@@ -160,12 +160,7 @@ impl Thread {
             run("BEGIN IMMEDIATE").map_err(Lost::Certainly)?;
             let mut results = Vec::with_capacity(batches.len());
             for batch in batches {
-                let result = apply(&connection, batch);
-                if connection.is_autocommit() {
-                    // SQLite gave the transaction up, and with it the batches before this one.
-                    return Err(Lost::Certainly(rolled_back(&result)));
-                }
-                results.push(result);
+                results.push(apply(&connection, batch).map_err(Lost::Certainly)?);
             }
             run("COMMIT").map_err(|error| {
                 if fault::is_full(&error) { Lost::Certainly(error) } else { Lost::Perhaps(error) }
@@ -181,11 +176,54 @@ impl Thread {
     }
 }
 
-/// The error behind a transaction that SQLite rolled back by itself.
-fn rolled_back(result: &Result<Applied, CommitError>) -> rusqlite::Error {
-    let code = match result {
-        Err(CommitError::Full) => rusqlite::ffi::SQLITE_FULL,
-        _ => rusqlite::ffi::SQLITE_IOERR,
-    };
-    rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None)
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use sequel_store::conformance::{expecting, key, org, put, state};
+    use sequel_store::{Expect, Revision};
+
+    use super::*;
+    use crate::open;
+
+    /// A writer whose first connection fails every COMMIT, and how often it was opened again.
+    fn broken(path: &std::path::Path) -> (Writer, Arc<AtomicU32>) {
+        let connection = open::first(path, None).unwrap();
+        connection.commit_hook(Some(|| true)).unwrap();
+        let (path, reopened) = (path.to_owned(), Arc::new(AtomicU32::new(0)));
+        let count = reopened.clone();
+        let reopen = move || {
+            count.fetch_add(1, Ordering::SeqCst);
+            open::writer(&path, None)
+        };
+        (Writer::start(connection, reopen, broadcast::channel(1).0).unwrap(), reopened)
+    }
+
+    #[tokio::test]
+    async fn a_commit_that_failed_midway_is_unknown_and_is_found_out_by_asking_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let (writer, reopened) = broken(&folder.path().join("sequel.db"));
+        let batch = expecting([Expect::Absent(key("k"))], state(&org("a"), [put("k", "v")]));
+        let unknown = writer.commit(batch.clone()).await.unwrap_err();
+        assert!(matches!(unknown, CommitError::Unknown(id) if id == batch.id), "{unknown:?}");
+        assert_eq!(writer.commit(batch.clone()).await.unwrap(), Revision(1));
+        assert_eq!(writer.commit(batch).await.unwrap(), Revision(1));
+        assert_eq!(reopened.load(Ordering::SeqCst), 1, "the writer went on with one fresh connection");
+    }
+
+    #[tokio::test]
+    async fn a_store_that_cannot_be_opened_again_is_unavailable_until_it_can() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sequel.db");
+        let (writer, _) = broken(&path);
+        let batch = state(&org("a"), [put("k", "v")]);
+        assert!(matches!(writer.commit(batch.clone()).await, Err(CommitError::Unknown(_))));
+        let hidden = folder.path().join("hidden.db");
+        std::fs::rename(&path, &hidden).unwrap();
+        let away = writer.commit(batch.clone()).await.unwrap_err();
+        assert!(matches!(away, CommitError::Unavailable(_)), "{away:?}");
+        std::fs::rename(&hidden, &path).unwrap();
+        assert_eq!(writer.commit(batch).await.unwrap(), Revision(1));
+    }
 }

@@ -123,6 +123,25 @@ fn a_missing_folder_is_named_with_what_to_do() {
 }
 
 #[test]
+fn a_path_beneath_a_file_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("file"), "").unwrap();
+    let refused = open(&folder.path().join("file/sequel.db")).unwrap_err();
+    assert!(matches!(refused, OpenError::Path { .. }), "{refused}");
+}
+
+#[test]
+fn a_store_cut_in_half_is_refused_as_damaged() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sequel.db");
+    drop(open(&path).unwrap());
+    let whole = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &whole[..1000]).unwrap();
+    let refused = open(&path).unwrap_err();
+    assert!(matches!(refused, OpenError::Damaged { .. }), "{refused}");
+}
+
+#[test]
 fn a_folder_in_place_of_the_file_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     assert!(matches!(open(folder.path()).unwrap_err(), OpenError::Path { .. }));

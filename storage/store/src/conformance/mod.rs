@@ -2,7 +2,7 @@
 //!
 //! A backend implements [`Backend`] for a value of its tests and writes one line:
 //!
-//! ```ignore
+//! ```text
 //! sequel_store::conformance_tests!(MyBackend, durable, two_nodes);
 //! ```
 //!

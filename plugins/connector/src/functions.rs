@@ -13,6 +13,7 @@ const ELSEWHERE: &str = "it reaches another database";
 const ADMIN: &str = "it administers the database server";
 const WAIT: &str = "it only waits";
 const LOCK: &str = "it takes locks";
+const SLOW: &str = "it can keep the database busy beyond any time limit";
 const BOMB: &str = "it only makes large values";
 const QUERY: &str = "it runs SQL that was not checked";
 
@@ -25,6 +26,8 @@ const SQLITE: List = &[
     ("fts5_source_id", ADMIN),
     ("fsdir", FILES),
     ("load_extension", CODE),
+    ("json_patch", SLOW),
+    ("jsonb_patch", SLOW),
     ("lsdir", FILES),
     ("randomblob", BOMB),
     ("readfile", FILES),
@@ -37,6 +40,7 @@ const SQLITE: List = &[
     ("sqlite_offset", ADMIN),
     ("sqlar_compress", BOMB),
     ("sqlar_uncompress", BOMB),
+    ("unhex", SLOW),
     ("writefile", FILES),
     ("zeroblob", BOMB),
     ("zipfile", FILES),

@@ -50,8 +50,8 @@ fn harden(connection: &Connection) -> rusqlite::Result<()> {
         (Limit::SQLITE_LIMIT_VDBE_OP, 1_000_000),
         (Limit::SQLITE_LIMIT_FUNCTION_ARG, 127),
         (Limit::SQLITE_LIMIT_ATTACHED, 0),
-        // Matching costs pattern × text without a look at the clock: 1 KiB × 4 MiB is some seconds at worst.
-        (Limit::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 1_024),
+        // Matching costs pattern × text without a look at the clock: 256 B × 4 MiB is about a second at worst.
+        (Limit::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 256),
         // Only our own reading of the schema binds anything.
         (Limit::SQLITE_LIMIT_VARIABLE_NUMBER, 8),
         (Limit::SQLITE_LIMIT_TRIGGER_DEPTH, 1),
@@ -59,5 +59,76 @@ fn harden(connection: &Connection) -> rusqlite::Result<()> {
     ] {
         connection.set_limit(limit, value)?;
     }
+    crate::linear::install(connection)?;
     connection.authorizer(Some(authorize))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every layer of the engine, without the guard above them.
+    #[test]
+    fn the_engine_alone_refuses_what_the_guard_should_have() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().canonicalize().unwrap().join("victim.db");
+        Connection::open(&path)
+            .unwrap()
+            .execute_batch("CREATE TABLE t (a); INSERT INTO t VALUES (1)")
+            .unwrap();
+        let before = std::fs::read(&path).unwrap();
+        let place = Place { identity: identity(&path.metadata().unwrap()), path };
+        let connection = open(&place).unwrap();
+        let new = folder.path().join("new.db").display().to_string();
+        for sql in [
+            "INSERT INTO t VALUES (2)".to_owned(),
+            "DELETE FROM t".into(),
+            "UPDATE t SET a = 2".into(),
+            "DROP TABLE t".into(),
+            "CREATE TABLE u (a)".into(),
+            "CREATE TEMP TABLE u (a)".into(),
+            "CREATE TEMP VIEW u AS SELECT 1".into(),
+            "CREATE VIRTUAL TABLE u USING fts5(a)".into(),
+            "ALTER TABLE t RENAME TO u".into(),
+            format!("ATTACH '{new}' AS x"),
+            "DETACH main".into(),
+            "VACUUM".into(),
+            format!("VACUUM INTO '{new}'"),
+            "ANALYZE".into(),
+            "BEGIN IMMEDIATE".into(),
+            "SAVEPOINT a".into(),
+            "PRAGMA query_only = 0".into(),
+            "PRAGMA trusted_schema = 1".into(),
+            "PRAGMA writable_schema = 1".into(),
+            "PRAGMA journal_mode = WAL".into(),
+            "PRAGMA page_size = 1024".into(),
+            "PRAGMA temp_store_directory = '/'".into(),
+            "SELECT load_extension('x')".into(),
+            "SELECT fts3_tokenizer('simple')".into(),
+            "SELECT zeroblob(10)".into(),
+            "SELECT * FROM pragma_journal_mode".into(),
+        ] {
+            let ran = connection.prepare(&sql).and_then(|mut statement| {
+                let mut rows = statement.query([])?;
+                while rows.next()?.is_some() {}
+                Ok(())
+            });
+            assert!(ran.is_err(), "{sql}");
+        }
+        assert_eq!(std::fs::read(&place.path).unwrap(), before);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn another_file_in_the_place_of_the_one_that_was_looked_at_is_not_kept_open() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().canonicalize().unwrap().join("a.db");
+        Connection::open(&path).unwrap().execute_batch("CREATE TABLE t (a)").unwrap();
+        let place = Place { identity: (0, 0), path: path.clone() };
+        assert!(matches!(open(&place), Err(OpenError::Unavailable(_))));
+        let link = path.with_file_name("link.db");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        let place = Place { identity: identity(&path.metadata().unwrap()), path: link };
+        assert!(open(&place).is_err());
+    }
 }

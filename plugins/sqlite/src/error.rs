@@ -35,10 +35,7 @@ pub(crate) fn query_error(error: Error, connection: &Connection, watch: &Watch) 
              or its length().",
             crate::connection::VALUE_BYTES_MAX / (1024 * 1024)
         )),
-        Some(ErrorCode::AuthorizationForStatementDenied) => QueryError::Refused(format!(
-            "{}. This data source is read-only and allows plain SELECT statements over its tables and views.",
-            capitalized(message(&error).0)
-        )),
+        Some(ErrorCode::AuthorizationForStatementDenied) => not_authorized(message(&error).0),
         Some(ErrorCode::ReadOnly) => QueryError::Refused(
             "The statement would write, and this data source is read-only. Send a SELECT.".into(),
         ),
@@ -59,8 +56,19 @@ pub(crate) fn query_error(error: Error, connection: &Connection, watch: &Watch) 
     }
 }
 
+/// The authorizer's refusal, which has several codes.
+fn not_authorized(message: String) -> QueryError {
+    QueryError::Refused(format!(
+        "{}. This data source is read-only and allows plain SELECT statements over its tables and views.",
+        capitalized(message)
+    ))
+}
+
 fn sql_error(error: Error, connection: &Connection) -> QueryError {
     let (message, place) = message(&error);
+    if message.starts_with("not authorized") {
+        return not_authorized(message);
+    }
     if message.contains("too many columns") {
         return QueryError::Limit(
             "The result has more columns than SQLite allows (2000). Name fewer columns.".into(),
@@ -124,12 +132,16 @@ fn capitalized(text: String) -> String {
     chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }
 
+pub(crate) fn not_a_database() -> OpenError {
+    OpenError::Settings(
+        "The file is not an SQLite database, or it is encrypted. Give the path of an SQLite 3 file.".into(),
+    )
+}
+
 /// A file that could not be opened, in words for an org's admin.
 pub(crate) fn open_error(error: Error) -> OpenError {
     match code(&error) {
-        Some(ErrorCode::NotADatabase) => OpenError::Settings(
-            "The file is not an SQLite database, or it is encrypted. Give the path of an SQLite 3 file.".into(),
-        ),
+        Some(ErrorCode::NotADatabase) => not_a_database(),
         Some(ErrorCode::DatabaseCorrupt) => OpenError::Settings(
             "The file is a damaged SQLite database. Check it with \"PRAGMA integrity_check\" in the sqlite3 shell.".into(),
         ),

@@ -15,6 +15,7 @@
 mod authorizer;
 mod connection;
 mod error;
+mod linear;
 mod place;
 mod pool;
 mod pump;

@@ -14,6 +14,18 @@ use crate::place::{Place, Policy, identity};
 /// locks; four keep a slow query from holding up the others and bound memory to four page caches.
 pub(crate) const CONNECTIONS_MAX: usize = 4;
 
+/// Holds that a file is empty or long enough for a database: SQLite takes a shorter one for an empty
+/// database, which nobody means. Judged by its size alone, because closing a file that SQLite has open
+/// elsewhere in this process would drop SQLite's locks on it (POSIX locks belong to the process).
+fn has_room_for_a_page(place: &Place) -> Result<(), OpenError> {
+    const SMALLEST_PAGE_BYTES: u64 = 512;
+    let found = place.path.symlink_metadata().map_err(|error| OpenError::Unavailable(Box::new(error)))?;
+    match found.len() {
+        0 | SMALLEST_PAGE_BYTES.. => Ok(()),
+        _ => Err(crate::error::not_a_database()),
+    }
+}
+
 /// A source's connections: idle ones, and permits for as many as may work at once.
 #[derive(Debug)]
 pub(crate) struct Pool {
@@ -42,6 +54,7 @@ impl Pool {
     pub(crate) fn open(policy: Arc<Policy>, path: String) -> Result<Self, OpenError> {
         let place = policy.locate(&path)?;
         let first = connection::open(&place)?;
+        has_room_for_a_page(&place)?;
         // The first read is what tells a database from any other file.
         first
             .query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))

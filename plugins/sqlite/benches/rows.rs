@@ -1,6 +1,8 @@
 //! 10,000 rows × 5 columns through the connector against raw stepping into the same batches, as a ratio
 //! of one run: `cargo bench -p sequel-connector-sqlite --bench rows`.
 
+#![expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
+
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 

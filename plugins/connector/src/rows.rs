@@ -122,6 +122,7 @@ impl RowBatchBuilder {
     }
 
     /// Bytes of text and raw cells so far.
+    #[inline]
     pub fn bytes(&self) -> usize {
         self.batch.text.len() + self.batch.raw.len()
     }

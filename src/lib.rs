@@ -9,6 +9,7 @@ pub mod credential;
 pub mod demo;
 pub mod flow;
 pub mod http;
+pub mod install;
 pub mod mcp;
 pub mod org;
 pub mod record;

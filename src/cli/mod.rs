@@ -12,7 +12,6 @@ mod key;
 mod org;
 mod serve;
 mod session;
-pub mod snippets;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -170,7 +169,7 @@ impl Global {
     /// The flags that say which server is meant, as a suggested next command has to repeat them.
     fn repeated(&self) -> String {
         let flag = |name: &str, path: &Option<PathBuf>| match path {
-            Some(path) => format!(" {name} {}", snippets::shell_quote(&path.to_string_lossy())),
+            Some(path) => format!(" {name} {}", crate::install::shell_quote(&path.to_string_lossy())),
             None => String::new(),
         };
         flag("--data-dir", &self.data_dir) + &flag("--config", &self.config)

@@ -1,7 +1,5 @@
 //! Find the organization that an operator means: by id or by name. And list all of them.
 
-use sequel_store::CommitError;
-
 use crate::credential::OrgId;
 use crate::org::record::OrgRecord;
 use crate::org::{ChangeError, Org, Registry, ResolveError};
@@ -44,7 +42,7 @@ pub async fn list_orgs(
 pub(super) fn unavailable(error: IndexError) -> ChangeError {
     match error {
         IndexError::Read(error) => error.into(),
-        IndexError::Commit(CommitError::Conflict { .. }) => ChangeError::Conflict,
+        IndexError::Conflict => ChangeError::Conflict,
         IndexError::Commit(error) => error.into(),
         IndexError::Record(error) => error.into(),
         IndexError::Rng(error) => error.into(),

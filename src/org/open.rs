@@ -11,7 +11,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use sequel_connector::{DataSource, OpenError};
+use sequel_connector::{DataSource, OpenError, QueryError};
 use tokio::sync::Mutex as AsyncMutex;
 use tokio_util::sync::CancellationToken;
 
@@ -154,6 +154,19 @@ impl Source {
                 Err(error)
             }
         }
+    }
+
+    /// Opens the source and asks it for a sign of life. An operator reads the outcome, so the driver's
+    /// own words are in it.
+    pub async fn try_out(self: &Arc<Self>) -> Result<(), String> {
+        let handle = self.open().await.map_err(|error| match &*error {
+            OpenError::Settings(text) | OpenError::Policy(text) => text.clone(),
+            OpenError::Unavailable(cause) => format!("it cannot be opened: {cause}"),
+        })?;
+        handle.ping().await.map_err(|error| match error {
+            QueryError::Unavailable(cause) => format!("it does not answer: {cause}"),
+            other => other.to_string(),
+        })
     }
 
     /// Closes the handle unless somebody uses it. True where it is closed afterwards.

@@ -12,11 +12,11 @@ use serde::Serialize;
 use super::assemble::Inside;
 use super::serve::{Served, run};
 use super::{data_dir, log};
-use crate::cli::snippets;
 use crate::config::Config;
 use crate::demo as data_set;
 use crate::flow::create_org::create_org;
 use crate::flow::find_org::find_org;
+use crate::install;
 use crate::org::keys::NewKey;
 use crate::org::sources::NewSource;
 use crate::org::{ChangeError, Org};
@@ -123,7 +123,7 @@ fn welcome(mcp_url: &str, key: Option<&str>, data_dir: &std::path::Path) -> Stri
         Some(key) => {
             text.push_str(&format!("  API key  {key}\n"));
             text.push_str("           Shown this once: only a digest of it is stored.\n\n");
-            text.push_str(&snippets::render(&snippets::snippets(mcp_url, key)));
+            text.push_str(&install::render(&install::snippets(mcp_url, key)));
         }
         None => {
             let data_dir = data_dir.display();

@@ -120,6 +120,8 @@ fn public_server(config: &Config, edge: Data<http::Edge>, listener: TcpListener)
         .max_connections(config.server.connections_max)
         .client_request_timeout(Duration::from_millis(config.server.client_request_timeout_ms))
         .client_disconnect_timeout(Duration::from_secs(1))
+        // A client that closes its side has gone away: its query must end, not run to its time limit.
+        .h1_allow_half_closed(false)
         .shutdown_timeout(1)
         .disable_signals();
     let server = match config.server.keep_alive_seconds {

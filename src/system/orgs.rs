@@ -29,6 +29,9 @@ pub enum IndexError {
     /// The store gave no answer.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// Somebody else changed the index at the same moment; try again.
+    #[error("the index of organizations was changed elsewhere at the same time")]
+    Conflict,
     /// The store took no change.
     #[error(transparent)]
     Commit(#[from] CommitError),
@@ -75,9 +78,8 @@ impl OrgIndex {
         };
         match self.store.commit(batch).await {
             Ok(_) => Ok(org),
-            Err(CommitError::Conflict { now }) => {
-                self.find(name).await?.ok_or(IndexError::Commit(CommitError::Conflict { now }))
-            }
+            // Taken; or taken a moment ago and given back since.
+            Err(CommitError::Conflict { .. }) => self.find(name).await?.ok_or(IndexError::Conflict),
             Err(error) => Err(error.into()),
         }
     }

@@ -5,7 +5,7 @@ use crate::cli::OrgArg;
 use crate::cli::answer::{Answer, clean, minute, minute_or, table};
 use crate::cli::failure::Failure;
 use crate::cli::session::Session;
-use crate::cli::snippets::shell_quote;
+use crate::install::shell_quote;
 
 /// List the API keys of an organization
 #[derive(Debug, clap::Args)]

@@ -4,7 +4,7 @@ use crate::api::{CreateOrg, Org};
 use crate::cli::answer::{Answer, clean};
 use crate::cli::failure::Failure;
 use crate::cli::session::Session;
-use crate::cli::snippets::shell_quote;
+use crate::install::shell_quote;
 
 /// Make an organization
 #[derive(Debug, clap::Args)]

@@ -9,7 +9,7 @@ use crate::cli::OrgArg;
 use crate::cli::answer::{Answer, clean};
 use crate::cli::failure::Failure;
 use crate::cli::session::Session;
-use crate::cli::snippets::shell_quote;
+use crate::install::shell_quote;
 
 /// Add a database that the organization's clients may ask
 #[derive(Debug, clap::Args)]

@@ -1,16 +1,12 @@
 //! `/orgs/{org}/sources`.
 
-use std::sync::Arc;
-
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Json, Path};
-use sequel_connector::{OpenError, QueryError};
 
 use super::Admin;
 use super::problem::Refused;
 use crate::api;
 use crate::credential::SourceId;
-use crate::org::Source;
 use crate::org::record::SourceRecord;
 use crate::org::sources::NewSource;
 
@@ -44,24 +40,11 @@ pub(super) async fn test(
 ) -> Result<Json<api::Tested>, Refused> {
     let source = admin.org(&path.0).await?.find_source(&path.1)?;
     let started = admin.context.clock.elapsed();
-    let outcome = tokio::time::timeout(admin.test_timeout, try_source(source)).await;
+    let outcome = tokio::time::timeout(admin.test_timeout, source.try_out()).await;
     let error = outcome.unwrap_or_else(|_| Err("it did not answer in time".to_owned())).err();
     let elapsed = admin.context.clock.elapsed() - started;
     let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
     Ok(Json(api::Tested { ok: error.is_none(), elapsed_ms, error }))
-}
-
-/// Opens a source and asks it for a sign of life. The operator himself reads the outcome, so the
-/// driver's own words are in it.
-async fn try_source(source: Arc<Source>) -> Result<(), String> {
-    let handle = source.open().await.map_err(|error| match &*error {
-        OpenError::Settings(text) | OpenError::Policy(text) => text.clone(),
-        OpenError::Unavailable(cause) => format!("it cannot be opened: {cause}"),
-    })?;
-    handle.ping().await.map_err(|error| match error {
-        QueryError::Unavailable(cause) => format!("it does not answer: {cause}"),
-        other => other.to_string(),
-    })
 }
 
 pub(super) async fn remove(

@@ -82,7 +82,7 @@ pub fn render(snippets: &[Snippet]) -> String {
 
 /// Text as one word of a POSIX shell: bare where nothing in it is special, in double quotes where that
 /// is enough (as the clients' own documentation writes headers), else in single ones.
-pub(super) fn shell_quote(text: &str) -> String {
+pub(crate) fn shell_quote(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+,=[]".contains(c);
     if !text.is_empty() && text.chars().all(|c| plain(c) && !"[]".contains(c)) {
         text.to_owned()

@@ -47,7 +47,7 @@ const TABLES: &[(&str, &str)] = &[
 
 /// What the data source says of itself to a model.
 pub const DESCRIPTION: &str = "US airports, states, 10,000 flights of 2001 with their delays, routes flown in 2008, \
-                               daily weather in Seattle. Public-domain facts of US agencies; the table sources says where \
+                               daily weather in Seattle. Facts published by US agencies; the table sources says where \
                                each comes from.";
 
 /// What a newcomer may ask an AI client about this data.

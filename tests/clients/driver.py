@@ -26,7 +26,7 @@ def python():
 
 def rmcp():
     default = REPOSITORY / "target" / "debug" / "examples" / "client_rmcp"
-    return os.environ.get("SEQUEL_CLIENT_RMCP", str(default))
+    return os.path.abspath(os.environ.get("SEQUEL_CLIENT_RMCP", default))
 
 
 def node(script, *arguments):

@@ -36,7 +36,7 @@ class Server:
 
     def __init__(self):
         default = REPOSITORY / "target" / "release" / "sequel"
-        self.binary = os.environ.get("SEQUEL_BIN", str(default))
+        self.binary = os.path.abspath(os.environ.get("SEQUEL_BIN", default))
         if not os.access(self.binary, os.X_OK):
             raise SystemExit(f"{self.binary} is not there: run `cargo build --release`, or set SEQUEL_BIN.")
         self.folder = tempfile.TemporaryDirectory(prefix="sequel-clients-")

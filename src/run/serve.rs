@@ -49,10 +49,20 @@ where
         let inside = Inside::open(&config, Holder::serving(Some(socket.clone())))?;
         let outcome = serve_inside(&config, &inside, listener, &socket, started).await;
         inside.close().await;
-        // Only its owner removes it: it was this process's as long as the lock was.
-        let _ = std::fs::remove_file(&socket);
+        remove_socket(&config, &socket);
         outcome
     })
+}
+
+/// Takes the socket away, and the short folder that was made for it where the data folder's path is long.
+fn remove_socket(config: &Config, socket: &Path) {
+    // What cannot be removed is in nobody's way: the next start replaces it.
+    let _ = std::fs::remove_file(socket);
+    if let Some(folder) = socket.parent().filter(|folder| *folder != config.data_dir)
+        && config.admin.socket.as_os_str().is_empty()
+    {
+        let _ = std::fs::remove_dir(folder);
+    }
 }
 
 async fn serve_inside<S>(

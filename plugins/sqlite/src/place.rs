@@ -68,8 +68,8 @@ impl Policy {
         }
         if self.folders.is_empty() {
             return Err(OpenError::Policy(
-                "No folder is allowed for SQLite files on this server. The operator can allow one in the \
-                 configuration."
+                "No folder is allowed for SQLite files on this server. The operator allows one with \
+                 sources.sqlite.folders."
                     .into(),
             ));
         }
@@ -173,7 +173,7 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 fn outside() -> OpenError {
     OpenError::Policy(
         "The path is outside the folders that are allowed for SQLite files. Move the file into an allowed folder, or \
-         ask the operator to allow its folder in the configuration."
+         ask the operator to allow its folder with sources.sqlite.folders."
             .into(),
     )
 }

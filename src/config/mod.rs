@@ -42,6 +42,7 @@ pub use sources::{Sources, Sqlite};
 pub use storage::{Storage, StoreLocation};
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use etcetera::AppStrategy;
@@ -218,7 +219,10 @@ fn layer_of_data_dir(data_dir: &Path) -> Result<(Layer, Option<PathBuf>), Config
     let path = data_dir.join(FILE_NAME);
     let layer = match read_layer(&path) {
         Ok(layer) => layer,
-        Err(ConfigError::Unreadable { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+        // Also where the data folder itself is missing or a file: whoever uses it says so in its terms.
+        Err(ConfigError::Unreadable { source, .. })
+            if matches!(source.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
+        {
             return Ok((Layer::default(), None));
         }
         Err(error) => return Err(error),

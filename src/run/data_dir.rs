@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 
 /// Everything this process makes is its own user's alone: store, socket, lock.
 pub(super) fn keep_files_private() {
@@ -16,7 +16,10 @@ pub(super) fn keep_files_private() {
 pub(super) fn make(folder: &Path) -> anyhow::Result<()> {
     match DirBuilder::new().recursive(true).mode(0o700).create(folder) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => {
-            Err(error).with_context(|| format!("cannot make the data folder {}", folder.display()))
+            bail!(
+                "the data folder {} cannot be made ({error}). Name another one with --data-dir.",
+                folder.display()
+            )
         }
         _ => check(folder),
     }
@@ -26,7 +29,8 @@ pub(super) fn make(folder: &Path) -> anyhow::Result<()> {
 /// have mistyped it.
 pub(super) fn require(folder: &Path) -> anyhow::Result<()> {
     match std::fs::metadata(folder) {
-        Err(error) if error.kind() == ErrorKind::NotFound => {
+        // A file in the place of a parent is a folder that is not there, too.
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
             if crate::config::platform_data_dir().is_ok_and(|own| own == folder) {
                 return make(folder);
             }
@@ -41,8 +45,14 @@ pub(super) fn require(folder: &Path) -> anyhow::Result<()> {
 }
 
 fn check(folder: &Path) -> anyhow::Result<()> {
-    let found = std::fs::metadata(folder)
-        .with_context(|| format!("cannot look at the data folder {}", folder.display()))?;
+    let found = match std::fs::metadata(folder) {
+        Ok(found) => found,
+        Err(error) => bail!(
+            "the data folder {} cannot be looked at ({error}). Give this user the right to, or name another one \
+             with --data-dir.",
+            folder.display()
+        ),
+    };
     if !found.is_dir() {
         bail!("{} is not a folder. Name one with --data-dir.", folder.display());
     }

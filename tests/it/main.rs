@@ -1,3 +1,22 @@
 //! Everything that is tested from outside the modules, in one binary, so that it links once.
+//!
+//! `architecture` reads the source. All others are black-box tests: the real binary as a child process,
+//! spoken to over loopback as a stranger would. Each starts what it needs on a folder and a port of its
+//! own, and stops it by its process id.
 
 mod architecture;
+mod canaries;
+mod command_line;
+mod credentials;
+mod data_folder;
+mod disconnect;
+mod faults;
+mod hostile_http;
+mod hosts;
+mod protocol;
+mod revocation;
+mod server;
+mod sources;
+mod tools;
+mod waiting;
+mod wire;

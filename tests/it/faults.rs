@@ -1,0 +1,264 @@
+//! kill -9, a full disk, SIGTERM (THREATS, "Faults").
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::server::{ENDLESS, Home, TestServer, failure, rows};
+use crate::waiting::poll;
+use crate::wire::Wire;
+
+/// What is known of a key from the answers that came.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Known {
+    /// Its making was answered.
+    Lives,
+    /// Its deletion was answered.
+    Deleted,
+    /// Its deletion was asked for and never answered.
+    Either,
+}
+
+/// One admin request whose answer may never come, since the server may die at any moment.
+fn attempt(server_socket: &std::path::Path, method: &str, path: &str, body: &Value) -> Option<Value> {
+    let stream = std::os::unix::net::UnixStream::connect(server_socket).ok()?;
+    drop(stream);
+    std::panic::catch_unwind(|| {
+        let mut wire = Wire::unix(server_socket);
+        let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+        let headers = [("Content-Type", "application/json"), ("Connection", "close")];
+        let bytes = crate::wire::request(method, &format!("/api/v1{path}"), &headers, &body);
+        if !wire.try_send(&bytes) {
+            return None;
+        }
+        let answer = wire.try_answer()?;
+        assert!(matches!(answer.status, 200 | 201), "{} {}", answer.status, answer.text());
+        Some(answer.json())
+    })
+    .unwrap_or(None)
+}
+
+#[test]
+fn a_kill_at_any_moment_loses_nothing_acknowledged_and_undoes_no_deletion() {
+    const ROUNDS: u64 = 15;
+    let home = Home::new();
+    home.json(&["org", "create", "acme"]);
+    let socket = home.data().join("admin.sock");
+    let mut known: BTreeMap<String, (String, Known)> = BTreeMap::new();
+    let seed = u64::from(std::process::id());
+    for round in 0..ROUNDS {
+        let mut server = home.serve();
+        let acknowledged = AtomicUsize::new(0);
+        // A different moment each round: after this many acknowledged changes, and within the next one.
+        let kill_after = ((seed + round * 7) % 13) as usize;
+        let gap = Duration::from_micros((seed * 31 + round * 997) % 4_000);
+        std::thread::scope(|scope| {
+            let (acknowledged, known, socket) = (&acknowledged, &mut known, &socket);
+            scope.spawn(move || {
+                for i in 0.. {
+                    let name = format!("key-{round}-{i}");
+                    let made = attempt(socket, "POST", "/orgs/acme/keys", &json!({ "name": name }));
+                    let Some(made) = made else { return };
+                    known.insert(name.clone(), (made["key"].as_str().unwrap().to_owned(), Known::Lives));
+                    acknowledged.fetch_add(1, Ordering::SeqCst);
+                    // Every second one goes again, and so does one of an earlier round.
+                    let mut doomed = vec![];
+                    if i % 2 == 1 {
+                        doomed.push(name);
+                        let older = known.iter().find(|(name, (_, state))| {
+                            *state == Known::Lives && !name.starts_with(&format!("key-{round}-"))
+                        });
+                        doomed.extend(older.map(|(name, _)| name.clone()));
+                    }
+                    for name in doomed {
+                        known.get_mut(&name).unwrap().1 = Known::Either;
+                        let path = format!("/orgs/acme/keys/{name}");
+                        if attempt(socket, "DELETE", &path, &Value::Null).is_none() {
+                            return;
+                        }
+                        known.get_mut(&name).unwrap().1 = Known::Deleted;
+                        acknowledged.fetch_add(1, Ordering::SeqCst);
+                    }
+                }
+            });
+            poll(Duration::from_secs(30), "changes are acknowledged", || {
+                acknowledged.load(Ordering::SeqCst) >= kill_after
+            });
+            // A moment that no event stands for: that is the point of it.
+            std::thread::sleep(gap);
+            server.kill();
+        });
+        let again = home.serve();
+        for (name, (key, state)) in &mut known {
+            let status = again.status(key);
+            match *state {
+                Known::Lives => assert_eq!(status, 200, "{name} was lost in round {round}"),
+                Known::Deleted => assert_eq!(status, 401, "{name} came back in round {round}"),
+                Known::Either => {
+                    assert!(matches!(status, 200 | 401), "{name}: {status}");
+                    *state = if status == 200 { Known::Lives } else { Known::Deleted };
+                }
+            }
+        }
+        // What is listed is what works: an unanswered change is wholly there or wholly not.
+        let listed = again.done("GET", "/orgs/acme/keys", Value::Null);
+        let listed: BTreeSet<_> = listed["keys"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|key| key["name"].as_str().unwrap().to_owned())
+            .collect();
+        for (name, (_, state)) in &known {
+            assert_eq!(listed.contains(name), *state == Known::Lives, "{name}");
+        }
+        let unanswered = listed.iter().filter(|name| !known.contains_key(*name)).count();
+        assert!(unanswered as u64 <= round + 1, "{listed:?}");
+    }
+    assert!(known.values().any(|(_, state)| *state == Known::Deleted));
+}
+
+#[test]
+fn a_server_that_was_killed_starts_again_on_its_folder() {
+    let home = Home::new();
+    let mut server = home.serve();
+    server.org("acme");
+    let key = server.key("acme", "client");
+    // Its socket and lock file are left behind.
+    server.kill();
+    assert!(home.data().join("admin.sock").exists());
+    // A command finds nobody there and does the work itself.
+    assert_eq!(home.json(&["key", "list", "--org", "acme"])["keys"][0]["name"], "client");
+    let mut server = home.serve();
+    assert_eq!(server.status(&key), 200);
+    server.stop();
+    assert!(!home.data().join("admin.sock").exists());
+}
+
+/// The program under a limit on the size of any file that it writes. A full disk without being root: the
+/// engine meets it as an I/O error (EFBIG) in the middle of a commit. What it makes of ENOSPC itself, the
+/// backend's own tests hold.
+fn with_files_of(home: &Home, kib: u32, args: &[&str]) -> Command {
+    let program = home.command(args);
+    let mut command = Command::new("/bin/sh");
+    // In units of 512 bytes (POSIX). An ignored SIGXFSZ is inherited, so that writing fails by EFBIG.
+    let script = format!("trap '' XFSZ; ulimit -f {} && exec \"$@\"", kib * 2);
+    command.arg("-c").arg(script).arg("sh").arg(program.get_program()).args(program.get_args());
+    command.env_clear().env("HOME", home.path()).current_dir(home.path());
+    command
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped());
+    command
+}
+
+#[test]
+fn where_nothing_more_can_be_written_changes_fail_what_was_revoked_stays_so_and_room_heals_it() {
+    let home = Home::new();
+    let path = home.database("facts.db", "CREATE TABLE t(x); INSERT INTO t VALUES (1)");
+    let mut server = home.start(with_files_of(&home, 256, &["serve", "--port", "0"]));
+    server.org("acme");
+    server.source("acme", "facts", &path);
+    let (kept, deleted) = (server.key("acme", "kept"), server.key("acme", "deleted"));
+    server.delete_key("acme", "deleted");
+    let mut made = Vec::new();
+    let refusal = loop {
+        assert!(made.len() < 5_000, "the limit is never met");
+        let name = format!("key-{}", made.len());
+        let answer = server.admin("POST", "/orgs/acme/keys", &json!({ "name": name }));
+        match answer.status {
+            201 => made.push(answer.json()["key"].as_str().unwrap().to_owned()),
+            _ => break answer,
+        }
+    };
+    // Never a success, and honest about what is known.
+    let detail = refusal.json()["detail"].as_str().unwrap().to_owned();
+    match refusal.status {
+        503 | 507 => assert!(detail.contains("nothing was changed"), "{detail}"),
+        500 => assert!(detail.contains("not known whether the change was made"), "{detail}"),
+        other => panic!("{other}: {detail}"),
+    }
+    // Reads go on, and what was revoked stays so.
+    assert_eq!(server.status(&kept), 200);
+    assert_eq!(server.status(&deleted), 401);
+    assert_eq!(*rows(&server.query(&kept, "SELECT x FROM t")), json!([[1]]));
+    assert!(made.iter().all(|key| server.status(key) == 200));
+    let log = server.log();
+    assert!(!log.contains("panicked"), "{log}");
+    server.terminate();
+    server.wait();
+    // With room again everything that was acknowledged is there.
+    let server = home.serve();
+    assert_eq!([server.status(&kept), server.status(&deleted)], [200, 401]);
+    assert!(made.iter().all(|key| server.status(key) == 200));
+    let after = server.key("acme", "after");
+    assert_eq!(server.status(&after), 200);
+}
+
+#[test]
+fn a_disk_that_is_full_from_the_start_is_said_in_one_sentence() {
+    let home = Home::new();
+    for args in [&["serve", "--port", "0"][..], &["org", "list"]] {
+        let ran = crate::server::run(&mut with_files_of(&home, 0, args));
+        ran.refused("sequel.db");
+    }
+    home.json(&["org", "create", "acme"]);
+}
+
+#[test]
+fn sigterm_fails_readiness_first_and_lets_a_running_query_end_with_its_answer() {
+    // A query long enough to be seen running, which ends by itself.
+    let home = Home::with("query.time_max_ms = 20000");
+    let path = home.database("facts.db", "CREATE TABLE t(x)");
+    let mut server = home.serve();
+    server.org("acme");
+    server.source("acme", "facts", &path);
+    let key = server.key("acme", "client");
+    assert_eq!(server.http("GET", "/readyz", &[], b"").status, 200);
+    let pending = server.begin(
+        &key,
+        &json!(1),
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000000) SELECT count(*) FROM n",
+    );
+    server.terminate();
+    server.logs("shutting down");
+    // The answer is still to come: either readiness is seen to fail, or the query was over already,
+    // which the row below would not tell apart. So look at readiness while the query runs.
+    poll(Duration::from_secs(10), "readiness fails", || {
+        server.http("GET", "/readyz", &[], b"").status == 503
+    });
+    assert_eq!(server.http("GET", "/healthz", &[], b"").status, 200);
+    assert_eq!(*rows(&pending.result()), json!([[3_000_000]]));
+    let status = server.wait();
+    assert!(status.success(), "{status}");
+}
+
+#[test]
+fn what_still_runs_at_the_end_of_the_grace_is_stopped_and_told_why() {
+    let home = Home::with("server.shutdown_seconds = 1");
+    let path = home.database("facts.db", "CREATE TABLE t(x)");
+    let mut server = home.serve();
+    server.org("acme");
+    server.source("acme", "facts", &path);
+    let key = server.key("acme", "client");
+    let pending = server.begin(&key, &json!(1), ENDLESS);
+    server.works();
+    server.terminate();
+    let said = failure(&pending.result());
+    assert!(said.contains("restarting"), "{said}");
+    assert!(server.wait().success());
+}
+
+#[test]
+fn an_idle_connection_does_not_keep_a_server_from_stopping() {
+    let home = Home::new();
+    let mut server: TestServer = home.serve();
+    let mut wire = server.connect();
+    wire.request("GET", "/healthz", &[], b"");
+    assert_eq!(wire.answer().status, 200);
+    let _silent = server.connect();
+    server.stop();
+    assert!(wire.ends());
+}

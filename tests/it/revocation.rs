@@ -1,0 +1,100 @@
+//! Revocation is immediate and total: what runs is stopped, what comes is refused.
+
+use serde_json::json;
+
+use crate::server::{ENDLESS, Home, TestServer, failure, rows};
+use crate::waiting::promptly;
+
+/// One connection to the source: only a query that has really ended makes room for the next.
+const ONE_CONNECTION: &str = "sources.connections_per_source = 1";
+
+fn acme() -> (Home, TestServer) {
+    let home = Home::with(ONE_CONNECTION);
+    let path = home.database("facts.db", "CREATE TABLE t(x); INSERT INTO t VALUES (1), (2)");
+    let server = home.serve();
+    server.org("acme");
+    server.source("acme", "facts", &path);
+    (home, server)
+}
+
+/// Runs something endless, pulls the trigger, and holds that it ended, why, and that the source is free.
+fn ends_a_running_query(name: &str, trigger: impl FnOnce(&TestServer), says: &str, then: u16) {
+    let (_home, server) = acme();
+    let (key, other) = (server.key("acme", name), server.key("acme", "other"));
+    let running = server.begin(&key, &json!(1), ENDLESS);
+    server.works();
+    trigger(&server);
+    let said = promptly(|| failure(&running.result()));
+    assert!(said.contains(says), "{said}");
+    assert_eq!(server.status(&key), then);
+    assert_eq!(*rows(&server.query(&other, "SELECT sum(x) FROM t")), json!([[3]]));
+}
+
+#[test]
+fn deleting_a_key_ends_its_running_query_and_refuses_the_next() {
+    ends_a_running_query("doomed", |server| server.delete_key("acme", "doomed"), "revoked", 401);
+}
+
+#[test]
+fn disabling_a_key_ends_its_running_query_and_refuses_the_next() {
+    ends_a_running_query("doomed", |server| server.switch_key("acme", "doomed", false), "revoked", 401);
+}
+
+#[test]
+fn rotating_without_overlap_ends_what_the_old_secret_runs() {
+    let rotate = |server: &TestServer| {
+        server.done("POST", "/orgs/acme/keys/doomed/rotate", json!({ "overlap_seconds": 0 }));
+    };
+    ends_a_running_query("doomed", rotate, "revoked", 401);
+}
+
+#[test]
+fn renaming_a_key_lets_its_running_query_go_on() {
+    let home = Home::with("query.time_max_ms = 1500");
+    let path = home.database("facts.db", "CREATE TABLE t(x)");
+    let server = home.serve();
+    server.org("acme");
+    server.source("acme", "facts", &path);
+    let key = server.key("acme", "before");
+    let running = server.begin(&key, &json!(1), ENDLESS);
+    server.works();
+    server.done("PATCH", "/orgs/acme/keys/before", json!({ "name": "after" }));
+    // It ends by its own time, not by the change.
+    let said = failure(&running.result());
+    assert!(said.contains("longer than"), "{said}");
+    assert_eq!(server.status(&key), 200);
+}
+
+#[test]
+fn deleting_one_key_leaves_the_queries_of_the_others_alone() {
+    let home = Home::with("query.time_max_ms = 1500");
+    let path = home.database("facts.db", "CREATE TABLE t(x)");
+    let server = home.serve();
+    server.org("acme");
+    server.source("acme", "facts", &path);
+    let (kept, _doomed) = (server.key("acme", "kept"), server.key("acme", "doomed"));
+    let running = server.begin(&kept, &json!(1), ENDLESS);
+    server.works();
+    server.delete_key("acme", "doomed");
+    let said = failure(&running.result());
+    assert!(said.contains("longer than"), "{said}");
+}
+
+#[test]
+fn removing_a_source_ends_the_queries_that_run_on_it_and_it_is_gone() {
+    let remove = |server: &TestServer| {
+        server.done("DELETE", "/orgs/acme/sources/facts", serde_json::Value::Null);
+    };
+    let (home, server) = acme();
+    let key = server.key("acme", "client");
+    let running = server.begin(&key, &json!(1), ENDLESS);
+    server.works();
+    remove(&server);
+    let said = promptly(|| failure(&running.result()));
+    assert!(said.contains("was removed"), "{said}");
+    let said = failure(&server.call(&key, json!({ "source": "facts", "sql": "SELECT 1" })));
+    assert!(said.contains("No data source"), "{said}");
+    // The database itself is untouched, and can be connected again.
+    server.source("acme", "facts", &home.databases().join("facts.db"));
+    assert_eq!(*rows(&server.query(&key, "SELECT sum(x) FROM t")), json!([[3]]));
+}

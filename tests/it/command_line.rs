@@ -91,6 +91,26 @@ fn what_is_done_without_a_server_is_there_when_it_starts_and_the_other_way_round
     assert_eq!([server.status(&key), server.status(&late)], [401, 401]);
 }
 
+/// Several commands at once, of which each has to succeed.
+fn at_once(home: &Home, key: impl Fn(usize) -> String) {
+    let children: Vec<_> =
+        (0..6).map(|i| home.command(&["key", "create", &key(i), "--json"]).spawn().unwrap()).collect();
+    for child in children {
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[test]
+fn commands_that_run_at_once_wait_for_each_other() {
+    let home = Home::new();
+    home.json(&["org", "create", "acme"]);
+    at_once(&home, |i| format!("alone-{i}"));
+    let _server = home.serve();
+    at_once(&home, |i| format!("served-{i}"));
+    assert_eq!(home.json(&["key", "list"])["keys"].as_array().unwrap().len(), 12);
+}
+
 #[test]
 fn what_destroys_is_refused_where_nobody_can_be_asked() {
     let home = Home::new();

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::server::{Home, Ran, run};
+use crate::waiting::{PATIENCE, poll};
 
 /// What the server and a command say on a data folder.
 fn both(home: &Home, folder: &Path) -> [Ran; 2] {
@@ -142,4 +143,42 @@ fn a_configuration_with_a_slip_is_refused_with_the_place_and_a_suggestion() {
     let home = Home::new();
     let ran = run(home.command(&["serve"]).env("SEQUEL__QUERY__TIME_MAX", "5"));
     ran.refused("SEQUEL__QUERY__TIME_MAX_MS");
+}
+
+#[test]
+fn of_several_servers_that_start_at_once_on_one_folder_one_wins_and_the_others_say_why_not() {
+    let home = Home::new();
+    let mut children: Vec<_> =
+        (0..4).map(|_| home.command(&["serve", "--port", "0"]).spawn().unwrap()).collect();
+    // All but one end by themselves.
+    let mut lost = Vec::new();
+    poll(PATIENCE, "three servers give up", || {
+        let ended = children.iter_mut().position(|child| child.try_wait().unwrap().is_some());
+        lost.extend(ended.map(|at| children.swap_remove(at)));
+        lost.len() == 3
+    });
+    for child in lost {
+        let output = child.wait_with_output().unwrap();
+        let err = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{err}");
+        assert!(err.contains("in use by another Sequel process"), "{err}");
+    }
+    home.json(&["org", "create", "acme"]);
+    let mut winner = children.pop().unwrap();
+    winner.kill().unwrap();
+    winner.wait().unwrap();
+    assert_eq!(home.json(&["org", "list"])["orgs"][0]["name"], "acme");
+}
+
+#[test]
+fn a_data_folder_of_a_long_path_works_though_a_socket_s_path_may_not_be_long() {
+    let place = ["a-folder-with-a-name-of-some-length"; 5].join("/");
+    let home = Home::with_data_in(&place, "");
+    assert!(home.data().as_os_str().len() > 108);
+    let mut server = home.serve();
+    home.json(&["org", "create", "acme"]);
+    let key = home.json(&["key", "create", "client"])["key"].as_str().unwrap().to_owned();
+    assert_eq!(server.status(&key), 200);
+    server.stop();
+    assert_eq!(home.json(&["key", "list"])["keys"][0]["name"], "client");
 }

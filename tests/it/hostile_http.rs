@@ -242,6 +242,45 @@ fn nesting_and_ids_that_make_no_sense_get_a_bounded_error() {
 }
 
 #[test]
+fn a_broken_chunk_ends_the_connection_and_nothing_after_it_is_read_as_a_request() {
+    let client = client(Home::new(), &[]);
+    for body in ["zz\r\n", "-1\r\n", "2e\r\n{}", "fffffffffffffffffff\r\n{}", "2\r\n{}X\r\n0\r\n\r\n"] {
+        let mut wire = client.smuggle("Transfer-Encoding: chunked\r\n", body);
+        wire.finish();
+        if let Some(answer) = wire.try_answer() {
+            assert!((400..500).contains(&answer.status), "{body:?}: {} {}", answer.status, answer.text());
+        }
+        assert!(wire.ends(), "{body:?}");
+    }
+}
+
+#[test]
+fn a_body_that_is_cut_short_is_no_request() {
+    let client = client(Home::new(), &[]);
+    let mut wire = client.server.connect();
+    let headers = [("Authorization", client.bearer.as_str()), ("Content-Length", "100")];
+    wire.request("POST", "/mcp", &headers, LIST.as_bytes());
+    wire.finish();
+    if let Some(answer) = wire.try_answer() {
+        assert!((400..500).contains(&answer.status), "{} {}", answer.status, answer.text());
+    }
+    assert!(wire.ends());
+}
+
+#[test]
+fn a_client_that_waits_for_leave_to_send_is_told_to_go_on_or_refused() {
+    let client = client(Home::new(), &[]);
+    let length = LIST.len().to_string();
+    let mut wire = client.server.connect();
+    let expect = [("Content-Length", length.as_str()), ("Expect", "100-continue")];
+    wire.request("POST", "/mcp", &[("Authorization", client.bearer.as_str()), expect[0], expect[1]], b"");
+    let go_on = wire.head().unwrap();
+    assert_eq!(go_on.status, 100);
+    wire.send(LIST.as_bytes());
+    assert_eq!(wire.answer().status, 200);
+}
+
+#[test]
 fn several_requests_on_one_connection_are_answered_in_turn() {
     let client = client(Home::new(), &[]);
     let mut wire = client.server.connect();

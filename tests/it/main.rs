@@ -13,6 +13,7 @@ mod disconnect;
 mod faults;
 mod hostile_http;
 mod hosts;
+mod neighbours;
 mod protocol;
 mod revocation;
 mod server;

@@ -1,5 +1,7 @@
 //! Revocation is immediate and total: what runs is stopped, what comes is refused.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use crate::server::{ENDLESS, Home, TestServer, failure, rows};
@@ -46,6 +48,65 @@ fn rotating_without_overlap_ends_what_the_old_secret_runs() {
         server.done("POST", "/orgs/acme/keys/doomed/rotate", json!({ "overlap_seconds": 0 }));
     };
     ends_a_running_query("doomed", rotate, "revoked", 401);
+}
+
+#[test]
+fn a_call_that_races_the_deletion_of_its_key_is_stopped_or_refused() {
+    let (_home, server) = acme();
+    let other = server.key("acme", "other");
+    for i in 0..30u64 {
+        let name = format!("key-{i}");
+        let key = server.key("acme", &name);
+        std::thread::scope(|scope| {
+            let calls: Vec<_> = (0..2)
+                .map(|_| {
+                    let (server, key) = (&server, &key);
+                    scope.spawn(move || {
+                        let params = json!({ "name": "run_query", "arguments": { "sql": ENDLESS } });
+                        server.rpc(key, "tools/call", params)
+                    })
+                })
+                .collect();
+            // From before the calls have come to after they run: another distance each time.
+            std::thread::sleep(Duration::from_micros(i * 150));
+            server.delete_key("acme", &name);
+            promptly(|| {
+                for call in calls {
+                    let answer = call.join().unwrap();
+                    match answer.status {
+                        401 => {}
+                        200 => assert!(
+                            failure(&answer.json()["result"]).contains("revoked"),
+                            "{}",
+                            answer.text()
+                        ),
+                        other => panic!("{other}: {}", answer.text()),
+                    }
+                }
+            });
+        });
+        assert_eq!(server.status(&key), 401);
+    }
+    assert_eq!(*rows(&server.query(&other, "SELECT sum(x) FROM t")), json!([[3]]));
+}
+
+#[test]
+fn a_batch_goes_on_after_its_key_was_deleted_with_refusals_only() {
+    let (_home, server) = acme();
+    let key = server.key("acme", "doomed");
+    let call = |id: i32, sql: &str| {
+        let params = json!({ "name": "run_query", "arguments": { "sql": sql } });
+        json!({ "jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params })
+    };
+    let batch = json!([call(1, ENDLESS), call(2, "SELECT sum(x) FROM t")]).to_string();
+    let mut wire = server.connect();
+    wire.request("POST", "/mcp", &[("Authorization", &format!("Bearer {key}"))], batch.as_bytes());
+    let head = wire.head().unwrap();
+    server.works();
+    server.delete_key("acme", "doomed");
+    let answers = promptly(|| wire.rest(head)).json();
+    assert!(failure(&answers[0]["result"]).contains("revoked"), "{answers}");
+    assert!(answers[1]["error"]["message"].as_str().unwrap().contains("no longer valid"), "{answers}");
 }
 
 #[test]

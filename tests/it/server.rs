@@ -20,6 +20,7 @@ pub(crate) const ENDLESS: &str =
 /// A folder of its own, removed at the end.
 pub(crate) struct Home {
     folder: tempfile::TempDir,
+    data: PathBuf,
 }
 
 /// What a command came to.
@@ -49,9 +50,14 @@ pub(crate) struct Pending {
 impl Home {
     /// With one allowed folder for databases, and more lines of configuration.
     pub(crate) fn with(config: &str) -> Self {
+        Self::with_data_in("data", config)
+    }
+
+    /// The same, and with the data folder at this place of its folder.
+    pub(crate) fn with_data_in(place: &str, config: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("sequel-it").tempdir_in("/tmp").unwrap();
-        let home = Self { folder };
-        std::fs::create_dir(home.data()).unwrap();
+        let home = Self { data: folder.path().join(place), folder };
+        std::fs::create_dir_all(home.data()).unwrap();
         std::fs::create_dir(home.databases()).unwrap();
         let config = format!("sources.sqlite.folders = [{:?}]\n{config}", home.databases());
         std::fs::write(home.config(), config).unwrap();
@@ -67,7 +73,7 @@ impl Home {
     }
 
     pub(crate) fn data(&self) -> PathBuf {
-        self.path().join("data")
+        self.data.clone()
     }
 
     pub(crate) fn databases(&self) -> PathBuf {

@@ -15,6 +15,7 @@ use sequel_store::Holder;
 use tokio_util::sync::CancellationToken;
 
 use super::assemble::Inside;
+use super::shutdown::StopSignals;
 use super::{data_dir, log, shutdown};
 use crate::config::{Config, admin_socket_path, prepare_socket_folder};
 use crate::http::api::Admin;
@@ -75,6 +76,7 @@ async fn serve_inside<S>(
 where
     S: AsyncFnOnce(&Inside, Served) -> anyhow::Result<()>,
 {
+    let stop = StopSignals::listen().context("signals cannot be listened for")?;
     let bound = listener.local_addr().context("the bound address cannot be read")?;
     let ready = Arc::new(AtomicBool::new(false));
     let mcp_url = config.server.mcp_url(bound);
@@ -87,7 +89,7 @@ where
     let (public, admin) = (actix_rt::spawn(public), actix_rt::spawn(admin));
     ready.store(true, Ordering::SeqCst);
     let outcome = match started(inside, Served { mcp_url, bound }).await {
-        Ok(()) => until_stopped(public).await,
+        Ok(()) => until_stopped(public, stop).await,
         failed => failed,
     };
     let grace = Duration::from_secs(config.server.shutdown_seconds);
@@ -102,9 +104,10 @@ where
 /// Ends when a signal asks for it, or when the server itself ends, which is an error.
 async fn until_stopped(
     server: impl Future<Output = Result<std::io::Result<()>, tokio::task::JoinError>>,
+    stop: StopSignals,
 ) -> anyhow::Result<()> {
     tokio::select! {
-        signal = shutdown::asked_to_stop() => signal.context("signals cannot be listened for"),
+        () = stop.asked_to_stop() => Ok(()),
         ended = server => ended.context("the HTTP server ended")?.context("the HTTP server failed"),
     }
 }

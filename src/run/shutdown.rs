@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::org::Registry;
 
@@ -13,15 +13,26 @@ const LOOK_EVERY: Duration = Duration::from_millis(25);
 /// How long answers of calls that were stopped at the end of the grace may take to be sent.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// Waits for SIGTERM or SIGINT.
-pub(super) async fn asked_to_stop() -> std::io::Result<()> {
-    let mut term = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = term.recv() => tracing::info!("SIGTERM: shutting down"),
-        _ = interrupt.recv() => tracing::info!("interrupted: shutting down"),
+/// The operator's word to stop. Listened for before the server says that it serves: until then a signal
+/// ends the process on the spot, from then on it is remembered until somebody waits for it.
+pub(super) struct StopSignals {
+    term: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    /// Inside a runtime.
+    pub(super) fn listen() -> std::io::Result<Self> {
+        Ok(Self { term: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
-    Ok(())
+
+    /// Waits for SIGTERM or SIGINT.
+    pub(super) async fn asked_to_stop(mut self) {
+        tokio::select! {
+            _ = self.term.recv() => tracing::info!("SIGTERM: shutting down"),
+            _ = self.interrupt.recv() => tracing::info!("interrupted: shutting down"),
+        }
+    }
 }
 
 /// Drains: readiness fails first, running calls may go on for `grace`, then they are stopped.

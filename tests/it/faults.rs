@@ -281,6 +281,14 @@ fn what_still_runs_at_the_end_of_the_grace_is_stopped_and_told_why() {
 }
 
 #[test]
+fn a_server_that_has_just_said_that_it_serves_stops_properly() {
+    let home = Home::new();
+    for _ in 0..10 {
+        home.serve().stop();
+    }
+}
+
+#[test]
 fn an_idle_connection_does_not_keep_a_server_from_stopping() {
     let home = Home::new();
     let mut server: TestServer = home.serve();

@@ -44,7 +44,11 @@ impl Wire<TcpStream> {
 
     /// Says that nothing more will be sent (FIN), and goes on listening.
     pub(crate) fn finish(&mut self) {
-        self.reader.get_mut().shutdown(Shutdown::Write).unwrap();
+        match self.reader.get_mut().shutdown(Shutdown::Write) {
+            // The peer was quicker.
+            Err(error) if error.kind() == std::io::ErrorKind::NotConnected => {}
+            done => done.unwrap(),
+        }
     }
 
     /// Hangs up rudely: the peer gets an RST.

@@ -1,12 +1,14 @@
 //! Time and randomness as values, so that nothing else asks the machine for them.
 //!
 //! Process time is the wall clock at start plus what a monotonic clock has measured since: a wall
-//! clock that is set back or forth while the server runs expires nothing and revives nothing.
+//! clock that is set back or forth while the server runs expires nothing and revives nothing. The
+//! monotonic clock goes on while the machine sleeps (CLOCK_BOOTTIME), so that a key does not outlive
+//! its expiry by a night in a closed laptop.
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ring::rand::SecureRandom;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -53,6 +55,23 @@ impl<'de> Deserialize<'de> for Timestamp {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "the one place that asks the machine for the time")]
+fn wall() -> Timestamp {
+    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(wall.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// Time on a clock that only goes forth.
+fn since_boot() -> Duration {
+    #[cfg(target_os = "linux")]
+    const CLOCK: rustix::time::ClockId = rustix::time::ClockId::Boottime;
+    // Elsewhere the monotonic clock is the nearest thing, or counts sleep itself.
+    #[cfg(not(target_os = "linux"))]
+    const CLOCK: rustix::time::ClockId = rustix::time::ClockId::Monotonic;
+    let time = rustix::time::clock_gettime(CLOCK);
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
 /// The clock of this process. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Clock(Arc<ClockInner>);
@@ -60,38 +79,40 @@ pub struct Clock(Arc<ClockInner>);
 #[derive(Debug)]
 struct ClockInner {
     wall_at_start_ms: i64,
-    start: Instant,
+    start: Duration,
     // What tests have moved the clock by.
     moved_ms: AtomicI64,
 }
 
 impl Clock {
     /// The machine's clock, read once.
-    #[expect(clippy::disallowed_methods, reason = "the one place that asks the machine for the time")]
     pub fn system() -> Self {
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self::starting_at(Timestamp(i64::try_from(wall.as_millis()).unwrap_or(i64::MAX)))
+        Self::starting_at(wall())
     }
 
     /// A clock that starts at a given point, for tests.
-    #[expect(clippy::disallowed_methods, reason = "the one place that asks the machine for the time")]
     pub fn starting_at(start: Timestamp) -> Self {
         Self(Arc::new(ClockInner {
             wall_at_start_ms: start.0,
-            start: Instant::now(),
+            start: since_boot(),
             moved_ms: AtomicI64::new(0),
         }))
     }
 
     /// The time now.
     pub fn now(&self) -> Timestamp {
-        let elapsed = i64::try_from(self.0.start.elapsed().as_millis()).unwrap_or(i64::MAX);
+        let elapsed = i64::try_from(self.elapsed().as_millis()).unwrap_or(i64::MAX);
         Timestamp(self.0.wall_at_start_ms + elapsed + self.0.moved_ms.load(Ordering::Relaxed))
     }
 
     /// Time since the clock was made: for measuring, not for expiry.
     pub fn elapsed(&self) -> Duration {
-        self.0.start.elapsed()
+        since_boot().saturating_sub(self.0.start)
+    }
+
+    /// How far the machine's wall clock has moved away from this clock, in milliseconds: forth if positive.
+    pub fn wall_drift_ms(&self) -> i64 {
+        wall().0.saturating_sub(self.now().0)
     }
 
     /// Moves the clock forth, for tests.

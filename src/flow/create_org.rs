@@ -18,7 +18,7 @@ pub async fn create_org(
 ) -> Result<(OrgId, OrgRecord), ChangeError> {
     let name = keys::check_name(name)?;
     let minted = OrgId::mint(&context.rng)?;
-    let id = index.reserve(&name, minted).await.map_err(super::find_org::unavailable)?;
+    let id = index.reserve(&name, minted).await?;
     let record = OrgRecord { name: name.clone(), created_at: context.clock.now() };
     match registry.create(id, &record).await {
         Ok(()) => Ok((id, record)),

@@ -5,22 +5,16 @@ use crate::org::record::OrgRecord;
 use crate::org::{ChangeError, Org, Registry, ResolveError};
 use crate::system::{IndexError, OrgIndex};
 
-const ORG: &str = "organization";
-
-/// The organization with this id or name.
+/// The organization with this id or name. An id counts first: a name cannot stand in for another's id.
 pub async fn find_org(registry: &Registry, index: &OrgIndex, word: &str) -> Result<Org, ChangeError> {
-    let by_name = index.find(word.trim()).await.map_err(unavailable)?;
-    let id = match by_name {
-        Some(id) => id,
-        None => word.parse().map_err(|_| ChangeError::NotFound(ORG))?,
-    };
-    registry.resolve(id).await.map_err(|error| match error {
-        ResolveError::NotFound => ChangeError::NotFound(ORG),
-        ResolveError::Store(error) => error.into(),
-        ResolveError::Record(error) => error.into(),
-        ResolveError::Full | ResolveError::ShuttingDown => ChangeError::Busy,
-        ResolveError::Actor => ChangeError::Internal(Box::new(error)),
-    })
+    if let Ok(id) = word.parse() {
+        match registry.resolve(id).await {
+            Err(ResolveError::NotFound) => {}
+            found => return Ok(found?),
+        }
+    }
+    let id = index.find(word.trim()).await?.ok_or(ChangeError::NotFound("organization"))?;
+    Ok(registry.resolve(id).await?)
 }
 
 /// All organizations, by name.
@@ -29,7 +23,7 @@ pub async fn list_orgs(
     index: &OrgIndex,
 ) -> Result<Vec<(OrgId, OrgRecord)>, ChangeError> {
     let mut orgs = Vec::new();
-    for id in index.all().await.map_err(unavailable)? {
+    for id in index.all().await? {
         // A reserved name whose organization was never written is no organization.
         if let Some(record) = registry.record(id).await? {
             orgs.push((id, record));
@@ -39,12 +33,14 @@ pub async fn list_orgs(
     Ok(orgs)
 }
 
-pub(super) fn unavailable(error: IndexError) -> ChangeError {
-    match error {
-        IndexError::Read(error) => error.into(),
-        IndexError::Conflict => ChangeError::Conflict,
-        IndexError::Commit(error) => error.into(),
-        IndexError::Record(error) => error.into(),
-        IndexError::Rng(error) => error.into(),
+impl From<IndexError> for ChangeError {
+    fn from(error: IndexError) -> Self {
+        match error {
+            IndexError::Read(error) => error.into(),
+            IndexError::Conflict => Self::Conflict,
+            IndexError::Commit(error) => error.into(),
+            IndexError::Record(error) => error.into(),
+            IndexError::Rng(error) => error.into(),
+        }
     }
 }

@@ -4,6 +4,7 @@
 //! What touches a data source is answered with a body that is made while it is sent, so that a
 //! client that goes away takes its query with it.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -58,7 +59,7 @@ async fn answer(
     let from = edge.peers.address(request);
     let principal = match edge.registry.authenticate(&credential, from).await {
         Ok(principal) => principal,
-        Err(error) => return refused(&edge, &error, id),
+        Err(error) => return refused(&edge, &error, &credential, from, id),
     };
     if request.method() != Method::POST {
         let mut response = HttpResponse::MethodNotAllowed();
@@ -97,9 +98,19 @@ pub(super) fn foreign() -> HttpResponse {
     oauth_error(&mut HttpResponse::Forbidden(), "forbidden", text)
 }
 
-fn refused(edge: &Edge, error: &AuthError, id: RequestId) -> HttpResponse {
+fn refused(
+    edge: &Edge,
+    error: &AuthError,
+    credential: &Credential,
+    from: Option<IpAddr>,
+    id: RequestId,
+) -> HttpResponse {
     match error {
-        AuthError::Invalid => edge.challenge.invalid(),
+        AuthError::Invalid(refusal) => {
+            let key = crate::credential::prefix(&credential.id);
+            tracing::info!(request_id = %id, key, ?from, reason = ?refusal, "a credential was refused");
+            edge.challenge.invalid()
+        }
         AuthError::Throttled(wait) => {
             let mut response = HttpResponse::TooManyRequests();
             response.insert_header(retry_after(*wait));
@@ -143,13 +154,13 @@ async fn begin(
     let begun = match principal.begin(key.clone()) {
         Err(BeginError::Closed) => match edge.registry.authenticate(credential, None).await {
             Ok(again) => again.begin(key),
-            Err(error) => return Err(NotBegun::Refused(refused(edge, &error, id))),
+            Err(error) => return Err(NotBegun::Refused(refused(edge, &error, credential, None, id))),
         },
         begun => begun,
     };
     begun.map_err(|error| match error {
         BeginError::Revoked => NotBegun::Refused(edge.challenge.invalid()),
-        BeginError::Closed => NotBegun::Refused(unavailable()),
+        BeginError::Closed | BeginError::Draining => NotBegun::Refused(unavailable()),
         BeginError::OrgBusy { .. } | BeginError::KeyBusy { .. } => NotBegun::Outcome(ToolOutcome::error(
             &format!("Too many calls at once: {error}. Wait for one to end."),
         )),

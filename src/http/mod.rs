@@ -16,7 +16,7 @@ mod request_id;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, Resource, web};
 
 pub use bearer::Challenge;
 pub use origin::Hosts;
@@ -60,23 +60,56 @@ impl Edge {
     }
 }
 
-/// The routes of the public server, as data: path and what it is for. `routes` serves just these.
-pub const ROUTES: &[(&str, &str)] = &[
-    ("/mcp", "the MCP endpoint; POST, with a credential"),
-    ("/.well-known/oauth-protected-resource", "RFC 9728 metadata of the MCP endpoint"),
-    ("/.well-known/oauth-protected-resource/mcp", "RFC 9728 metadata of the MCP endpoint"),
-    ("/healthz", "the process lives"),
-    ("/readyz", "requests can be served"),
+/// A route: what it is, and how it is served.
+pub struct Route {
+    /// Its path.
+    pub path: &'static str,
+    /// The methods that do something.
+    pub methods: &'static [&'static str],
+    /// Who may use it.
+    pub access: Access,
+    resource: fn(Resource) -> Resource,
+}
+
+/// Who may use a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Anybody.
+    Public,
+    /// Whoever has a valid credential.
+    Credential,
+}
+
+/// The routes of the public server. What is not in this table is not served.
+pub const ROUTES: &[Route] = &[
+    Route { path: "/mcp", methods: &["POST"], access: Access::Credential, resource: |r| r.to(mcp::endpoint) },
+    Route {
+        path: "/.well-known/oauth-protected-resource",
+        methods: &["GET"],
+        access: Access::Public,
+        resource: |r| r.get(metadata::resource),
+    },
+    Route {
+        path: "/.well-known/oauth-protected-resource/mcp",
+        methods: &["GET"],
+        access: Access::Public,
+        resource: |r| r.get(metadata::resource),
+    },
+    Route {
+        path: "/healthz",
+        methods: &["GET"],
+        access: Access::Public,
+        resource: |r| r.get(health::healthz),
+    },
+    Route { path: "/readyz", methods: &["GET"], access: Access::Public, resource: |r| r.get(health::readyz) },
 ];
 
 /// Adds the public routes to an application.
 pub fn routes(app: &mut web::ServiceConfig) {
-    app.service(web::resource("/mcp").to(mcp::endpoint))
-        .service(web::resource("/.well-known/oauth-protected-resource").get(metadata::resource))
-        .service(web::resource("/.well-known/oauth-protected-resource/mcp").get(metadata::resource))
-        .service(web::resource("/healthz").get(health::healthz))
-        .service(web::resource("/readyz").get(health::readyz))
-        .default_service(web::to(nothing_here));
+    for route in ROUTES {
+        app.service((route.resource)(web::resource(route.path)));
+    }
+    app.default_service(web::to(nothing_here));
 }
 
 /// A real 404, also for well-known paths: an empty object there would mislead clients.

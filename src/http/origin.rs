@@ -33,19 +33,43 @@ fn canonical(host: &str) -> Option<String> {
     Host::parse(host).ok().map(|host| host.to_string())
 }
 
+/// `host` of `host:port`, `[::1]` of `[::1]:port`.
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port))
+            if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) && !is_bare_v6(host) =>
+        {
+            name
+        }
+        _ => host,
+    }
+}
+
+/// An IPv6 address without brackets, whose last group is no port.
+fn is_bare_v6(host: &str) -> bool {
+    host.parse::<std::net::Ipv6Addr>().is_ok()
+}
+
+/// An origin as browsers send it. What is no web origin (`vscode-webview://abc`) has no canonical form and
+/// counts as it was written; `null` is nobody's origin and never one of ours.
+fn origin_of(text: &str) -> Option<String> {
+    let origin = Url::parse(text).ok()?.origin();
+    let text =
+        if origin.is_tuple() { origin.ascii_serialization() } else { text.trim_end_matches('/').to_owned() };
+    (text != "null").then_some(text)
+}
+
 impl Hosts {
     /// From the public URL, the bound address and what the operator allows beside them.
     pub fn new(public_url: &str, bound: SocketAddr, hosts: &[String], origins: &[String]) -> Self {
         let public = Url::parse(public_url).ok();
-        let mut names: Vec<String> = hosts.iter().filter_map(|host| canonical(host)).collect();
+        let mut names: Vec<String> = hosts.iter().filter_map(|host| canonical(without_port(host))).collect();
         names.extend(public.as_ref().and_then(|url| url.host()).map(|host| host.to_string()));
         if bound.ip().is_loopback() {
             names.extend(["localhost", "127.0.0.1", "[::1]"].map(str::to_owned));
         }
-        let own = public.map(|url| url.origin().ascii_serialization());
-        let given =
-            origins.iter().filter_map(|text| Some(Url::parse(text).ok()?.origin().ascii_serialization()));
-        Self { names, origins: own.into_iter().chain(given).collect() }
+        let origins = origins.iter().map(String::as_str).chain([public_url]).filter_map(origin_of).collect();
+        Self { names, origins }
     }
 
     /// Holds a request's `Host` and `Origin` against ours.
@@ -70,11 +94,8 @@ impl Hosts {
     }
 
     fn knows(&self, host: &str) -> bool {
-        // The usual case first: the name as it stands, with or without a port.
-        let name = match host.rsplit_once(':') {
-            Some((name, port)) if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) => name,
-            _ => host,
-        };
+        let name = without_port(host);
+        // The usual case first: the name as it stands.
         self.names.iter().any(|own| own == name)
             || (!name.contains(['@', '/', '\\', '?', '#'])
                 && canonical(name).is_some_and(|name| self.names.contains(&name)))
@@ -145,9 +166,31 @@ mod tests {
         let with = |origin| check(&hosts, &[("host", "sequel.example.com"), ("origin", origin)]);
         assert_eq!(with("https://sequel.example.com"), Ok(()));
         assert_eq!(with("http://localhost:6274"), Ok(()));
-        for origin in ["null", "https://evil.test", "http://sequel.example.com", "http://localhost:6275", ""]
+        for origin in
+            ["null", "file://", "https://evil.test", "http://sequel.example.com", "http://localhost:6275", ""]
         {
             assert_eq!(with(origin), Err(Foreign::Origin), "{origin}");
+        }
+    }
+
+    #[test]
+    fn an_editors_own_origin_may_be_allowed_without_letting_null_in() {
+        let bound = "127.0.0.1:7700".parse().unwrap();
+        let hosts =
+            Hosts::new("http://127.0.0.1:7700", bound, &[], &["vscode-webview://abc".into(), "null".into()]);
+        let with = |origin| check(&hosts, &[("host", "localhost"), ("origin", origin)]);
+        assert_eq!(with("vscode-webview://abc"), Ok(()));
+        assert_eq!(with("null"), Err(Foreign::Origin));
+        assert_eq!(with("vscode-webview://other"), Err(Foreign::Origin));
+    }
+
+    #[test]
+    fn an_allowed_host_may_be_written_with_its_port() {
+        let bound = "0.0.0.0:7700".parse().unwrap();
+        let allowed = ["intern.example:8080".to_owned(), "[2001:db8::1]:80".to_owned()];
+        let hosts = Hosts::new("https://sequel.example.com", bound, &allowed, &[]);
+        for host in ["intern.example", "intern.example:8080", "[2001:db8::1]"] {
+            assert_eq!(check(&hosts, &[("host", host)]), Ok(()), "{host}");
         }
     }
 }

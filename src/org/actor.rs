@@ -5,6 +5,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix::{
     Actor, ActorContext, ActorFutureExt, AtomicResponse, Context as ActorCtx, Handler, Message, WrapFuture,
@@ -70,7 +71,6 @@ pub(super) struct Decided<R> {
 
 /// How the view follows a change.
 pub(super) enum Edit {
-    Nothing,
     PutKey(KeyId, KeyRecord),
     RemoveKey(KeyId),
     PutSource(SourceId, SourceRecord),
@@ -82,6 +82,8 @@ pub(super) enum Edit {
 pub(super) struct Asked<M> {
     pub(super) message: M,
     pub(super) permit: OwnedSemaphorePermit,
+    /// Set when the actor takes the message up: a message that never was has changed nothing.
+    pub(super) taken_up: Arc<AtomicBool>,
 }
 
 impl<C: Change> Message for Asked<C> {
@@ -102,21 +104,25 @@ impl OrgActor {
         Self { desk, view, publisher: Arc::new(publisher), entry }
     }
 
-    /// Publishes the view that follows from an edit and ends the calls that the edit forbids.
-    fn publish(&mut self, revision: Revision, edit: Edit) {
+    /// Publishes the view that follows from an edit and ends the calls that the edit forbids. False where
+    /// this actor was superseded while it found out about a commit: then nothing may be served from what
+    /// was loaded meanwhile, which may be older than this change.
+    fn publish(&mut self, revision: Revision, edit: Edit) -> bool {
         let mut view = View::clone(&self.view);
         view.revision = revision;
         let mut touched = None;
+        let mut sources_moved = true;
         match edit {
-            Edit::Nothing => {}
             Edit::PutKey(id, record) => {
                 let uses = view.keys.get(&id).map(|key| Arc::clone(&key.uses)).unwrap_or_default();
                 view.keys.insert_mut(id, KeyView::new(&record, uses));
                 touched = Some(id);
+                sources_moved = false;
             }
             Edit::RemoveKey(id) => {
                 view.keys.remove_mut(&id);
                 touched = Some(id);
+                sources_moved = false;
             }
             Edit::PutSource(id, record) => {
                 let others = view.sources.iter().filter(|source| source.id() != id).cloned();
@@ -128,8 +134,14 @@ impl OrgActor {
                 view.sources = view.sources.iter().filter(|source| source.id() != id).cloned().collect();
             }
         }
+        if sources_moved {
+            *self.entry.sources.lock() = Arc::clone(&view.sources);
+        }
         self.view = Arc::new(view);
-        self.publisher.publish(Arc::clone(&self.view));
+        let published = self.publisher.publish(Arc::clone(&self.view));
+        if !published {
+            self.entry.cell.close();
+        }
         if let Some(id) = touched {
             let now = self.desk.context.clock.now();
             let key = self.view.keys.get(&id);
@@ -138,6 +150,7 @@ impl OrgActor {
                 tracing::info!(key = %crate::credential::prefix(&id), ended, "running calls were ended");
             }
         }
+        published
     }
 }
 
@@ -192,7 +205,8 @@ impl<C: Change> Handler<Asked<C>> for OrgActor {
     type Result = AtomicResponse<Self, Result<C::Reply, ChangeError>>;
 
     fn handle(&mut self, asked: Asked<C>, _: &mut ActorCtx<Self>) -> Self::Result {
-        let Asked { message, permit } = asked;
+        let Asked { message, permit, taken_up } = asked;
+        taken_up.store(true, Ordering::SeqCst);
         let desk = self.desk.clone();
         let view = Arc::clone(&self.view);
         let publisher = Arc::clone(&self.publisher);
@@ -212,7 +226,9 @@ impl<C: Change> Handler<Asked<C>> for OrgActor {
         let answered = work.into_actor(self).then(|outcome, actor, ctx| {
             let concluded = match outcome {
                 Ok((reply, revision, narrows, edit)) => {
-                    actor.publish(revision, edit);
+                    if !actor.publish(revision, edit) {
+                        ctx.stop();
+                    }
                     Ok((reply, revision, narrows))
                 }
                 Err(Failed { error, actor_is_stale }) => {
@@ -230,8 +246,16 @@ impl<C: Change> Handler<Asked<C>> for OrgActor {
             let store = actor.desk.store.clone();
             async move {
                 let (reply, revision, narrows) = concluded?;
-                store.announce(revision, narrows).await?;
+                let announced = store.announce(revision, narrows).await;
                 drop(permit);
+                // The change is made; what is not known is whether every node has seen it.
+                announced.map_err(|error| {
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        "a change could not be announced"
+                    );
+                    ChangeError::Unknown
+                })?;
                 Ok(reply)
             }
             .into_actor(actor)
@@ -251,7 +275,7 @@ impl Handler<Asked<CollectUses>> for OrgActor {
     type Result = AtomicResponse<Self, Result<(), ChangeError>>;
 
     fn handle(&mut self, asked: Asked<CollectUses>, _: &mut ActorCtx<Self>) -> Self::Result {
-        let Asked { message: CollectUses(ids), permit } = asked;
+        let Asked { message: CollectUses(ids), permit, .. } = asked;
         let used = ids.into_iter().filter_map(|id| Some((id, self.view.keys.get(&id)?.uses.collect())));
         let writes: Vec<Write> = used
             .map(|(id, last_used_at)| {

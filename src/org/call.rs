@@ -1,6 +1,7 @@
 //! A verified credential in its organization, and the calls that it makes.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use tokio_util::sync::CancellationToken;
 
@@ -36,6 +37,9 @@ impl Principal {
     /// comes at the same moment either refuses the call here or cancels it later.
     pub fn begin(&self, call: CallKey) -> Result<CallGuard, BeginError> {
         let entry = self.org.entry();
+        if entry.draining.load(Ordering::SeqCst) {
+            return Err(BeginError::Draining);
+        }
         let (id, digest) = (self.credential.id, self.credential.digest);
         let ticket = entry.inflight.enter(id, digest, call, entry.concurrency)?;
         let view = entry.cell.load();

@@ -6,13 +6,15 @@ use sequel_store::{CommitError, ReadError};
 use thiserror::Error;
 
 use super::record::RecordError;
+use super::view::Refusal;
 
 /// A credential that was not accepted.
 #[derive(Debug, Error)]
 pub enum AuthError {
-    /// Unknown, forged, foreign, disabled or expired: one answer for all of them.
+    /// Unknown, forged, foreign, disabled or expired: one answer for all of them. The reason is for the
+    /// operator's log alone.
     #[error("the credential is not valid")]
-    Invalid,
+    Invalid(Refusal),
     /// Too many unknown credentials came from this address; try again after this long.
     #[error("too many invalid credentials")]
     Throttled(Duration),
@@ -30,6 +32,9 @@ pub enum BeginError {
     /// The organization's view was closed meanwhile: authenticate again, once.
     #[error("the organization is being loaded again")]
     Closed,
+    /// The server is shutting down and begins nothing new.
+    #[error("the server is shutting down")]
+    Draining,
     /// The organization runs as many calls as it may.
     #[error("the organization already runs {limit} calls at once")]
     OrgBusy {
@@ -102,7 +107,7 @@ pub enum ChangeError {
     /// Another writer changed the organization; nothing changed here. Try again.
     #[error("the organization was changed elsewhere at the same time; nothing was changed, try again")]
     Conflict,
-    /// The connection to the store broke in the middle.
+    /// It broke in the middle: the connection to the store, or the organization's actor.
     #[error("it is not known whether the change was made; look before you try again")]
     Unknown,
     /// Something is broken in the server; the log says what.
@@ -139,6 +144,18 @@ impl From<CommitError> for ChangeError {
             CommitError::Unavailable(_) => Self::StoreUnavailable(Box::new(error)),
             CommitError::Unknown(_) => Self::Unknown,
             CommitError::TooLarge | CommitError::Malformed(_) => Self::Internal(Box::new(error)),
+        }
+    }
+}
+
+impl From<ResolveError> for ChangeError {
+    fn from(error: ResolveError) -> Self {
+        match error {
+            ResolveError::NotFound => Self::NotFound("organization"),
+            ResolveError::Store(error) => error.into(),
+            ResolveError::Record(error) => error.into(),
+            ResolveError::Full | ResolveError::ShuttingDown => Self::Busy,
+            ResolveError::Actor => Self::Internal(Box::new(error)),
         }
     }
 }

@@ -26,6 +26,9 @@ pub const NAME_CHARS_MAX: usize = 100;
 /// to compare on every request; four rotations within one overlap are a script gone wrong.
 pub const PREVIOUS_MAX: usize = 4;
 
+/// Most data sources that one key names; 256 ids of 10 characters keep its record far below 64 KiB.
+pub const SOURCES_MAX: usize = 256;
+
 const KEY: &str = "API key";
 
 /// What a new key shall be.
@@ -137,6 +140,11 @@ fn taken(name: &str) -> ChangeError {
 
 /// The sources that a new key names, by id or name.
 fn named_sources(view: &View, names: &[String]) -> Result<Vec<SourceId>, ChangeError> {
+    if names.len() > SOURCES_MAX {
+        return Err(ChangeError::Invalid(format!(
+            "a key names at most {SOURCES_MAX} data sources; name none to reach all"
+        )));
+    }
     let mut ids = Vec::with_capacity(names.len());
     for name in names {
         let found = view.sources().iter().find(|s| s.id().as_str() == name || s.record().name == *name);
@@ -200,35 +208,43 @@ impl Change for Create {
     }
 }
 
-pub(super) struct Rename {
+/// A new name, or on and off, or both at once.
+pub(super) struct Alter {
     pub(super) id: KeyId,
-    pub(super) name: String,
+    pub(super) name: Option<String>,
+    pub(super) enabled: Option<bool>,
 }
 
-impl Change for Rename {
+impl Change for Alter {
     type Reply = KeyRecord;
 
     async fn decide(self, desk: Desk, _: Arc<View>) -> Result<Decided<KeyRecord>, ChangeError> {
-        let name = check_name(&self.name)?;
         let at = key_at(self.id);
         let (mut key, revision) =
             desk.store.get::<KeyRecord>(&at).await?.ok_or(ChangeError::NotFound(KEY))?;
-        let Ok(name_expect) = name_is_free(&desk, &name, Some(self.id)).await? else {
-            return Err(taken(&name));
-        };
+        let mut expects = vec![Expect::At(at.clone(), revision)];
         let mut writes = Vec::new();
-        let (old, new) = (key_name_at(&key.name), key_name_at(&name));
-        if old != new && holds_name(&desk, self.id, &key.name).await? {
-            writes.push(Write::Delete(old));
+        if let Some(name) = self.name {
+            let name = check_name(&name)?;
+            let Ok(name_expect) = name_is_free(&desk, &name, Some(self.id)).await? else {
+                return Err(taken(&name));
+            };
+            expects.push(name_expect);
+            let (old, new) = (key_name_at(&key.name), key_name_at(&name));
+            if old != new && holds_name(&desk, self.id, &key.name).await? {
+                writes.push(Write::Delete(old));
+            }
+            writes.push(Write::Put(new, encode(&NameRecord { id: self.id.to_string() })));
+            key.name = name;
         }
-        key.name = name;
-        writes.push(Write::Put(new, encode(&NameRecord { id: self.id.to_string() })));
-        writes.push(Write::Put(at.clone(), encode(&key)));
+        // Written even where nothing changes: a repeated revoke is answered by the same rule as the first.
+        key.enabled = self.enabled.unwrap_or(key.enabled);
+        writes.push(Write::Put(at, encode(&key)));
         Ok(Decided {
-            expects: vec![Expect::At(at, revision), name_expect],
+            expects,
             writes,
-            narrows: false,
-            edit: Edit::Nothing,
+            narrows: self.enabled == Some(false),
+            edit: Edit::PutKey(self.id, key.clone()),
             reply: key,
         })
     }
@@ -238,30 +254,6 @@ impl Change for Rename {
 async fn holds_name(desk: &Desk, id: KeyId, name: &str) -> Result<bool, ChangeError> {
     let holder = desk.store.get::<NameRecord>(&key_name_at(name)).await?;
     Ok(holder.is_some_and(|(holder, _)| holder.id == id.as_str()))
-}
-
-pub(super) struct SetEnabled {
-    pub(super) id: KeyId,
-    pub(super) enabled: bool,
-}
-
-impl Change for SetEnabled {
-    type Reply = KeyRecord;
-
-    async fn decide(self, desk: Desk, _: Arc<View>) -> Result<Decided<KeyRecord>, ChangeError> {
-        let at = key_at(self.id);
-        let (mut key, revision) =
-            desk.store.get::<KeyRecord>(&at).await?.ok_or(ChangeError::NotFound(KEY))?;
-        // Written even where nothing changes: a repeated revoke is answered by the same rule as the first.
-        key.enabled = self.enabled;
-        Ok(Decided {
-            expects: vec![Expect::At(at.clone(), revision)],
-            writes: vec![Write::Put(at, encode(&key))],
-            narrows: !self.enabled,
-            edit: Edit::PutKey(self.id, key.clone()),
-            reply: key,
-        })
-    }
 }
 
 pub(super) struct Rotate {
@@ -320,14 +312,14 @@ impl Org {
         self.ask(|| Create(new.clone())).await
     }
 
-    /// Gives a key another name.
-    pub async fn rename_key(&self, id: KeyId, name: &str) -> Result<KeyRecord, ChangeError> {
-        self.ask(|| Rename { id, name: name.to_owned() }).await
-    }
-
-    /// Switches a key on or off. Off ends its running calls.
-    pub async fn set_key_enabled(&self, id: KeyId, enabled: bool) -> Result<KeyRecord, ChangeError> {
-        self.ask(|| SetEnabled { id, enabled }).await
+    /// Gives a key another name, switches it on or off, or both. Off ends its running calls.
+    pub async fn alter_key(
+        &self,
+        id: KeyId,
+        name: Option<String>,
+        enabled: Option<bool>,
+    ) -> Result<KeyRecord, ChangeError> {
+        self.ask(|| Alter { id, name: name.clone(), enabled }).await
     }
 
     /// Replaces a key's secret; the old one is accepted for `overlap` more.
@@ -354,12 +346,10 @@ impl Org {
                 Some((id_after(record::USED, &r.key)?, decode::<UsedRecord>(&r.value).ok()?.last_used_at))
             })
             .collect();
-        let view = self.view();
         let mut keys = Vec::with_capacity(records.len());
         for stored in &records {
             let Some(id) = id_after(record::KEYS, &stored.key) else { continue };
-            let uses = view.as_ref().and_then(|view| view.keys.get(&id)?.uses.last());
-            let last_used_at = uses.max(stored_uses.remove(&id));
+            let last_used_at = self.used_here(id).max(stored_uses.remove(&id));
             keys.push(ListedKey { id, record: decode(&stored.value)?, last_used_at });
         }
         keys.sort_by(|a, b| {
@@ -368,19 +358,32 @@ impl Org {
         Ok(keys)
     }
 
-    /// The key that a person means: by id, by visible prefix, or by name.
+    /// One key, as the list shows it.
+    pub async fn key(&self, id: KeyId) -> Result<ListedKey, ChangeError> {
+        let store = self.store();
+        let (record, _) = store.get::<KeyRecord>(&key_at(id)).await?.ok_or(ChangeError::NotFound(KEY))?;
+        let stored_use =
+            store.get::<UsedRecord>(&record::used_at(id)).await?.map(|(used, _)| used.last_used_at);
+        Ok(ListedKey { id, record, last_used_at: self.used_here(id).max(stored_use) })
+    }
+
+    /// The last use in this process.
+    fn used_here(&self, id: KeyId) -> Option<Timestamp> {
+        self.view()?.keys.get(&id)?.uses.last()
+    }
+
+    /// The key that a person means: by id, by visible prefix, or by name. A name cannot stand in for
+    /// another key's id: ids count first.
     pub async fn find_key(&self, word: &str) -> Result<KeyId, ChangeError> {
         let store = self.store();
-        let holder = store.get::<NameRecord>(&key_name_at(word.trim())).await?;
-        if let Some(id) = holder.and_then(|(holder, _)| holder.id.parse().ok()) {
+        let bare = word.strip_prefix(crate::credential::KEY_MARKER).unwrap_or(word);
+        if let Ok(id) = bare.parse::<KeyId>()
+            && store.get::<KeyRecord>(&key_at(id)).await?.is_some()
+        {
             return Ok(id);
         }
-        let bare = word.strip_prefix(crate::credential::KEY_MARKER).unwrap_or(word);
-        let id: KeyId = bare.parse().map_err(|_| ChangeError::NotFound(KEY))?;
-        match store.get::<KeyRecord>(&key_at(id)).await? {
-            Some(_) => Ok(id),
-            None => Err(ChangeError::NotFound(KEY)),
-        }
+        let holder = store.get::<NameRecord>(&key_name_at(word.trim())).await?;
+        holder.and_then(|(holder, _)| holder.id.parse().ok()).ok_or(ChangeError::NotFound(KEY))
     }
 }
 

@@ -6,10 +6,10 @@
 //!
 //! **Invariant:** an org's records are changed only by its actor, one message at a time, and each
 //! change is durable before it is published and published before it is answered
-//! (`tests/it/org.rs`: `a_revoke_is_durable_then_published_then_answered`).
-//! **Invariant:** a dead actor closes its view (`a_panicking_actor_closes_its_view`).
+//! (`tests::a_revoke_is_durable_then_published_then_answered`).
+//! **Invariant:** a dead actor closes its view (`tests::a_panicking_actor_closes_its_view_and_the_next_request_finds_a_fresh_one`).
 //! **Invariant:** a forged credential neither loads nor evicts an org
-//! (`a_forged_credential_neither_loads_nor_evicts_an_org`).
+//! (`tests::a_forged_credential_neither_loads_nor_evicts_an_org`).
 
 mod actor;
 mod call;

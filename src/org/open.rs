@@ -22,6 +22,9 @@ use crate::credential::SourceId;
 /// How long a failure to open is answered from memory, so that a broken source is not hammered.
 const FAILURE_REMEMBERED: Duration = Duration::from_secs(1);
 
+/// How long opening may take. A database that hangs is a failure, remembered like any other.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// One configured database of one organization.
 pub struct Source {
     id: SourceId,
@@ -79,6 +82,9 @@ impl OpenSources {
     fn opened(&self, source: &Arc<Source>) {
         let mut list = self.list.lock();
         list.push_back(Arc::downgrade(source));
+        if list.len() > self.open_max {
+            list.retain(|source| source.strong_count() > 0);
+        }
         // Each source is looked at twice at most: once to take its mark, once to close it.
         for _ in 0..2 * list.len() {
             if list.len() <= self.open_max {
@@ -138,7 +144,13 @@ impl Source {
             State::Closed | State::Failed { .. } => {}
         }
         let opened = match self.open.connectors.get(&self.record.kind) {
-            Ok(connector) => connector.open(&self.record.settings).await,
+            Ok(connector) => {
+                let opening = connector.open(&self.record.settings);
+                let in_time = tokio::time::timeout(OPEN_TIMEOUT, opening).await;
+                in_time.unwrap_or_else(|_| {
+                    Err(OpenError::Unavailable(format!("no answer within {OPEN_TIMEOUT:?}").into()))
+                })
+            }
             Err(error) => Err(error),
         };
         match opened {

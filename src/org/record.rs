@@ -84,7 +84,7 @@ pub struct NameRecord {
 }
 
 /// A configured database.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SourceRecord {
     /// What clients call it.
     pub name: String,

@@ -5,14 +5,15 @@
 //! without a message. For any other, one point read of the credential's record decides, and only a
 //! credential that holds loads its organization.
 //!
-//! **Invariant:** a forged credential neither loads nor evicts an organization.
+//! **Invariant:** a forged credential neither loads nor evicts an organization
+//! (`tests::a_forged_credential_neither_loads_nor_evicts_an_org`).
 //! **Invariant:** at most `active_max` organizations are active; one with running calls or waiting
-//! changes is never evicted.
+//! changes is never evicted (`tests::active_orgs_are_bounded_and_the_unused_make_room`).
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use actix::{Actor, Addr, Context as ActorCtx};
@@ -21,7 +22,7 @@ use dashmap::DashMap;
 use futures_util::StreamExt;
 use parking_lot::Mutex;
 use sequel_store::{Expect, Fence, Revision, Store, Write};
-use tokio::sync::{Mutex as AsyncMutex, Semaphore, TryAcquireError};
+use tokio::sync::{Mutex as AsyncMutex, OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
 use super::actor::{Asked, Change, ChangeLimits, CollectUses, Desk, ForgetUse, OrgActor, by_name};
 use super::call::Principal;
@@ -33,10 +34,15 @@ use super::record::{self, KeyRecord, OrgRecord, SourceRecord, decode, encode, id
 use super::throttle::Throttle;
 use super::view::{KeyView, Refusal, Uses, View, ViewCell};
 use crate::context::{Context, Timestamp};
-use crate::credential::{Credential, KeyId, OrgId};
+use crate::credential::{Credential, KeyId, OrgId, SourceId};
 
 /// Organizations whose last uses are written down at once: as many as a group commit takes well.
 const COLLECTED_AT_ONCE: usize = 64;
+
+/// Point reads at once on behalf of addresses that the throttle blocks.
+const READS_OF_THE_BLOCKED: usize = 4;
+/// Entries that one eviction looks at: with so many in use in a row, all are taken to be.
+const EVICTION_LOOKS_MAX: usize = 1_024;
 
 /// What a registry is made of.
 pub struct RegistryParts {
@@ -87,8 +93,13 @@ struct Inner {
     // Organizations with uses to collect.
     used: Mutex<Vec<Arc<Entry>>>,
     throttle: Throttle,
+    // Running calls may go on, none may begin.
+    draining: Arc<AtomicBool>,
     stopping: AtomicBool,
-    next_arbiter: AtomicI64,
+    next_arbiter: AtomicUsize,
+    // Point reads for addresses that are blocked by the throttle: a known credential behind the address of a
+    // flood still gets through, and a flood gets no more of the store than this.
+    reads_of_the_blocked: Semaphore,
 }
 
 /// An active organization. Outlives its actor: the cell and the running calls stay when the actor dies.
@@ -109,6 +120,12 @@ pub(super) struct Entry {
     evicted: AtomicBool,
     // Keys with uses to collect.
     used_keys: Mutex<Vec<KeyId>>,
+    // The sources of the last view. A fresh actor goes on with them: calls that outlived its predecessor
+    // must still end when their source is removed.
+    pub(super) sources: Mutex<Arc<[Arc<Source>]>>,
+    // Whether the hand of eviction knows it.
+    listed: AtomicBool,
+    pub(super) draining: Arc<AtomicBool>,
 }
 
 impl Entry {
@@ -150,8 +167,10 @@ impl Registry {
             hand: Mutex::default(),
             used: Mutex::default(),
             throttle,
+            draining: Arc::default(),
             stopping: AtomicBool::new(false),
-            next_arbiter: AtomicI64::new(0),
+            next_arbiter: AtomicUsize::new(0),
+            reads_of_the_blocked: Semaphore::new(READS_OF_THE_BLOCKED),
         }))
     }
 
@@ -164,27 +183,35 @@ impl Registry {
         // Twice: a view that was closed between look-up and look is resolved again, once.
         for _ in 0..2 {
             let now = self.0.parts.context.clock.now();
-            let view_is_open = match self.verify_active(credential, now) {
+            let refused_by_view = match self.verify_active(credential, now) {
                 Some(Ok(principal)) => return Ok(principal),
-                Some(Err(_)) => true,
-                None => false,
+                Some(Err(refusal)) => Some(refusal),
+                None => None,
             };
-            self.0.throttle.check(from).map_err(AuthError::Throttled)?;
+            let blocked = self.0.throttle.check(from).err();
+            let read = match blocked {
+                Some(wait) => match self.0.reads_of_the_blocked.try_acquire() {
+                    Ok(permit) => Some(permit),
+                    Err(_) => return Err(AuthError::Throttled(wait)),
+                },
+                None => None,
+            };
             // Also where the view has refused already: an unknown credential costs the same everywhere.
             let stored = self.verify_stored(credential, now).await.map_err(AuthError::Unavailable)?;
-            if view_is_open || stored.is_err() {
+            drop(read);
+            if let Some(refusal) = refused_by_view.or(stored.err()) {
                 self.0.throttle.note_failure(from);
-                return Err(AuthError::Invalid);
+                return Err(blocked.map_or(AuthError::Invalid(refusal), AuthError::Throttled));
             }
             match self.activate(credential.org).await {
                 Ok(_) => {}
-                Err(ResolveError::NotFound) => return Err(AuthError::Invalid),
+                Err(ResolveError::NotFound) => return Err(AuthError::Invalid(Refusal::Unknown)),
                 Err(error) => return Err(AuthError::Unavailable(error)),
             }
         }
         match self.verify_active(credential, self.0.parts.context.clock.now()) {
             Some(Ok(principal)) => Ok(principal),
-            Some(Err(_)) => Err(AuthError::Invalid),
+            Some(Err(refusal)) => Err(AuthError::Invalid(refusal)),
             None => Err(AuthError::Unavailable(ResolveError::Actor)),
         }
     }
@@ -240,7 +267,8 @@ impl Registry {
         self.activate(id).await
     }
 
-    /// Writes the record of a new organization. `Conflict` where one with this id exists.
+    /// Writes the record of a new organization: the one change without an actor, since before it there is
+    /// nothing that an actor could own. `Conflict` where one with this id exists.
     pub async fn create(&self, id: OrgId, record: &OrgRecord) -> Result<(), ChangeError> {
         let store = self.store_of(id);
         let commit = sequel_store::CommitId(self.0.parts.context.rng.bytes()?);
@@ -289,6 +317,9 @@ impl Registry {
                 self.forget(&entry);
                 return Err(error);
             }
+            if !entry.listed.swap(true, Ordering::Relaxed) {
+                self.0.hand.lock().push_back(id);
+            }
             drop(loading);
             entry.touch(entry.now());
             return Ok(Org { entry, registry: self.clone() });
@@ -307,9 +338,7 @@ impl Registry {
                 return Err(ResolveError::Full);
             }
         }
-        let mut is_new = false;
-        let entry = Arc::clone(&*self.0.entries.entry(id).or_insert_with(|| {
-            is_new = true;
+        Ok(Arc::clone(&*self.0.entries.entry(id).or_insert_with(|| {
             Arc::new(Entry {
                 id,
                 cell: Arc::new(ViewCell::closed()),
@@ -325,13 +354,11 @@ impl Registry {
                 marked: AtomicBool::new(true),
                 evicted: AtomicBool::new(false),
                 used_keys: Mutex::default(),
+                sources: Mutex::new(Arc::new([])),
+                listed: AtomicBool::new(false),
+                draining: Arc::clone(&self.0.draining),
             })
-        }));
-        // Not inside: the map's shard must not be locked while the hand is.
-        if is_new {
-            self.0.hand.lock().push_back(id);
-        }
-        Ok(entry)
+        })))
     }
 
     /// Reads the organization, publishes its view and starts its actor. Under the loading lock.
@@ -339,7 +366,7 @@ impl Registry {
         let parts = &self.0.parts;
         let store = self.store_of(entry.id);
         let publisher = entry.cell.publisher();
-        let view = Arc::new(self.read_view(&store).await?);
+        let view = Arc::new(self.read_view(&store, entry).await?);
         let desk = Desk {
             org: entry.id,
             store: store.clone(),
@@ -351,7 +378,7 @@ impl Registry {
             return Err(ResolveError::Actor);
         }
         store.announce(view.revision, false).await?;
-        let turn = self.0.next_arbiter.fetch_add(1, Ordering::Relaxed).unsigned_abs() as usize;
+        let turn = self.0.next_arbiter.fetch_add(1, Ordering::Relaxed);
         let arbiter = &parts.arbiters[turn % parts.arbiters.len()];
         let actor = OrgActor::new(desk, view, publisher, Arc::clone(entry));
         let actor = OrgActor::start_in_arbiter(arbiter, move |_: &mut ActorCtx<OrgActor>| actor);
@@ -359,7 +386,7 @@ impl Registry {
         Ok(())
     }
 
-    async fn read_view(&self, store: &OrgStore) -> Result<View, ResolveError> {
+    async fn read_view(&self, store: &OrgStore, entry: &Entry) -> Result<View, ResolveError> {
         store.get::<OrgRecord>(&record::org_at()).await?.ok_or(ResolveError::NotFound)?;
         // The former actor is gone and this node is the only writer, so this settles at once; the
         // bound is for a store that others write too.
@@ -378,13 +405,28 @@ impl Registry {
             let mut list = Vec::with_capacity(sources.len());
             for stored in &sources {
                 let Some(id) = id_after(record::SOURCES, &stored.key) else { continue };
-                let source = decode::<SourceRecord>(&stored.value)?;
-                list.push(Source::new(id, source, Arc::clone(&self.0.parts.open)));
+                list.push((id, decode::<SourceRecord>(&stored.value)?));
             }
-            view.sources = by_name(list);
+            view.sources = self.go_on_with(entry, list);
             return Ok(view);
         }
         Err(ResolveError::Store(sequel_store::ReadError::Unavailable("the organization keeps moving".into())))
+    }
+
+    /// The sources of a freshly read organization: those that the last view had and that are unchanged stay
+    /// the same, those that are gone are retired.
+    fn go_on_with(&self, entry: &Entry, read: Vec<(SourceId, SourceRecord)>) -> Arc<[Arc<Source>]> {
+        let mut last = entry.sources.lock();
+        let list = read.into_iter().map(|(id, record)| {
+            let kept = last.iter().find(|source| source.id() == id && *source.record() == record);
+            kept.cloned().unwrap_or_else(|| Source::new(id, record, Arc::clone(&self.0.parts.open)))
+        });
+        let list = by_name(list.collect());
+        for source in last.iter().filter(|source| !list.iter().any(|kept| Arc::ptr_eq(kept, source))) {
+            source.retire();
+        }
+        *last = Arc::clone(&list);
+        list
     }
 
     /// Takes an entry that could not be loaded out of the map.
@@ -397,8 +439,8 @@ impl Registry {
 
     /// Evicts the organization that was not used for longest, roughly. False where all are in use.
     fn evict_one(&self) -> bool {
-        let rounds = 2 * self.0.hand.lock().len();
-        for _ in 0..rounds {
+        let looks = (2 * self.0.hand.lock().len()).min(EVICTION_LOOKS_MAX);
+        for _ in 0..looks {
             let Some(id) = self.0.hand.lock().pop_front() else { return false };
             let Some(entry) = self.0.entries.get(&id).map(|e| Arc::clone(&e)) else { continue };
             if !entry.marked.swap(false, Ordering::Relaxed) && self.try_evict(&entry) {
@@ -411,6 +453,9 @@ impl Registry {
 
     /// Unloads an organization unless something of it runs or waits.
     fn try_evict(&self, entry: &Arc<Entry>) -> bool {
+        if entry.inflight.count() > 0 {
+            return false;
+        }
         let Ok(_loading) = entry.loading.try_lock() else { return false };
         let all = u32::try_from(entry.asks_max).unwrap_or(u32::MAX);
         // With every permit taken no change is under way and none can begin.
@@ -447,7 +492,14 @@ impl Registry {
         // Together, so that the store commits them together.
         let told = used.into_iter().map(|entry| async move {
             let keys = std::mem::take(&mut *entry.used_keys.lock());
-            Org { entry, registry: self.clone() }.tell(CollectUses(keys)).await
+            let org = Org { entry, registry: self.clone() };
+            let told = org.tell(CollectUses(keys.clone())).await;
+            if told.is_err() {
+                // They still wait: for the next round.
+                org.entry.used_keys.lock().extend(keys);
+                self.0.used.lock().push(org.entry);
+            }
+            told
         });
         let mut told = futures_util::stream::iter(told).buffer_unordered(COLLECTED_AT_ONCE);
         while let Some(outcome) = told.next().await {
@@ -456,6 +508,16 @@ impl Registry {
                 tracing::warn!(error, "last uses of keys were not written down");
             }
         }
+    }
+
+    /// Forgets what the throttle need not remember any more.
+    pub fn prune(&self) {
+        self.0.throttle.prune();
+    }
+
+    /// Lets running calls go on and none begin.
+    pub fn begin_draining(&self) {
+        self.0.draining.store(true, Ordering::SeqCst);
     }
 
     /// Ends every running call, for a shutdown that has waited long enough.
@@ -485,6 +547,19 @@ impl Registry {
     }
 }
 
+/// An actor and a place in its queue.
+type Place = (Addr<OrgActor>, OwnedSemaphorePermit);
+
+/// A message that brought no outcome.
+enum Undelivered {
+    /// The actor was gone before it: nothing has changed.
+    NeverTakenUp,
+    /// The actor ended while it was at it.
+    BrokenOff,
+    /// It may still be worked off.
+    TimedOut,
+}
+
 impl Org {
     pub(super) fn entry(&self) -> &Entry {
         &self.entry
@@ -512,36 +587,54 @@ impl Org {
 
     /// Asks the actor for a change. The only way to one.
     pub(super) async fn ask<C: Change>(&self, make: impl Fn() -> C) -> Result<C::Reply, ChangeError> {
-        let (actor, permit) = match self.place().await? {
-            Some(place) => place,
-            None => {
-                // Evicted, or its actor died since this handle was made: load it again, once.
-                let again = self.registry.activate(self.entry.id).await.map_err(|error| match error {
-                    ResolveError::NotFound => ChangeError::NotFound("organization"),
-                    ResolveError::Store(error) => error.into(),
-                    error => ChangeError::StoreUnavailable(Box::new(error)),
-                })?;
-                again.place().await?.ok_or(ChangeError::Busy)?
+        let mut org = self.clone();
+        // Twice: an organization that was evicted, or whose actor died before it took the message up, is
+        // loaded again, once.
+        for _ in 0..2 {
+            if let Some(place) = org.place().await? {
+                match org.send(place, make()).await {
+                    Err(Undelivered::NeverTakenUp) => {}
+                    Err(Undelivered::BrokenOff) => return Err(ChangeError::Unknown),
+                    Err(Undelivered::TimedOut) => return Err(ChangeError::TimedOut),
+                    Ok(outcome) => return outcome,
+                }
             }
-        };
-        let timeout = self.registry.0.parts.limits.ask_timeout;
-        match tokio::time::timeout(timeout, actor.send(Asked { message: make(), permit })).await {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(gone)) => Err(ChangeError::Internal(Box::new(gone))),
-            Err(_) => Err(ChangeError::TimedOut),
+            org = self.registry.activate(self.entry.id).await?;
         }
+        Err(ChangeError::Busy)
     }
 
     /// A living actor and a place in its queue; `None` where the organization must be loaded again.
-    async fn place(
-        &self,
-    ) -> Result<Option<(Addr<OrgActor>, tokio::sync::OwnedSemaphorePermit)>, ChangeError> {
-        let permit = match Arc::clone(&self.entry.permits).try_acquire_owned() {
-            Ok(permit) => permit,
-            Err(TryAcquireError::NoPermits) => return Err(ChangeError::Busy),
-            Err(TryAcquireError::Closed) => return Ok(None),
-        };
-        Ok(self.entry.alive().map(|actor| (actor, permit)))
+    async fn place(&self) -> Result<Option<Place>, ChangeError> {
+        loop {
+            match Arc::clone(&self.entry.permits).try_acquire_owned() {
+                Ok(permit) => return Ok(self.entry.alive().map(|actor| (actor, permit))),
+                Err(TryAcquireError::Closed) => return Ok(None),
+                // All taken: by changes that wait, or by an attempt at eviction, which is over in a moment.
+                Err(TryAcquireError::NoPermits) => match self.entry.loading.try_lock() {
+                    Ok(_) if self.entry.permits.available_permits() == 0 => return Err(ChangeError::Busy),
+                    Ok(_) => {}
+                    Err(_) => drop(self.entry.loading.lock().await),
+                },
+            }
+        }
+    }
+
+    async fn send<M, R>(&self, (actor, permit): Place, message: M) -> Result<R, Undelivered>
+    where
+        Asked<M>: actix::Message<Result = R> + Send + 'static,
+        OrgActor: actix::Handler<Asked<M>>,
+        M: Send + 'static,
+        R: Send + 'static,
+    {
+        let taken_up = Arc::new(AtomicBool::new(false));
+        let sent = actor.send(Asked { message, permit, taken_up: Arc::clone(&taken_up) });
+        match tokio::time::timeout(self.registry.0.parts.limits.ask_timeout, sent).await {
+            Ok(Ok(outcome)) => Ok(outcome),
+            Ok(Err(_)) if taken_up.load(Ordering::SeqCst) => Err(Undelivered::BrokenOff),
+            Ok(Err(_)) => Err(Undelivered::NeverTakenUp),
+            Err(_) => Err(Undelivered::TimedOut),
+        }
     }
 
     /// Sends the actor something that is no change. Where the organization is not active, nothing is sent.
@@ -551,12 +644,11 @@ impl Org {
         OrgActor: actix::Handler<Asked<M>>,
         M: Send + 'static,
     {
-        let Some((actor, permit)) = self.place().await? else { return Ok(()) };
-        let timeout = self.registry.0.parts.limits.ask_timeout;
-        match tokio::time::timeout(timeout, actor.send(Asked { message, permit })).await {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(gone)) => Err(ChangeError::Internal(Box::new(gone))),
-            Err(_) => Err(ChangeError::TimedOut),
+        let Some(place) = self.place().await? else { return Ok(()) };
+        match self.send(place, message).await {
+            Ok(outcome) => outcome,
+            Err(Undelivered::NeverTakenUp | Undelivered::BrokenOff) => Ok(()),
+            Err(Undelivered::TimedOut) => Err(ChangeError::TimedOut),
         }
     }
 

@@ -112,10 +112,13 @@ impl Org {
         Ok(view.sources().to_vec())
     }
 
-    /// The source that a person means: by id or by name.
+    /// The source that a person means: by id, else by name.
     pub fn find_source(&self, word: &str) -> Result<Arc<Source>, ChangeError> {
         let sources = self.list_sources()?;
-        let named = sources.into_iter().find(|s| s.id().as_str() == word || s.record().name == word.trim());
-        named.ok_or(ChangeError::NotFound(SOURCE))
+        let name = word.trim().to_lowercase();
+        let by_id = sources.iter().find(|source| source.id().as_str() == word);
+        let found =
+            by_id.or_else(|| sources.iter().find(|source| source.record().name.to_lowercase() == name));
+        found.cloned().ok_or(ChangeError::NotFound(SOURCE))
     }
 }

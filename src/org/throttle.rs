@@ -14,7 +14,7 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
 use crate::context::Clock;
 
-/// Addresses that are remembered at most; above it those that are no longer blocked are dropped.
+/// Addresses that are remembered at most: some 10 MiB.
 const ADDRESSES_MAX: usize = 100_000;
 
 pub(super) struct Throttle {
@@ -51,15 +51,23 @@ impl Throttle {
 
     /// Notes that a credential from this address was not known.
     pub(super) fn note_failure(&self, from: Option<IpAddr>) {
-        let Some(from) = from.map(block_of) else { return };
+        let Some(mut from) = from.map(block_of) else { return };
+        // A flood from more addresses than are remembered counts as one address.
+        if self.failures.len() >= ADDRESSES_MAX {
+            from = IpAddr::from([0, 0, 0, 0]);
+        }
         let Err(not_until) = self.failures.check_key(&from) else { return };
         let wait = not_until.wait_time_from(self.governor_clock.now());
-        if self.blocked.len() >= ADDRESSES_MAX || self.failures.len() >= ADDRESSES_MAX {
-            self.failures.retain_recent();
-            let now = self.clock.elapsed();
-            self.blocked.retain(|_, until| *until > now);
-        }
         self.blocked.insert(from, self.clock.elapsed() + wait);
+    }
+}
+
+impl Throttle {
+    /// Forgets addresses that are not blocked and have not failed lately. For a timer.
+    pub(super) fn prune(&self) {
+        self.failures.retain_recent();
+        let now = self.clock.elapsed();
+        self.blocked.retain(|_, until| *until > now);
     }
 }
 

@@ -16,7 +16,7 @@ use super::record::{KeyRecord, PreviousSecret};
 use crate::context::Timestamp;
 use crate::credential::{Credential, Digest, KeyId, SourceId};
 
-/// Why a credential is not accepted. For logs and counters; a client is told none of it.
+/// Why a credential is not accepted. For the log; a client is told none of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
     /// No such key, or another secret.

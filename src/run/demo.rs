@@ -126,11 +126,11 @@ fn welcome(mcp_url: &str, key: Option<&str>, data_dir: &std::path::Path) -> Stri
             text.push_str(&install::render(&install::snippets(mcp_url, key)));
         }
         None => {
-            let data_dir = data_dir.display();
+            let data_dir = install::shell_quote(&data_dir.to_string_lossy());
             text.push_str(&format!(
-                "  API key  the one printed at the first start still works. It is stored as a digest, so it \
-                 cannot be\n           printed again. Another one: sequel key create NAME --org {ORG} \
-                 --data-dir {data_dir}\n"
+                "  API key  the ones that were made before still work unless they were deleted. They are stored \
+                 as digests,\n           so they cannot be printed again. \
+                 Another one: sequel key create NAME --org {ORG} --data-dir {data_dir}\n"
             ));
         }
     }

@@ -45,12 +45,12 @@ where
 {
     actix_rt::System::new().block_on(async move {
         let socket = admin_socket_path(&config);
-        prepare_socket_folder(&config, &socket).map_err(anyhow::Error::msg)?;
-        let listener = listen(config.server.listen)?;
+        // The lock comes first: who starts a second server hears of the first one, not of its port.
         let inside = Inside::open(&config, Holder::serving(Some(socket.clone())))?;
-        let outcome = serve_inside(&config, &inside, listener, &socket, started).await;
-        inside.close().await;
+        let outcome = serve_inside(&config, &inside, &socket, started).await;
+        // While the lock is held: a successor's socket has the same name.
         remove_socket(&config, &socket);
+        inside.close().await;
         outcome
     })
 }
@@ -66,17 +66,13 @@ fn remove_socket(config: &Config, socket: &Path) {
     }
 }
 
-async fn serve_inside<S>(
-    config: &Config,
-    inside: &Inside,
-    listener: TcpListener,
-    socket: &Path,
-    started: S,
-) -> anyhow::Result<()>
+async fn serve_inside<S>(config: &Config, inside: &Inside, socket: &Path, started: S) -> anyhow::Result<()>
 where
     S: AsyncFnOnce(&Inside, Served) -> anyhow::Result<()>,
 {
-    let stop = StopSignals::listen().context("signals cannot be listened for")?;
+    let mut stop = StopSignals::listen().context("signals cannot be listened for")?;
+    prepare_socket_folder(config, socket).map_err(anyhow::Error::msg)?;
+    let listener = listen(config.server.listen)?;
     let bound = listener.local_addr().context("the bound address cannot be read")?;
     let ready = Arc::new(AtomicBool::new(false));
     let mcp_url = config.server.mcp_url(bound);
@@ -85,15 +81,19 @@ where
     let admin = admin_server(inside.admin(config, Some(mcp_url.clone())), socket)?;
     let (public_handle, admin_handle) = (public.handle(), admin.handle());
     let stop_sweeping = CancellationToken::new();
-    let sweeping = actix_rt::spawn(sweep::sweep(inside.registry.clone(), stop_sweeping.clone()));
+    let sweeping = actix_rt::spawn(sweep::sweep(
+        inside.registry.clone(),
+        inside.context.clock.clone(),
+        stop_sweeping.clone(),
+    ));
     let (public, admin) = (actix_rt::spawn(public), actix_rt::spawn(admin));
     ready.store(true, Ordering::SeqCst);
     let outcome = match started(inside, Served { mcp_url, bound }).await {
-        Ok(()) => until_stopped(public, stop).await,
+        Ok(()) => until_stopped(public, &mut stop).await,
         failed => failed,
     };
     let grace = Duration::from_secs(config.server.shutdown_seconds);
-    shutdown::drain(public_handle, &inside.registry, &ready, grace).await;
+    shutdown::drain(public_handle, &inside.registry, &ready, grace, &mut stop).await;
     admin_handle.stop(false).await;
     let _ = admin.await;
     stop_sweeping.cancel();
@@ -104,12 +104,29 @@ where
 /// Ends when a signal asks for it, or when the server itself ends, which is an error.
 async fn until_stopped(
     server: impl Future<Output = Result<std::io::Result<()>, tokio::task::JoinError>>,
-    stop: StopSignals,
+    stop: &mut StopSignals,
 ) -> anyhow::Result<()> {
     tokio::select! {
         () = stop.asked_to_stop() => Ok(()),
         ended = server => ended.context("the HTTP server ended")?.context("the HTTP server failed"),
     }
+}
+
+/// How long a client may leave what was sent to it unread. It holds an answer of some megabytes and a place
+/// among its organization's running calls.
+const UNREAD_MAX: Duration = Duration::from_secs(60);
+
+/// Lets the kernel end a connection whose client does not take what was sent.
+fn bound_unread_answers(connection: &dyn std::any::Any) {
+    #[cfg(target_os = "linux")]
+    if let Some(stream) = connection.downcast_ref::<actix_web::rt::net::TcpStream>() {
+        let millis = u32::try_from(UNREAD_MAX.as_millis()).unwrap_or(u32::MAX);
+        if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(stream, millis) {
+            tracing::debug!(%error, "an unread answer is not bounded in time on this connection");
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = connection;
 }
 
 fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
@@ -135,6 +152,7 @@ fn public_server(config: &Config, edge: Data<http::Edge>, listener: TcpListener)
         .client_disconnect_timeout(Duration::from_secs(1))
         // A client that closes its side has gone away: its query must end, not run to its time limit.
         .h1_allow_half_closed(false)
+        .on_connect(|connection, _| bound_unread_answers(connection))
         .shutdown_timeout(1)
         .disable_signals();
     let server = match config.server.keep_alive_seconds {

@@ -27,7 +27,7 @@ impl StopSignals {
     }
 
     /// Waits for SIGTERM or SIGINT.
-    pub(super) async fn asked_to_stop(mut self) {
+    pub(super) async fn asked_to_stop(&mut self) {
         tokio::select! {
             _ = self.term.recv() => tracing::info!("SIGTERM: shutting down"),
             _ = self.interrupt.recv() => tracing::info!("interrupted: shutting down"),
@@ -35,15 +35,27 @@ impl StopSignals {
     }
 }
 
-/// Drains: readiness fails first, running calls may go on for `grace`, then they are stopped.
-pub(super) async fn drain(server: ServerHandle, registry: &Registry, ready: &AtomicBool, grace: Duration) {
+/// Drains: readiness fails first, running calls may go on for `grace`, then they are stopped. Asked to stop
+/// a second time, it waits no longer.
+pub(super) async fn drain(
+    server: ServerHandle,
+    registry: &Registry,
+    ready: &AtomicBool,
+    grace: Duration,
+    stop: &mut StopSignals,
+) {
     ready.store(false, Ordering::SeqCst);
+    registry.begin_draining();
     let calls_end = async {
         while registry.running_calls() > 0 {
             tokio::time::sleep(LOOK_EVERY).await;
         }
     };
-    if tokio::time::timeout(grace, calls_end).await.is_err() {
+    let ended = tokio::select! {
+        ended = tokio::time::timeout(grace, calls_end) => ended.is_ok(),
+        () = stop.asked_to_stop() => false,
+    };
+    if !ended {
         tracing::warn!(calls = registry.running_calls(), "calls that still run are stopped");
         registry.stop_calls();
     }

@@ -1,5 +1,6 @@
 //! `/orgs/{org}/keys`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::HttpResponse;
@@ -13,7 +14,7 @@ use crate::context::Timestamp;
 use crate::credential::{KeyId, prefix};
 use crate::org::keys::{ListedKey, NewKey};
 use crate::org::record::{KeyRecord, Owner};
-use crate::org::{ChangeError, Org};
+use crate::org::{ChangeError, Org, Source};
 
 pub(super) async fn create(
     admin: Data<Admin>,
@@ -41,15 +42,15 @@ pub(super) async fn create(
 pub(super) async fn list(admin: Data<Admin>, org: Path<String>) -> Result<Json<api::Keys>, Refused> {
     let org = admin.org(&org).await?;
     let now = admin.context.clock.now();
-    let keys = org.list_keys().await?.into_iter().map(|key| shape(&org, key, now)).collect();
+    let sources = org.list_sources()?;
+    let keys = org.list_keys().await?.into_iter().map(|key| shape(&sources, key, now)).collect();
     Ok(Json(api::Keys { keys }))
 }
 
-fn shape(org: &Org, key: ListedKey, now: Timestamp) -> api::Key {
+fn shape(sources: &[Arc<Source>], key: ListedKey, now: Timestamp) -> api::Key {
     let ListedKey { id, record, last_used_at } = key;
-    let named = org.list_sources().unwrap_or_default();
     let name_of = |id: &crate::credential::SourceId| {
-        let found = named.iter().find(|source| source.id() == *id);
+        let found = sources.iter().find(|source| source.id() == *id);
         found.map_or_else(|| id.to_string(), |source| source.record().name.clone())
     };
     api::Key {
@@ -93,17 +94,11 @@ pub(super) async fn change(
     body: Json<api::ChangeKey>,
 ) -> Result<Json<api::Key>, Refused> {
     let (org, id) = find(&admin, &path).await?;
-    if let Some(name) = &body.name {
-        org.rename_key(id, name).await?;
-        tracing::info!(org = %org.id(), key = prefix(&id), "an API key was renamed");
-    }
-    if let Some(enabled) = body.enabled {
-        org.set_key_enabled(id, enabled).await?;
-        tracing::info!(org = %org.id(), key = prefix(&id), enabled, "an API key was switched");
-    }
-    let key = org.list_keys().await?.into_iter().find(|key| key.id == id);
-    let key = key.ok_or(ChangeError::NotFound("API key"))?;
-    Ok(Json(shape(&org, key, admin.context.clock.now())))
+    let api::ChangeKey { name, enabled } = body.into_inner();
+    org.alter_key(id, name, enabled).await?;
+    tracing::info!(org = %org.id(), key = prefix(&id), enabled, "an API key was changed");
+    let key = org.key(id).await?;
+    Ok(Json(shape(&org.list_sources()?, key, admin.context.clock.now())))
 }
 
 pub(super) async fn rotate(

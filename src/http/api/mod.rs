@@ -35,18 +35,6 @@ pub struct Admin {
     pub server: api::Server,
 }
 
-/// The routes beneath `/api/v1`, as data.
-pub const ROUTES: &[(&str, &[&str])] = &[
-    ("/server", &["GET"]),
-    ("/orgs", &["GET", "POST"]),
-    ("/orgs/{org}/keys", &["GET", "POST"]),
-    ("/orgs/{org}/keys/{key}", &["PATCH", "DELETE"]),
-    ("/orgs/{org}/keys/{key}/rotate", &["POST"]),
-    ("/orgs/{org}/sources", &["GET", "POST"]),
-    ("/orgs/{org}/sources/{source}", &["DELETE"]),
-    ("/orgs/{org}/sources/{source}/test", &["POST"]),
-];
-
 /// Longest body of an administrative request: settings and names, nothing large.
 const BODY_BYTES_MAX: usize = 256 * 1024;
 

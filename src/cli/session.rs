@@ -31,23 +31,35 @@ pub(super) fn reach(config: &Config) -> Result<Reached, Failure> {
     let StoreLocation::Sqlite(store) = config.store();
     let mut server = None;
     for _ in 0..WAITS {
-        let Some(holder) = sequel_store::StoreLock::holder(&store)? else {
-            server = None;
-            break;
+        server = match sequel_store::StoreLock::holder(&store)? {
+            // A server takes the lock before it listens, and another command ends soon: both are worth a wait.
+            Some(holder) => holder.admin_socket,
+            None => match start(config) {
+                // Another command was quicker since we looked.
+                Err(error) if is_locked(&error) => None,
+                started => return started.map_err(Failure::Run),
+            },
         };
-        // A server takes the lock before it listens, and another command ends soon: both are worth a wait.
-        server = holder.admin_socket;
-        match &server {
-            Some(socket) if UnixStream::connect(socket).is_ok() => break,
-            _ => std::thread::sleep(WAIT),
+        if server.as_ref().is_some_and(|socket| UnixStream::connect(socket).is_ok()) {
+            break;
         }
+        std::thread::sleep(WAIT);
     }
-    if let Some(socket) = server {
+    match server {
         // Where it still does not answer, connecting says so.
-        return Ok(Reached { socket, end: None });
+        Some(socket) => Ok(Reached { socket, end: None }),
+        None => start(config).map_err(Failure::Run),
     }
-    let embedded = run::embedded(config).map_err(Failure::Run)?;
+}
+
+/// Starts the actors here.
+fn start(config: &Config) -> anyhow::Result<Reached> {
+    let embedded = run::embedded(config)?;
     Ok(Reached { socket: embedded.socket.clone(), end: Some(Box::new(|| embedded.shutdown())) })
+}
+
+fn is_locked(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(sequel_store::OpenError::Locked { .. }))
 }
 
 /// A connection and what the commands share.

@@ -1,11 +1,7 @@
-//! Request bodies, read under a limit and a deadline; and answers that own what they wait for.
+//! Request bodies, read under a limit and a deadline.
 
-use std::future::Future;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use actix_web::body::{BodySize, MessageBody};
 use actix_web::http::header;
 use actix_web::web::{Bytes, BytesMut, Payload};
 use actix_web::{HttpRequest, HttpResponse};
@@ -115,41 +111,4 @@ pub(super) async fn discard(request: &HttpRequest, payload: &mut Payload, bytes_
         }
     };
     let _ = tokio::time::timeout(DISCARD_TIMEOUT, discarding).await;
-}
-
-/// A body that is made while the response is already on its way.
-///
-/// actix-web runs a plain handler to its end when the client goes away, but drops a body that it
-/// streams. Whatever the future owns, a query for instance, ends with the connection.
-pub(super) struct LazyBody<F> {
-    making: Option<Pin<Box<F>>>,
-    parts: std::collections::VecDeque<Bytes>,
-}
-
-impl<F: Future<Output = Vec<Bytes>>> LazyBody<F> {
-    pub(super) fn new(making: F) -> Self {
-        Self { making: Some(Box::pin(making)), parts: Default::default() }
-    }
-}
-
-impl<F: Future<Output = Vec<Bytes>>> MessageBody for LazyBody<F> {
-    type Error = std::convert::Infallible;
-
-    fn size(&self) -> BodySize {
-        BodySize::Stream
-    }
-
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        let this = self.get_mut();
-        if let Some(making) = &mut this.making {
-            match making.as_mut().poll(cx) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(parts) => {
-                    this.parts = parts.into_iter().filter(|part| !part.is_empty()).collect();
-                    this.making = None;
-                }
-            }
-        }
-        Poll::Ready(this.parts.pop_front().map(Ok))
-    }
 }

@@ -13,8 +13,9 @@ use actix_web::web::{Bytes, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::Edge;
+use super::answer::{Answer, made};
 use super::bearer::{Bearer, bearer, oauth_error, retry_after};
-use super::body::{LazyBody, discard, read_json};
+use super::body::{discard, read_json};
 use super::request_id::RequestId;
 use crate::credential::Credential;
 use crate::mcp::{Call, Decision, HeaderField, INTERNAL_ERROR, RequestHead, ToolOutcome, decide, join_batch};
@@ -78,7 +79,7 @@ async fn answer(
             HttpResponse::Accepted().finish()
         }
         Decision::Call(call) => call_alone(edge, principal, credential, call, id).await,
-        Decision::Batch(decisions) => batch(edge, principal, credential, decisions, id),
+        Decision::Batch(decisions) => batch(edge, principal, credential, decisions, id).await,
     }
 }
 
@@ -137,7 +138,9 @@ fn json(status: u16, body: Bytes) -> HttpResponse {
 /// Why a call did not begin.
 enum NotBegun {
     /// The credential is gone: the whole request is refused.
-    Refused(HttpResponse),
+    Revoked(HttpResponse),
+    /// It cannot be decided, or nothing is begun any more.
+    Unavailable(HttpResponse),
     /// The tool says what to do.
     Outcome(ToolOutcome),
 }
@@ -154,13 +157,19 @@ async fn begin(
     let begun = match principal.begin(key.clone()) {
         Err(BeginError::Closed) => match edge.registry.authenticate(credential, None).await {
             Ok(again) => again.begin(key),
-            Err(error) => return Err(NotBegun::Refused(refused(edge, &error, credential, None, id))),
+            Err(error) => {
+                let response = refused(edge, &error, credential, None, id);
+                return Err(match error {
+                    AuthError::Invalid(_) => NotBegun::Revoked(response),
+                    AuthError::Throttled(_) | AuthError::Unavailable(_) => NotBegun::Unavailable(response),
+                });
+            }
         },
         begun => begun,
     };
     begun.map_err(|error| match error {
-        BeginError::Revoked => NotBegun::Refused(edge.challenge.invalid()),
-        BeginError::Closed | BeginError::Draining => NotBegun::Refused(unavailable()),
+        BeginError::Revoked => NotBegun::Revoked(edge.challenge.invalid()),
+        BeginError::Closed | BeginError::Draining => NotBegun::Unavailable(unavailable()),
         BeginError::OrgBusy { .. } | BeginError::KeyBusy { .. } => NotBegun::Outcome(ToolOutcome::error(
             &format!("Too many calls at once: {error}. Wait for one to end."),
         )),
@@ -176,18 +185,18 @@ async fn call_alone(
 ) -> HttpResponse {
     let guard = match begin(&edge, &principal, &credential, &call, id).await {
         Ok(guard) => guard,
-        Err(NotBegun::Refused(response)) => return response,
+        Err(NotBegun::Revoked(response) | NotBegun::Unavailable(response)) => return response,
         Err(NotBegun::Outcome(outcome)) => return json(200, call.encode(outcome)),
     };
     if !Tools::touches_a_source(&call.tool) {
         let outcome = carry_out(&edge, &principal, &call, &guard, id).await;
         return json(200, call.encode(outcome));
     }
-    let body = LazyBody::new(async move {
+    made(async move {
         let outcome = carry_out(&edge, &principal, &call, &guard, id).await;
-        call.encode_parts(outcome)
-    });
-    HttpResponse::Ok().content_type("application/json").body(body)
+        Answer { parts: call.encode_parts(outcome), call: Some(guard) }
+    })
+    .await
 }
 
 async fn carry_out(
@@ -212,8 +221,8 @@ async fn carry_out(
     outcome
 }
 
-/// Answers a batch (2025-03-26) one message after the other, while it is sent.
-fn batch(
+/// Answers a batch (2025-03-26) one message after the other.
+async fn batch(
     edge: Data<Edge>,
     principal: Principal,
     credential: Credential,
@@ -229,30 +238,52 @@ fn batch(
         }
         return HttpResponse::Accepted().finish();
     }
-    let body = LazyBody::new(async move {
-        let mut responses = Vec::new();
+    made(async move {
+        let budget = edge.tools.batch_budget();
+        let mut responses = Vec::with_capacity(decisions.len());
+        let mut last = None;
+        let mut bytes = 0;
         for decision in decisions {
-            match decision {
-                Decision::Reply { body, .. } => responses.push(body),
-                Decision::Call(call) => match begin(&edge, &principal, &credential, &call, id).await {
-                    Ok(guard) => {
-                        let outcome = carry_out(&edge, &principal, &call, &guard, id).await;
-                        responses.push(call.encode(outcome));
-                    }
-                    Err(NotBegun::Outcome(outcome)) => responses.push(call.encode(outcome)),
-                    Err(NotBegun::Refused(_)) => {
-                        responses
-                            .push(call.encode_error(INTERNAL_ERROR, "The credential is no longer valid."));
-                    }
-                },
+            let parts = match decision {
+                Decision::Reply { body, .. } => vec![body],
+                Decision::Call(call) if budget.is_spent(bytes) => vec![call.encode(budget.refusal())],
+                Decision::Call(call) => {
+                    // One of them runs at a time, and counts as one.
+                    drop(last.take());
+                    let (parts, guard) = one_of_a_batch(&edge, &principal, &credential, &call, id).await;
+                    last = guard;
+                    parts
+                }
                 Decision::Cancelled { request_id } => {
                     principal.cancel(&CallKey(request_id.as_json().into()));
+                    continue;
                 }
                 // The core never nests batches.
-                Decision::Accepted | Decision::Batch(_) => {}
-            }
+                Decision::Accepted | Decision::Batch(_) => continue,
+            };
+            bytes += parts.iter().map(Bytes::len).sum::<usize>();
+            responses.push(parts);
         }
-        join_batch(&responses).into_iter().collect()
-    });
-    HttpResponse::Ok().content_type("application/json").body(body)
+        Answer { parts: join_batch(responses), call: last }
+    })
+    .await
+}
+
+async fn one_of_a_batch(
+    edge: &Edge,
+    principal: &Principal,
+    credential: &Credential,
+    call: &Call,
+    id: RequestId,
+) -> (Vec<Bytes>, Option<CallGuard>) {
+    let error = |message| vec![call.encode_error(INTERNAL_ERROR, message)];
+    match begin(edge, principal, credential, call, id).await {
+        Ok(guard) => {
+            let outcome = carry_out(edge, principal, call, &guard, id).await;
+            (call.encode_parts(outcome), Some(guard))
+        }
+        Err(NotBegun::Outcome(outcome)) => (vec![call.encode(outcome)], None),
+        Err(NotBegun::Revoked(_)) => (error("The credential is no longer valid."), None),
+        Err(NotBegun::Unavailable(_)) => (error("The server cannot answer right now; try again."), None),
+    }
 }

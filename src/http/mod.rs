@@ -3,6 +3,7 @@
 //! The public server has `POST /mcp`, the resource's metadata and the probes; the administration
 //! under `/api/v1` is served on a unix socket only (`api`).
 
+mod answer;
 pub mod api;
 mod bearer;
 mod body;

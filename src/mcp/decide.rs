@@ -40,18 +40,17 @@ pub enum Decision {
 }
 
 /// The response to a batch: the responses of its [`Decision::Reply`]s and [`Decision::Call`]s, in any
-/// order. `None` where there are none and the answer is 202.
-pub fn join_batch(responses: &[Bytes]) -> Option<Bytes> {
-    let (first, rest) = responses.split_first()?;
-    let mut out = Vec::with_capacity(responses.iter().map(|r| r.len() + 1).sum::<usize>() + 1);
-    out.push(b'[');
-    out.extend_from_slice(first);
-    for response in rest {
-        out.push(b',');
-        out.extend_from_slice(response);
+/// order, each in consecutive parts. Nothing is copied. Empty where there are none and the answer is 202.
+pub fn join_batch(responses: Vec<Vec<Bytes>>) -> Vec<Bytes> {
+    let mut out = Vec::with_capacity(responses.iter().map(|parts| parts.len() + 1).sum::<usize>() + 1);
+    for (at, parts) in responses.into_iter().enumerate() {
+        out.push(Bytes::from_static(if at == 0 { b"[" } else { b"," }));
+        out.extend(parts);
     }
-    out.push(b']');
-    Some(out.into())
+    if !out.is_empty() {
+        out.push(Bytes::from_static(b"]"));
+    }
+    out
 }
 
 /// Decides what a POST to the endpoint asks for. The caller has settled Origin, credential, HTTP

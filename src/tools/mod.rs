@@ -7,7 +7,9 @@ mod run_query;
 
 pub use run_query::QueryPolicy;
 
-use crate::context::Context;
+use std::time::Duration;
+
+use crate::context::{Clock, Context};
 use crate::mcp::{ToolCall, ToolOutcome};
 use crate::org::CallGuard;
 
@@ -20,6 +22,28 @@ pub struct Tools {
     pub query: QueryPolicy,
 }
 
+/// A batch's share of memory and time.
+#[derive(Debug)]
+pub struct BatchBudget {
+    bytes_max: usize,
+    until: Duration,
+    clock: Clock,
+}
+
+impl BatchBudget {
+    /// Whether no further call may begin after answers of so many bytes.
+    pub fn is_spent(&self, bytes: usize) -> bool {
+        bytes >= self.bytes_max || self.clock.elapsed() >= self.until
+    }
+
+    /// What a call that may not begin answers.
+    pub fn refusal(&self) -> ToolOutcome {
+        ToolOutcome::error(
+            "The calls before this one used up what a batch may take. Send this call by itself.",
+        )
+    }
+}
+
 impl Tools {
     /// Carries out one call. The future may be dropped at any moment; what runs in a data source
     /// then stops. `request_id` stands beside what is logged of a failure.
@@ -28,6 +52,13 @@ impl Tools {
             ToolCall::ListDataSources => list_data_sources::list(guard),
             ToolCall::RunQuery(query) => run_query::run(self, query, guard, request_id).await,
         }
+    }
+
+    /// What the calls of one batch may take together: as much as one query.
+    pub fn batch_budget(&self) -> BatchBudget {
+        let clock = self.context.clock.clone();
+        let until = clock.elapsed() + self.query.time_max;
+        BatchBudget { bytes_max: self.query.encoded_max(), until, clock }
     }
 
     /// Whether the tool touches a data source, so that its answer may take long.

@@ -47,7 +47,7 @@ impl QueryPolicy {
 
     /// Most bytes of an encoded answer: each cell stands in it twice, as structured content and as
     /// text, with room for quotes and commas. Escapes can only make it reach the cap sooner.
-    fn encoded_max(&self) -> usize {
+    pub(super) fn encoded_max(&self) -> usize {
         usize::try_from(self.bytes_max).unwrap_or(usize::MAX).saturating_mul(2).saturating_add(64 * 1024)
     }
 }
@@ -67,6 +67,10 @@ pub(super) async fn run(tools: &Tools, asked: &RunQuery, guard: &CallGuard, requ
     };
     let name = &source.record().name;
     match outcome {
+        // Ended in the very moment in which it was done: then it was ended.
+        Ok(_) if guard.stopped().is_some() => {
+            ToolOutcome::error(&Failure::Query(QueryError::Cancelled).message(name, guard, request_id))
+        }
         Ok(outcome) => outcome,
         Err(failure) => ToolOutcome::error(&failure.message(name, guard, request_id)),
     }

@@ -1,0 +1,105 @@
+//! Answers of calls: bodies that own what they wait for and what they were made of.
+//!
+//! actix-web runs a plain handler to its end when the client goes away, but drops a body that it
+//! streams. Whatever the body owns, a query for instance, ends with the connection.
+//!
+//! **Invariant:** a call counts as running until the last byte of its answer was handed over: a revoke
+//! ends the sending too, and a shutdown waits for it (`tests/it/revocation.rs`, `tests/it/faults.rs`).
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use actix_web::HttpResponse;
+use actix_web::body::{BodySize, MessageBody};
+use actix_web::web::Bytes;
+use thiserror::Error;
+
+use crate::org::CallGuard;
+
+/// How long a handler itself waits for an answer before it lets the response begin. Most queries are
+/// done by then, and their answer goes out in one piece with its length; a client that goes away keeps
+/// its query for so much longer at most.
+const HEAD_START: Duration = Duration::from_millis(20);
+
+/// The bytes of an answer, and the call that made them, or the last one of a batch: a revoke ends all calls
+/// of its credential.
+pub(super) struct Answer {
+    /// In order.
+    pub(super) parts: Vec<Bytes>,
+    /// Kept until the last part is handed over.
+    pub(super) call: Option<CallGuard>,
+}
+
+/// An answer that was cut off: the credential was revoked, or the server stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the call was ended while its answer was sent")]
+pub(super) struct CutOff;
+
+/// Answers 200 with the JSON that `making` makes: at once where that is quick, else while it is sent.
+pub(super) async fn made<F: Future<Output = Answer> + 'static>(making: F) -> HttpResponse {
+    let mut making = Box::pin(making);
+    let body = match tokio::time::timeout(HEAD_START, &mut making).await {
+        Ok(answer) => LazyBody::made(answer),
+        Err(_) => {
+            LazyBody { making: Some(making), parts: VecDeque::new(), call: None, size: BodySize::Stream }
+        }
+    };
+    HttpResponse::Ok().content_type("application/json").body(body)
+}
+
+/// A body that may still be in the making when the response begins.
+struct LazyBody<F> {
+    making: Option<Pin<Box<F>>>,
+    parts: VecDeque<Bytes>,
+    call: Option<CallGuard>,
+    size: BodySize,
+}
+
+impl<F> LazyBody<F> {
+    fn made(answer: Answer) -> Self {
+        let size = BodySize::Sized(answer.parts.iter().map(|part| part.len() as u64).sum());
+        let mut body = Self { making: None, parts: VecDeque::new(), call: None, size };
+        body.take(answer);
+        body
+    }
+
+    fn take(&mut self, answer: Answer) {
+        // An empty chunk would be the end of a chunked body.
+        self.parts = answer.parts.into_iter().filter(|part| !part.is_empty()).collect();
+        // A call that was ended while it ran has said so in its answer, which may go out.
+        self.call = answer.call.filter(|call| call.stopped().is_none());
+    }
+}
+
+impl<F: Future<Output = Answer>> MessageBody for LazyBody<F> {
+    type Error = CutOff;
+
+    fn size(&self) -> BodySize {
+        self.size
+    }
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, CutOff>>> {
+        let this = self.get_mut();
+        if let Some(making) = &mut this.making {
+            match making.as_mut().poll(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(answer) => {
+                    this.making = None;
+                    this.take(answer);
+                }
+            }
+        }
+        if this.call.as_ref().is_some_and(|call| call.token().is_cancelled()) {
+            this.parts.clear();
+            return Poll::Ready(Some(Err(CutOff)));
+        }
+        let part = this.parts.pop_front();
+        if this.parts.is_empty() {
+            this.call = None;
+        }
+        Poll::Ready(part.map(Ok))
+    }
+}

@@ -1,10 +1,11 @@
 //! A data folder or address that cannot be used: one sentence that says what to do, exit code ≠ 0.
 
+use std::io::Read;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::server::{Home, Ran, run};
+use crate::server::{Home, Ran, Running, run};
 use crate::waiting::{PATIENCE, poll};
 
 /// What the server and a command say on a data folder.
@@ -149,24 +150,22 @@ fn a_configuration_with_a_slip_is_refused_with_the_place_and_a_suggestion() {
 fn of_several_servers_that_start_at_once_on_one_folder_one_wins_and_the_others_say_why_not() {
     let home = Home::new();
     let mut children: Vec<_> =
-        (0..4).map(|_| home.command(&["serve", "--port", "0"]).spawn().unwrap()).collect();
+        (0..4).map(|_| Running(home.command(&["serve", "--port", "0"]).spawn().unwrap())).collect();
     // All but one end by themselves.
     let mut lost = Vec::new();
     poll(PATIENCE, "three servers give up", || {
-        let ended = children.iter_mut().position(|child| child.try_wait().unwrap().is_some());
+        let ended = children.iter_mut().position(|child| child.0.try_wait().unwrap().is_some());
         lost.extend(ended.map(|at| children.swap_remove(at)));
         lost.len() == 3
     });
-    for child in lost {
-        let output = child.wait_with_output().unwrap();
-        let err = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(1), "{err}");
+    for mut child in lost {
+        let mut err = String::new();
+        child.0.stderr.take().unwrap().read_to_string(&mut err).unwrap();
+        assert_eq!(child.0.wait().unwrap().code(), Some(1), "{err}");
         assert!(err.contains("in use by another Sequel process"), "{err}");
     }
     home.json(&["org", "create", "acme"]);
-    let mut winner = children.pop().unwrap();
-    winner.kill().unwrap();
-    winner.wait().unwrap();
+    drop(children);
     assert_eq!(home.json(&["org", "list"])["orgs"][0]["name"], "acme");
 }
 

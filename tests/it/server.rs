@@ -31,9 +31,12 @@ pub(crate) struct Ran {
     pub(crate) err: String,
 }
 
+/// A process that does not outlive its test, however that ends.
+pub(crate) struct Running(pub(crate) Child);
+
 /// A running server.
 pub(crate) struct TestServer {
-    child: Child,
+    child: Running,
     pub(crate) addr: SocketAddr,
     socket: PathBuf,
     log: Arc<Lines>,
@@ -125,8 +128,8 @@ impl Home {
 
     /// Starts a command that serves.
     pub(crate) fn start(&self, mut command: Command) -> TestServer {
-        let mut child = command.stdout(Stdio::null()).spawn().unwrap();
-        let log = Lines::gather(child.stderr.take().unwrap());
+        let mut child = Running(command.stdout(Stdio::null()).spawn().unwrap());
+        let log = Lines::gather(child.0.stderr.take().unwrap());
         // As text or as JSON.
         let address = |text: &str| -> Option<SocketAddr> {
             let (_, rest) = text.split_once(" listen=").or_else(|| text.split_once("\"listen\":\""))?;
@@ -140,10 +143,10 @@ impl Home {
 
     /// Starts the demo on a free port.
     pub(crate) fn demo(&self) -> TestServer {
-        let mut child = self.command(&["demo", "--port", "0", "--json"]).spawn().unwrap();
-        let log = Lines::gather(child.stderr.take().unwrap());
+        let mut child = Running(self.command(&["demo", "--port", "0", "--json"]).spawn().unwrap());
+        let log = Lines::gather(child.0.stderr.take().unwrap());
         let mut line = String::new();
-        let mut out = BufReader::new(child.stdout.take().unwrap());
+        let mut out = BufReader::new(child.0.stdout.take().unwrap());
         out.read_line(&mut line).unwrap();
         let printed: Value =
             serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line} {:?}", log.until(|_| false)));
@@ -177,13 +180,13 @@ impl Ran {
 
 impl TestServer {
     pub(crate) fn pid(&self) -> Pid {
-        Pid::from_child(&self.child)
+        Pid::from_child(&self.child.0)
     }
 
     /// Pulls the plug.
     pub(crate) fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+        self.child.0.kill().unwrap();
+        self.child.0.wait().unwrap();
     }
 
     /// Asks it to stop.
@@ -195,7 +198,7 @@ impl TestServer {
     pub(crate) fn wait(&mut self) -> ExitStatus {
         let mut status = None;
         poll(PATIENCE, "the server ends", || {
-            status = self.child.try_wait().unwrap();
+            status = self.child.0.try_wait().unwrap();
             status.is_some()
         });
         status.unwrap()
@@ -210,7 +213,7 @@ impl TestServer {
 
     /// All lines of its log; complete once it has ended.
     pub(crate) fn log(&mut self) -> String {
-        match self.child.try_wait().unwrap() {
+        match self.child.0.try_wait().unwrap() {
             Some(_) => self.log.until(|_| false).unwrap_err(),
             None => self.log.so_far(),
         }
@@ -224,7 +227,7 @@ impl TestServer {
     /// Waits until it has worked for a tenth of a second, so that what was asked of it certainly runs.
     pub(crate) fn works(&self) {
         let ticks = || {
-            let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+            let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.0.id())).unwrap();
             // proc(5): after the name in brackets, user and system time are the 12th and 13th.
             let (_, rest) = stat.rsplit_once(") ").unwrap();
             let fields: Vec<&str> = rest.split(' ').collect();
@@ -346,11 +349,11 @@ impl Pending {
     }
 }
 
-impl Drop for TestServer {
+impl Drop for Running {
     fn drop(&mut self) {
         // It may have ended already; nothing is left behind either way.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

@@ -11,6 +11,7 @@ mod health;
 mod mcp;
 mod metadata;
 mod origin;
+mod paced;
 mod peer;
 mod request_id;
 
@@ -21,6 +22,7 @@ use actix_web::{HttpRequest, HttpResponse, Resource, web};
 
 pub use bearer::Challenge;
 pub use origin::Hosts;
+pub use paced::{Pace, Paced};
 pub use peer::Peers;
 
 use crate::mcp::ServerFacts;
@@ -102,7 +104,12 @@ pub const ROUTES: &[Route] = &[
         access: Access::Public,
         resource: |r| r.get(health::healthz),
     },
-    Route { path: "/readyz", methods: &["GET"], access: Access::Public, resource: |r| r.get(health::readyz) },
+    Route {
+        path: "/readyz",
+        methods: &["GET", "HEAD"],
+        access: Access::Public,
+        resource: |r| r.get(health::readyz).head(health::readyz),
+    },
 ];
 
 /// Adds the public routes to an application.

@@ -23,7 +23,7 @@ use crate::tools::{QueryPolicy, Tools};
 /// How long opening and asking a data source may take when an operator tests it.
 const SOURCE_TEST_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a request's body may take; 1 MiB at 35 kB/s.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The running inside of Sequel, without HTTP.
 pub(super) struct Inside {

@@ -8,6 +8,7 @@ mod data_dir;
 mod demo;
 mod embedded;
 mod log;
+mod public;
 mod serve;
 mod shutdown;
 

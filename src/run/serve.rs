@@ -15,6 +15,7 @@ use sequel_store::Holder;
 use tokio_util::sync::CancellationToken;
 
 use super::assemble::Inside;
+use super::public::public_server;
 use super::shutdown::StopSignals;
 use super::{data_dir, log, shutdown};
 use crate::config::{Config, admin_socket_path, prepare_socket_folder};
@@ -77,7 +78,8 @@ where
     let ready = Arc::new(AtomicBool::new(false));
     let mcp_url = config.server.mcp_url(bound);
     let edge = Data::new(inside.edge(config, bound, Arc::clone(&ready))?);
-    let public = public_server(config, edge, listener)?;
+    let goodbye = CancellationToken::new();
+    let public = public_server(config, edge, listener, goodbye.clone())?;
     let admin = admin_server(inside.admin(config, Some(mcp_url.clone())), socket)?;
     let (public_handle, admin_handle) = (public.handle(), admin.handle());
     let stop_sweeping = CancellationToken::new();
@@ -93,7 +95,7 @@ where
         failed => failed,
     };
     let grace = Duration::from_secs(config.server.shutdown_seconds);
-    shutdown::drain(public_handle, &inside.registry, &ready, grace, &mut stop).await;
+    shutdown::drain(public_handle, &inside.registry, &ready, grace, &mut stop, goodbye).await;
     admin_handle.stop(false).await;
     let _ = admin.await;
     stop_sweeping.cancel();
@@ -112,23 +114,6 @@ async fn until_stopped(
     }
 }
 
-/// How long a client may leave what was sent to it unread. It holds an answer of some megabytes and a place
-/// among its organization's running calls.
-const UNREAD_MAX: Duration = Duration::from_secs(60);
-
-/// Lets the kernel end a connection whose client does not take what was sent.
-fn bound_unread_answers(connection: &dyn std::any::Any) {
-    #[cfg(target_os = "linux")]
-    if let Some(stream) = connection.downcast_ref::<actix_web::rt::net::TcpStream>() {
-        let millis = u32::try_from(UNREAD_MAX.as_millis()).unwrap_or(u32::MAX);
-        if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(stream, millis) {
-            tracing::debug!(%error, "an unread answer is not bounded in time on this connection");
-        }
-    }
-    #[cfg(not(target_os = "linux"))]
-    let _ = connection;
-}
-
 fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     let listener = TcpListener::bind(address).map_err(|error| match error.kind() {
         std::io::ErrorKind::AddrInUse => anyhow::anyhow!(
@@ -138,28 +123,6 @@ fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     })?;
     listener.set_nonblocking(true).context("the listening socket cannot be set up")?;
     Ok(listener)
-}
-
-fn public_server(config: &Config, edge: Data<http::Edge>, listener: TcpListener) -> anyhow::Result<Server> {
-    let workers = match config.server.workers {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        workers => workers,
-    };
-    let server = HttpServer::new(move || App::new().app_data(edge.clone()).configure(http::routes))
-        .workers(workers)
-        .max_connections(config.server.connections_max)
-        .client_request_timeout(Duration::from_millis(config.server.client_request_timeout_ms))
-        .client_disconnect_timeout(Duration::from_secs(1))
-        // A client that closes its side has gone away: its query must end, not run to its time limit.
-        .h1_allow_half_closed(false)
-        .on_connect(|connection, _| bound_unread_answers(connection))
-        .shutdown_timeout(1)
-        .disable_signals();
-    let server = match config.server.keep_alive_seconds {
-        0 => server.keep_alive(actix_web::http::KeepAlive::Disabled),
-        seconds => server.keep_alive(Duration::from_secs(seconds)),
-    };
-    Ok(server.listen(listener).context("the HTTP server cannot be started")?.run())
 }
 
 /// The administration on a unix socket. The store's lock is held, so a socket that is there already is

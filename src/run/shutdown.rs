@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
 use crate::org::Registry;
 
@@ -43,6 +44,7 @@ pub(super) async fn drain(
     ready: &AtomicBool,
     grace: Duration,
     stop: &mut StopSignals,
+    goodbye: CancellationToken,
 ) {
     ready.store(false, Ordering::SeqCst);
     registry.begin_draining();
@@ -59,6 +61,7 @@ pub(super) async fn drain(
         tracing::warn!(calls = registry.running_calls(), "calls that still run are stopped");
         registry.stop_calls();
     }
+    goodbye.cancel();
     if tokio::time::timeout(LAST_WORDS, server.stop(true)).await.is_err() {
         server.stop(false).await;
     }

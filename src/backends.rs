@@ -23,6 +23,7 @@ pub fn connectors(config: &Config) -> std::io::Result<Registry> {
         folders: config.sources.sqlite.folders.clone(),
         // Sequel's own records are nobody's data source.
         refused: vec![own_store],
+        connections_per_source: config.sources.connections_per_source,
     };
     let sqlite: Arc<dyn Connector> = Arc::new(SqliteConnector::new(policy)?);
     Ok(Registry::new([sqlite]))

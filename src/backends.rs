@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sequel_connector::{Connector, Registry};
 use sequel_connector_sqlite::{Policy, SqliteConnector};
-use sequel_store::{Holder, OpenError, Store};
+use sequel_store::{Holder, OpenError, Store, StoreLock};
 use sequel_store_sqlite::{Options, SqliteStore};
 
 use crate::config::{Config, StoreLocation};
@@ -13,6 +13,13 @@ use crate::config::{Config, StoreLocation};
 pub fn open_store(config: &Config, holder: Holder) -> Result<Arc<dyn Store>, OpenError> {
     match config.store() {
         StoreLocation::Sqlite(path) => Ok(Arc::new(SqliteStore::open(&path, Options::new(holder))?)),
+    }
+}
+
+/// Which process holds the configured store, if any does. `None` also where the store can be held by many.
+pub fn lock_holder(config: &Config) -> Result<Option<Holder>, OpenError> {
+    match config.store() {
+        StoreLocation::Sqlite(path) => StoreLock::holder(&path),
     }
 }
 

@@ -74,9 +74,6 @@ pub struct Orgs {
 pub struct CreateKey {
     /// 1 to 100 characters, unique among the organization's live keys.
     pub name: String,
-    /// Whose personal key it is; without one it is the organization's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub owner: Option<String>,
     /// When it stops working.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
@@ -175,7 +172,7 @@ pub struct Key {
     pub status: KeyStatus,
 }
 
-/// An organization's keys, in name order.
+/// An organization's keys, the oldest first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Keys {
     /// The keys.
@@ -273,7 +270,7 @@ pub struct Problem {
     pub title: String,
     /// The HTTP status.
     pub status: u16,
-    /// The kind of problem for programs: `org_not_found`, `name_taken`, ….
+    /// The kind of problem for programs: `not_found`, `name_taken`, ….
     pub code: String,
     /// One sentence that says what to do.
     pub detail: String,

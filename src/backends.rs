@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sequel_connector::{Connector, Registry};
 use sequel_connector_sqlite::{Policy, SqliteConnector};
-use sequel_store::{Holder, OpenError, Store};
+use sequel_store::{Holder, OpenError, Store, StoreLock};
 use sequel_store_sqlite::{Options, SqliteStore};
 
 use crate::config::{Config, StoreLocation};
@@ -16,6 +16,13 @@ pub fn open_store(config: &Config, holder: Holder) -> Result<Arc<dyn Store>, Ope
     }
 }
 
+/// Which process holds the configured store, if any does. `None` also where the store can be held by many.
+pub fn lock_holder(config: &Config) -> Result<Option<Holder>, OpenError> {
+    match config.store() {
+        StoreLocation::Sqlite(path) => StoreLock::holder(&path),
+    }
+}
+
 /// The connectors of this build, each under the operator's policy. Fails where threads cannot start.
 pub fn connectors(config: &Config) -> std::io::Result<Registry> {
     let StoreLocation::Sqlite(own_store) = config.store();
@@ -23,6 +30,7 @@ pub fn connectors(config: &Config) -> std::io::Result<Registry> {
         folders: config.sources.sqlite.folders.clone(),
         // Sequel's own records are nobody's data source.
         refused: vec![own_store],
+        connections_per_source: config.sources.connections_per_source,
     };
     let sqlite: Arc<dyn Connector> = Arc::new(SqliteConnector::new(policy)?);
     Ok(Registry::new([sqlite]))

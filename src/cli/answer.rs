@@ -53,9 +53,16 @@ pub(super) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>
     text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
 }
 
-/// Text that cannot steer a terminal: control characters become `�`.
+/// Text that cannot steer a terminal: control characters and those that turn the direction of what
+/// follows (Unicode's bidirectional controls) become `�`.
 pub(super) fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+    let turns = |c| matches!(c, '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars().map(|c| if c.is_control() || turns(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
+/// The same for text that may have several lines.
+pub(super) fn clean_lines(text: &str) -> String {
+    text.lines().map(clean).collect::<Vec<_>>().join("\n")
 }
 
 /// A time to the minute, in UTC.

@@ -19,8 +19,8 @@ use crate::api::{BASE, Problem};
 
 /// Longest answer: a list of 100,000 keys at some 400 bytes each is 40 MB.
 const ANSWER_BYTES_MAX: usize = 128 * 1024 * 1024;
-/// Longest wait for an answer. A change waits at most `orgs.ask_timeout_ms`, and testing a source at most
-/// `query.time_max_ms`; their defaults lie well below.
+/// Longest wait for an answer. A change waits at most `orgs.ask_timeout_ms`, 10 s by default; a source that
+/// is tested has the few seconds that its connector gives a sign of life, beside what opening it takes.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// A connection to a server's admin API.

@@ -143,7 +143,8 @@ fn run(args: Vec<OsString>, mut world: World<'_>) -> u8 {
         },
         Err(failure) => failure,
     };
-    let line = if json { failure.to_json() } else { format!("Error: {}", failure.sentence()) };
+    let line =
+        if json { failure.to_json() } else { format!("Error: {}", answer::clean_lines(&failure.sentence())) };
     let _ = writeln!(world.err, "{line}");
     failure.exit()
 }

@@ -9,9 +9,9 @@ use super::World;
 use super::answer::Answer;
 use super::client::{Client, segment};
 use super::failure::Failure;
-use crate::api;
-use crate::config::{Config, StoreLocation};
+use crate::config::Config;
 use crate::run;
+use crate::{api, backends};
 
 /// How often and how long to wait for another command or a starting server: together five seconds,
 /// several times what either takes.
@@ -28,10 +28,9 @@ pub(super) struct Reached {
 
 /// Finds the server that holds the store, or starts the actors here under the store's lock.
 pub(super) fn reach(config: &Config) -> Result<Reached, Failure> {
-    let StoreLocation::Sqlite(store) = config.store();
     let mut server = None;
     for _ in 0..WAITS {
-        server = match sequel_store::StoreLock::holder(&store)? {
+        server = match backends::lock_holder(config)? {
             // A server takes the lock before it listens, and another command ends soon: both are worth a wait.
             Some(holder) => holder.admin_socket,
             None => match start(config) {
@@ -67,6 +66,8 @@ pub(super) struct Session {
     pub(super) client: Client,
     /// What a suggested next command ends with, so that it reaches the same server when it is pasted.
     pub(super) repeated: String,
+    /// What this command's own configuration says of a rotation where no overlap is named.
+    pub(super) rotate_overlap_seconds: u64,
 }
 
 impl Session {
@@ -78,12 +79,14 @@ impl Session {
         command: impl AsyncFnOnce(&mut Session, &mut World<'w>) -> Result<Answer, Failure>,
     ) -> Result<Answer, Failure> {
         let reached = (world.reach)(config)?;
+        let rotate_overlap_seconds = config.keys.rotate_overlap_seconds;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|error| Failure::Run(error.into()))?;
         let answer = runtime.block_on(async {
-            let mut session = Session { client: Client::connect(&reached.socket).await?, repeated };
+            let mut session =
+                Session { client: Client::connect(&reached.socket).await?, repeated, rotate_overlap_seconds };
             command(&mut session, world).await
         });
         // The connection's task ends with the runtime, before the server that it talks to.

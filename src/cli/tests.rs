@@ -104,7 +104,7 @@ fn key_create_shows_the_key_once_and_says_so() {
 }
 
 #[test]
-fn key_create_sends_expiry_owner_and_sources() {
+fn key_create_sends_expiry_and_sources() {
     let server = FakeServer::answering(vec![created_key()]);
     server.run(&[
         "key",
@@ -114,14 +114,12 @@ fn key_create_sends_expiry_owner_and_sources() {
         "acme",
         "--expires",
         "90d",
-        "--owner",
-        "ada",
         "--source",
         "a",
         "--source",
         "b",
     ]);
-    let body = json!({"name": "laptop", "owner": "ada", "expires_at": "2027-02-21T00:00:00Z", "sources": ["a", "b"]});
+    let body = json!({"name": "laptop", "expires_at": "2027-02-21T00:00:00Z", "sources": ["a", "b"]});
     // The clock runs on while the command does: the expiry is compared to the minute.
     let mut sent = server.noted().remove(0).1;
     let minute = sent["expires_at"].as_str().unwrap()[..16].to_owned();
@@ -228,6 +226,35 @@ fn rotate_asks_only_when_the_old_secret_ends_at_once() {
 }
 
 #[test]
+fn rotate_asks_too_where_the_configuration_ends_old_secrets_at_once() {
+    let server = FakeServer::answering(vec![]);
+    let config = "[keys]\nrotate_overlap_seconds = 0\n";
+    std::fs::write(server.folder.path().join("sequel.toml"), config).unwrap();
+    let refused = server.run(&["key", "rotate", "laptop", "--org", "acme"]);
+    assert_eq!(refused.exit, 2, "{refused:?}");
+    assert!(refused.err.contains("stops working at once"), "{refused:?}");
+    assert!(server.noted().is_empty());
+}
+
+#[test]
+fn what_others_wrote_cannot_steer_the_terminal() {
+    let source = json!({
+        "id": "s1", "name": "a\u{1b}]0;x\u{7}", "kind": "sqlite\u{9b}31m", "settings": {"path\u{1b}": "/x\u{1b}[2J", "n": ["\u{9b}"]},
+        "description": "says\nmore\u{202e}", "created_at": "2026-01-01T00:00:00Z",
+    });
+    let listed = FakeServer::answering(vec![(200, json!({"sources": [source]}))]);
+    let listed = listed.run(&["source", "list", "--org", "acme"]);
+    assert_eq!((listed.exit, listed.out.lines().count()), (0, 2), "{listed:?}");
+    let detail = "There is no key \u{1b}[31mdesk\u{202e}.";
+    let problem = json!({"title": "Not found", "status": 404, "code": "not_found", "detail": detail});
+    let refused = FakeServer::answering(vec![(404, problem)]).run(&["key", "disable", "x", "--org", "acme"]);
+    for text in [listed.out, refused.err] {
+        let steers = |c: char| c != '\n' && (c.is_control() || c == '\u{202e}');
+        assert!(!text.contains(steers) && text.contains(char::REPLACEMENT_CHARACTER), "{text:?}");
+    }
+}
+
+#[test]
 fn disable_enable_and_rename_change_just_what_they_name() {
     let key = json!({
         "id": "k1", "name": "laptop", "prefix": "sql_0123456789", "owner": null, "enabled": false,
@@ -283,7 +310,7 @@ fn a_source_that_does_not_answer_is_exit_code_1_with_the_answer_on_standard_outp
 #[test]
 fn a_refusal_of_the_server_is_its_own_sentence_and_code() {
     let detail = "There is no key desk in acme: look with sequel key list.";
-    let problem = json!({"title": "Not found", "status": 404, "code": "key_not_found", "detail": detail});
+    let problem = json!({"title": "Not found", "status": 404, "code": "not_found", "detail": detail});
     let args = ["key", "disable", "desk", "--org", "acme"];
     let refused = FakeServer::answering(vec![(404, problem.clone())]).run(&args);
     assert_eq!((refused.exit, refused.out.as_str()), (1, ""));
@@ -291,7 +318,7 @@ fn a_refusal_of_the_server_is_its_own_sentence_and_code() {
     let refused = FakeServer::answering(vec![(404, problem)]).run(&[&args[..], &["--json"]].concat());
     assert_eq!(refused.out, "");
     let error: Value = serde_json::from_str(&refused.err).unwrap();
-    assert_eq!(error, json!({"error": {"code": "key_not_found", "message": detail}}));
+    assert_eq!(error, json!({"error": {"code": "not_found", "message": detail}}));
 }
 
 #[test]

@@ -122,15 +122,10 @@ fn hint(unknown: &str, write: impl Fn(&str) -> String) -> String {
     let mut sections: Vec<&str> =
         keys().filter_map(|key| key.path.rsplit_once('.').map(|(s, _)| s)).collect();
     sections.dedup();
-    let distance = |known: &str| {
-        // The right name in the wrong section counts as one slip.
-        let same_leaf = leaf(known) == leaf(unknown);
-        if same_leaf { 1 } else { strsim::damerau_levenshtein(unknown, known) }
-    };
-    // A third of the letters, at least two: past that a suggestion would be a guess.
-    let near = |known: &&str| distance(known) <= (unknown.len() / 3).clamp(2, 6);
-    let names = keys().map(|key| key.path).chain(sections.iter().copied());
-    if let Some(nearest) = names.filter(near).min_by_key(|known| distance(known)) {
+    let names = || keys().map(|key| key.path).chain(sections.iter().copied());
+    // The right name in the wrong section, then a slip of the fingers.
+    let moved = names().find(|known| leaf(known) == leaf(unknown));
+    if let Some(nearest) = moved.or_else(|| sequel_connector::nearest(unknown, names())) {
         return format!("did you mean {}?", write(nearest));
     }
     let section = unknown.rsplit_once('.').map_or("", |(section, _)| section);

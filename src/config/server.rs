@@ -122,7 +122,8 @@ fn is_origin(text: &str) -> bool {
 }
 
 fn is_host(text: &str) -> bool {
-    !text.contains('/') && bare(&format!("http://{text}")).is_some()
+    // No pattern is ever matched, and a colon promises a port.
+    !text.contains(['/', '*']) && !text.ends_with(':') && bare(&format!("http://{text}")).is_some()
 }
 
 #[cfg(test)]
@@ -159,8 +160,14 @@ mod tests {
             assert!(!is_public_url(bad), "{bad}");
         }
         assert!(is_origin("vscode-webview://abc") && !is_origin("https://h/") && !is_origin("null"));
-        assert!(
-            is_host("h") && is_host("h:80") && is_host("[::1]:80") && !is_host("http://h") && !is_host("")
-        );
+        for good in ["h", "h:80", "sequel.internal", "10.0.0.1:7700", "[::1]", "[::1]:80"] {
+            assert!(is_host(good), "{good}");
+        }
+        for bad in [
+            "", "http://h", "h/", "h:", "h:x", "h:65536", ":80", "::1", "[::1", "u@h", "h?q", "h#f", "a b",
+            "*.h", "h\\i",
+        ] {
+            assert!(!is_host(bad), "{bad}");
+        }
     }
 }

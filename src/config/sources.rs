@@ -12,7 +12,7 @@ use super::key::{Key, Kind, integer};
 pub struct Sources {
     /// Most open data sources over all organizations.
     pub open_max: usize,
-    /// Most connections to one data source.
+    /// Most connections to one data source: a query has one for itself.
     pub connections_per_source: usize,
     /// SQLite.
     pub sqlite: Sqlite,
@@ -34,6 +34,6 @@ impl Default for Sources {
 
 pub(super) const KEYS: &[Key] = &[
     integer("sources.open_max", 1, 100_000),
-    integer("sources.connections_per_source", 1, 1_000),
+    integer("sources.connections_per_source", 1, 16),
     Key { path: "sources.sqlite.folders", kind: Kind::Paths, secret: false },
 ];

@@ -71,12 +71,12 @@ impl OpenSources {
     }
 
     /// Holds a source's kind and settings against its connector, without opening anything.
-    pub(super) fn check(
+    pub(super) async fn check(
         &self,
         kind: &str,
         settings: &sequel_connector::Settings,
     ) -> Result<sequel_connector::Settings, OpenError> {
-        self.connectors.get(kind)?.check(settings)
+        self.connectors.get(kind)?.check(settings).await
     }
 
     fn opened(&self, source: &Arc<Source>) {

@@ -55,6 +55,7 @@ impl Change for Add {
         let settings = desk
             .open
             .check(&new.kind, &new.settings)
+            .await
             .map_err(|error| ChangeError::Invalid(error.to_string()))?;
         let name_at = source_name_at(&name);
         if desk.store.get::<NameRecord>(&name_at).await?.is_some() {

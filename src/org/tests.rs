@@ -221,7 +221,7 @@ mod connectors {
         fn kind(&self) -> &'static str {
             "nothing"
         }
-        fn check(&self, settings: &Settings) -> Result<Settings, OpenError> {
+        async fn check(&self, settings: &Settings) -> Result<Settings, OpenError> {
             Ok(settings.clone())
         }
         async fn open(&self, _: &Settings) -> Result<Arc<dyn DataSource>, OpenError> {

@@ -17,7 +17,8 @@ use scan::{Reference, blank, references, tokens};
 const MAY_NAME: &[(&str, &[&str])] = &[
     ("api", &["context", "credential"]),
     ("backends", &["config"]),
-    ("cli", &["api", "config", "context", "install", "run"]),
+    // `backends` alone knows by what a store is held, and so which server a command has to talk to.
+    ("cli", &["api", "backends", "config", "context", "install", "run"]),
     ("config", &[]),
     ("context", &[]),
     ("credential", &["context"]),
@@ -82,7 +83,8 @@ const CRATES_KEPT_TO: &[(&str, &[&str])] = &[
     ("clap", &["cli", "main"]),
     // The demo writes a data set; everything else speaks to a store or a connector.
     ("rusqlite", &["demo"]),
-    ("sequel_connector", &["tools", "org", "backends", "run"]),
+    // Of it the configuration takes `nearest` alone: one way of guessing what was meant.
+    ("sequel_connector", &["tools", "org", "backends", "run", "config"]),
     ("sequel_connector_sqlite", &["backends"]),
     ("sequel_store", &["org", "system", "backends", "run", "cli"]),
     ("sequel_store_sqlite", &["backends"]),

@@ -3,12 +3,13 @@
 use serde_json::{Value, json};
 
 use crate::server::{ENDLESS, Home, Pending, TestServer, failure, rows};
-use crate::waiting::{PROMISED, poll, promptly};
+use crate::waiting::promptly;
 use crate::wire::request;
 
-/// One call a key, one connection a source: the next question is answered only when the last has ended.
+/// One connection a source, and more than one call a key: it is the connection that the next question waits
+/// for, so that it is answered only when the query before it has really ended.
 fn acme() -> (Home, TestServer, String) {
-    let home = Home::with("query.concurrent_per_key = 1\nsources.connections_per_source = 1");
+    let home = Home::with("query.concurrent_per_key = 4\nsources.connections_per_source = 1");
     let path = home.database("facts.db", "CREATE TABLE t(x); INSERT INTO t VALUES (1), (2)");
     let server = home.serve();
     server.org("acme");
@@ -17,27 +18,32 @@ fn acme() -> (Home, TestServer, String) {
     (home, server, key)
 }
 
-/// Begins something endless, and holds that it really keeps the next question out.
-fn running(server: &TestServer, key: &str, id: &Value) -> Pending {
+/// Begins something endless and, behind it, a question that it really keeps waiting.
+fn running(server: &TestServer, key: &str, id: &Value) -> (Pending, Pending) {
     let pending = server.begin(key, id, ENDLESS);
     server.works();
-    let said = failure(&server.query(key, "SELECT 1"));
-    assert!(said.contains("already runs 1 call"), "{said}");
-    pending
+    let next = waiting(server, key);
+    (pending, next)
 }
 
-/// Holds that the next question is answered in the promised time.
-fn makes_room(server: &TestServer, key: &str) {
-    poll(PROMISED, "the query ends", || server.query(key, "SELECT 1")["isError"] == false);
+fn waiting(server: &TestServer, key: &str) -> Pending {
+    let next = server.begin(key, &json!("next"), "SELECT 1");
+    assert!(next.wire.is_silent(), "one query has the source's only connection");
+    next
+}
+
+/// Holds that the waiting question is answered in the promised time.
+fn makes_room(next: Pending) {
+    assert_eq!(*rows(&promptly(|| next.result())), json!([[1]]));
 }
 
 #[test]
 fn a_client_that_closes_its_connection_stops_its_query() {
     let (_home, server, key) = acme();
     for _ in 0..3 {
-        let pending = running(&server, &key, &json!(1));
+        let (pending, next) = running(&server, &key, &json!(1));
         drop(pending);
-        makes_room(&server, &key);
+        makes_room(next);
     }
 }
 
@@ -45,18 +51,18 @@ fn a_client_that_closes_its_connection_stops_its_query() {
 fn a_client_that_resets_its_connection_stops_its_query() {
     let (_home, server, key) = acme();
     for _ in 0..3 {
-        let pending = running(&server, &key, &json!(1));
+        let (pending, next) = running(&server, &key, &json!(1));
         pending.wire.reset();
-        makes_room(&server, &key);
+        makes_room(next);
     }
 }
 
 #[test]
 fn a_client_that_only_says_that_it_will_send_no_more_stops_its_query_too() {
     let (_home, server, key) = acme();
-    let mut pending = running(&server, &key, &json!(1));
+    let (mut pending, next) = running(&server, &key, &json!(1));
     pending.wire.finish();
-    makes_room(&server, &key);
+    makes_room(next);
 }
 
 #[test]
@@ -78,8 +84,9 @@ fn a_modern_client_cancels_by_going_away() {
     wire.send(&request("POST", "/mcp", &headers, body.to_string().as_bytes()));
     assert_eq!(wire.head().unwrap().status, 200);
     server.works();
+    let next = waiting(&server, &key);
     drop(wire);
-    makes_room(&server, &key);
+    makes_room(next);
 }
 
 fn cancel(server: &TestServer, key: &str, id: &Value) {
@@ -95,13 +102,13 @@ fn cancel(server: &TestServer, key: &str, id: &Value) {
 fn a_cancelled_notification_stops_the_query_that_it_names() {
     let (_home, server, key) = acme();
     for id in [json!(7), json!("seven"), json!("7\u{e9}\"")] {
-        let pending = running(&server, &key, &id);
+        let (pending, next) = running(&server, &key, &id);
         let said = promptly(|| {
             cancel(&server, &key, &id);
             failure(&pending.result())
         });
         assert!(said.contains("cancelled"), "{said}");
-        makes_room(&server, &key);
+        makes_room(next);
     }
 }
 

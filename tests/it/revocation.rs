@@ -25,11 +25,13 @@ fn ends_a_running_query(name: &str, trigger: impl FnOnce(&TestServer), says: &st
     let (key, other) = (server.key("acme", name), server.key("acme", "other"));
     let running = server.begin(&key, &json!(1), ENDLESS);
     server.works();
+    let next = server.begin(&other, &json!("next"), "SELECT sum(x) FROM t");
+    assert!(next.wire.is_silent(), "one query has the source's only connection");
     trigger(&server);
-    let said = promptly(|| failure(&running.result()));
+    let (said, next) = promptly(|| (failure(&running.result()), next.result()));
     assert!(said.contains(says), "{said}");
+    assert_eq!(*rows(&next), json!([[3]]));
     assert_eq!(server.status(&key), then);
-    assert_eq!(*rows(&server.query(&other, "SELECT sum(x) FROM t")), json!([[3]]));
 }
 
 #[test]

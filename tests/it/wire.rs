@@ -51,6 +51,15 @@ impl Wire<TcpStream> {
         }
     }
 
+    /// Whether nothing comes for a moment. Only a yes of one who must be silent means anything.
+    pub(crate) fn is_silent(&self) -> bool {
+        let stream = self.reader.get_ref();
+        stream.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+        let peeked = self.reader.buffer().is_empty() && stream.peek(&mut [0]).is_err();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        peeked
+    }
+
     /// Hangs up rudely: the peer gets an RST.
     pub(crate) fn reset(self) {
         let stream = socket2::Socket::from(self.reader.into_inner());

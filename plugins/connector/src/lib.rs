@@ -42,14 +42,16 @@ pub trait Connector: Send + Sync + 'static {
     fn kind(&self) -> &'static str;
 
     /// Holds settings against the connector's shape and the operator's policy, without opening
-    /// anything. Returns them in canonical form (paths absolute, defaults left out).
-    fn check(&self, settings: &Settings) -> Result<Settings, OpenError>;
+    /// anything. Returns them in canonical form (paths absolute, defaults left out). Looks at files or
+    /// names on the connector's own threads, never on the caller's.
+    async fn check(&self, settings: &Settings) -> Result<Settings, OpenError>;
 
     /// Opens a handle; checks settings and policy again, on what is really opened.
     async fn open(&self, settings: &Settings) -> Result<Arc<dyn DataSource>, OpenError>;
 }
 
-/// An open handle to one database, shared by concurrent calls. Dropping the last one closes it.
+/// An open handle to one database, shared by concurrent calls. Dropping the last one closes it,
+/// without keeping the dropper's thread waiting.
 #[async_trait]
 pub trait DataSource: Send + Sync + 'static {
     /// Runs one read-only statement. Answers when the columns are known; the rows follow as a

@@ -1,7 +1,8 @@
 //! The nearest known name for a mistyped one.
 
 /// The candidate that `word` most probably meant, if any is close: the distance that counts
-/// transposed letters as one, without regard to case, is at most a third of the word's length.
+/// transposed letters as one, without regard to case, is at most a third of the word's length
+/// and never more than six.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // Longer names than any database allows are noise, and the distance costs their product.
     const CHARS_MAX: usize = 128;
@@ -9,7 +10,7 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         return None;
     }
     let word = word.to_lowercase();
-    let allowed = (word.chars().count() / 3).max(1);
+    let allowed = (word.chars().count() / 3).clamp(1, 6);
     candidates
         .into_iter()
         .filter(|candidate| candidate.chars().count() <= CHARS_MAX)

@@ -58,7 +58,7 @@ mod tests {
             self.0
         }
 
-        fn check(&self, settings: &Settings) -> Result<Settings, OpenError> {
+        async fn check(&self, settings: &Settings) -> Result<Settings, OpenError> {
             Ok(settings.clone())
         }
 

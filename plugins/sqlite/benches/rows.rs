@@ -33,7 +33,7 @@ fn main() {
     )
     .expect("rows");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let connector = SqliteConnector::new(Policy { folders: vec![folder.path().into()], refused: vec![] })
+    let connector = SqliteConnector::new(Policy { folders: vec![folder.path().into()], ..Policy::default() })
         .expect("threads");
     let source = runtime
         .block_on(connector.open(&Settings::from_iter([("path".into(), "bench.db".into())])))

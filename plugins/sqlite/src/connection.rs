@@ -11,8 +11,8 @@ use crate::authorizer::authorize;
 use crate::error::open_error;
 use crate::place::{Place, identity};
 
-/// Largest text or blob that SQLite builds or reads, in bytes. Sixteen of them at work on each of four
-/// connections are 256 MiB, and no single function can keep the engine busy for long with one.
+/// Largest text or blob that SQLite builds or reads, in bytes. Sixteen of them at work on one connection
+/// are 64 MiB: 256 MiB on the four that a source has by default, 1 GiB on the most that it may have. And no single function can keep the engine busy for long with one.
 pub(crate) const VALUE_BYTES_MAX: i32 = 4 * 1024 * 1024;
 
 /// How long SQLite itself waits for a writer before it hands back to us, who look at the token and the

@@ -25,4 +25,5 @@ mod threads;
 mod watch;
 
 pub use place::Policy;
+pub use pool::CONNECTIONS_MAX;
 pub use source::SqliteConnector;

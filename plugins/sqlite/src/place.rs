@@ -9,8 +9,11 @@ use std::path::{Component, Path, PathBuf};
 
 use sequel_connector::{OpenError, Settings};
 
+#[cfg(doc)]
+use crate::CONNECTIONS_MAX;
+
 /// What the operator allows for SQLite files.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Policy {
     /// Databases lie beneath one of these; with none, no file is allowed.
     pub folders: Vec<PathBuf>,
@@ -18,6 +21,15 @@ pub struct Policy {
     /// (`-wal`, `-shm`, `-journal`, `.lock`), also under another hard link; and folders that are
     /// refused with all beneath. The server's own store belongs here.
     pub refused: Vec<PathBuf>,
+    /// Connections to one file at most, 1..=[`CONNECTIONS_MAX`]; what lies outside is moved to the border.
+    pub connections_per_source: usize,
+}
+
+impl Default for Policy {
+    /// No folder is allowed; four connections, so that a slow query holds up no others.
+    fn default() -> Self {
+        Self { folders: Vec::new(), refused: Vec::new(), connections_per_source: 4 }
+    }
 }
 
 /// A file that the policy allows, as it was found.

@@ -10,9 +10,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::connection;
 use crate::place::{Place, Policy, identity};
 
-/// Connections that one source has at most. Readers of one file contend for its page cache, not for
-/// locks; four keep a slow query from holding up the others and bound memory to four page caches.
-pub(crate) const CONNECTIONS_MAX: usize = 4;
+/// Most connections that an operator may give one source. Readers of one file contend for its page
+/// cache, not for locks, and an organization runs 16 queries at once unless it is configured otherwise.
+/// Sixteen bound what the values of one source's queries take to 1 GiB (see `connection`), and let no
+/// source take more than a sixteenth of the connector's threads.
+pub const CONNECTIONS_MAX: usize = 16;
 
 /// Holds that a file is empty or long enough for a database: SQLite takes a shorter one for an empty
 /// database, which nobody means. Judged by its size alone, because closing a file that SQLite has open
@@ -31,15 +33,16 @@ fn has_room_for_a_page(place: &Place) -> Result<(), OpenError> {
 pub(crate) struct Pool {
     policy: Arc<Policy>,
     path: String,
+    connections_max: usize,
     permits: Arc<Semaphore>,
-    idle: Mutex<Idle>,
+    pub(crate) idle: Mutex<Idle>,
 }
 
 #[derive(Debug)]
-struct Idle {
+pub(crate) struct Idle {
     // The file that these connections have open.
     identity: (u64, u64),
-    connections: Vec<Connection>,
+    pub(crate) connections: Vec<Connection>,
 }
 
 /// A connection at work.
@@ -61,7 +64,9 @@ impl Pool {
             .or_else(|error| if crate::error::is_busy(&error) { Ok(()) } else { Err(error) })
             .map_err(crate::error::open_error)?;
         let idle = Mutex::new(Idle { identity: place.identity, connections: vec![first] });
-        Ok(Self { policy, path, permits: Arc::new(Semaphore::new(CONNECTIONS_MAX)), idle })
+        let connections_max = policy.connections_per_source.clamp(1, CONNECTIONS_MAX);
+        let permits = Arc::new(Semaphore::new(connections_max));
+        Ok(Self { policy, path, connections_max, permits, idle })
     }
 
     /// A permit to take a connection; waits while all are at work.
@@ -91,9 +96,20 @@ impl Pool {
     /// Takes a connection back for the next call.
     pub(crate) fn give_back(&self, lent: Lent) {
         let mut idle = self.idle.lock();
-        if idle.identity == lent.identity && idle.connections.len() < CONNECTIONS_MAX {
+        let kept = !self.permits.is_closed() && idle.identity == lent.identity;
+        if kept && idle.connections.len() < self.connections_max {
             idle.connections.push(lent.connection);
         }
+    }
+
+    /// Closes what is idle; what is at work closes where it ends. Blocks.
+    pub(crate) fn close(&self) {
+        let idle = {
+            let mut idle = self.idle.lock();
+            self.permits.close();
+            std::mem::take(&mut idle.connections)
+        };
+        drop(idle);
     }
 
     fn current(&self) -> Result<Place, OpenError> {

@@ -82,7 +82,7 @@ pub(crate) fn run(
                 break pump.row(row);
             }
             Ok(None) => break Next::Done,
-            Err(error) if is_busy(&error) => stop_if_late(watch)?,
+            Err(error) if is_busy(&error) => wait_for_writer(watch)?,
             Err(error) => return Err(fail(error)),
         }
         drop(rows);
@@ -259,16 +259,19 @@ fn prepare<'c>(connection: &'c Connection, sql: &str, watch: &Watch) -> Result<S
     loop {
         match connection.prepare(sql) {
             Ok(statement) => return Ok(statement),
-            Err(error) if is_busy(&error) => stop_if_late(watch)?,
+            Err(error) if is_busy(&error) => wait_for_writer(watch)?,
             Err(error) => return Err(query_error(error, connection, watch)),
         }
     }
 }
 
-/// After a wait for a writer: whether there is time for another.
-fn stop_if_late(watch: &Watch) -> Result<(), QueryError> {
+/// After SQLite's own wait for a writer, which may have been none: a moment more, if there is time.
+fn wait_for_writer(watch: &Watch) -> Result<(), QueryError> {
     match watch.reason() {
-        None => Ok(()),
+        None => {
+            watch.pause();
+            Ok(())
+        }
         Some(QueryError::Cancelled) => Err(QueryError::Cancelled),
         Some(_) => Err(QueryError::Limit(
             "Another program kept the database locked for writing for as long as the query may take. Try again.".into(),

@@ -45,30 +45,42 @@ impl Connector for SqliteConnector {
         "sqlite"
     }
 
-    fn check(&self, settings: &Settings) -> Result<Settings, OpenError> {
-        let place = self.policy.locate(path_of(settings)?)?;
-        let path = place.path.into_os_string().into_string().map_err(|_| {
-            OpenError::Settings(
-                "The path of the file is not valid UTF-8. Rename the file or its folder.".into(),
-            )
-        })?;
+    async fn check(&self, settings: &Settings) -> Result<Settings, OpenError> {
+        let path = self.on_threads(settings, |policy, path| canonical(&policy, path)).await?;
         Ok(Settings::from_iter([("path".to_owned(), path.into())]))
     }
 
     async fn open(&self, settings: &Settings) -> Result<Arc<dyn DataSource>, OpenError> {
-        let policy = self.policy.clone();
-        let path = path_of(settings)?.to_owned();
-        let opened = self.threads.run(move || {
-            let canonical = policy.locate(&path)?.path.into_os_string().into_string();
-            let path = canonical
-                .map_err(|_| OpenError::Settings("The path of the file is not valid UTF-8.".into()))?;
+        Ok(Arc::new(self.open_source(settings).await?))
+    }
+}
+
+impl SqliteConnector {
+    async fn open_source(&self, settings: &Settings) -> Result<SqliteSource, OpenError> {
+        let opened = self.on_threads(settings, |policy, path| {
+            let path = canonical(&policy, path)?;
             Pool::open(policy, path)
         });
-        let pool = opened
-            .await
-            .unwrap_or_else(|| Err(OpenError::Unavailable("opening the file panicked".into())))?;
-        Ok(Arc::new(SqliteSource { pool: Arc::new(pool), threads: self.threads.clone() }))
+        Ok(SqliteSource { pool: Arc::new(opened.await?), threads: self.threads.clone() })
     }
+
+    /// Works on the settings' path where it may block.
+    async fn on_threads<T: Send + 'static>(
+        &self,
+        settings: &Settings,
+        work: impl FnOnce(Arc<Policy>, &str) -> Result<T, OpenError> + Send + 'static,
+    ) -> Result<T, OpenError> {
+        let (policy, path) = (self.policy.clone(), path_of(settings)?.to_owned());
+        let done = self.threads.run(move || work(policy, &path)).await;
+        done.unwrap_or_else(|| Err(OpenError::Unavailable("looking at the file panicked".into())))
+    }
+}
+
+/// The path of the file that the policy finds, without links or dots.
+fn canonical(policy: &Policy, path: &str) -> Result<String, OpenError> {
+    policy.locate(path)?.path.into_os_string().into_string().map_err(|_| {
+        OpenError::Settings("The path of the file is not valid UTF-8. Rename the file or its folder.".into())
+    })
 }
 
 /// One open SQLite file.
@@ -76,6 +88,15 @@ impl Connector for SqliteConnector {
 struct SqliteSource {
     pool: Arc<Pool>,
     threads: Threads,
+}
+
+impl Drop for SqliteSource {
+    /// Closing a file may write and wait (the last reader of a WAL takes it in), so it is done on the
+    /// connector's threads.
+    fn drop(&mut self) {
+        let pool = self.pool.clone();
+        self.threads.handle().spawn_blocking(move || pool.close());
+    }
 }
 
 #[async_trait]
@@ -140,7 +161,7 @@ impl SqliteSource {
             with_connection(&pool, &watch, |connection| {
                 loop {
                     match read(connection) {
-                        Err(error) if is_busy(&error) && watch.reason().is_none() => {}
+                        Err(error) if is_busy(&error) && watch.reason().is_none() => watch.pause(),
                         read => {
                             return read.map_err(|error| query_error(error, connection, &watch));
                         }
@@ -204,4 +225,37 @@ fn with_connection<T>(
     Watch::detach(&lent.connection).map_err(unavailable)?;
     pool.give_back(lent);
     done
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Says on which thread it was dropped.
+    struct Told(std::sync::mpsc::Sender<Option<String>>);
+
+    impl Drop for Told {
+        fn drop(&mut self) {
+            let _ = self.0.send(std::thread::current().name().map(str::to_owned));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_source_closes_its_files_on_the_connectors_threads() {
+        let folder = tempfile::tempdir().unwrap();
+        Connection::open(folder.path().join("a.db")).unwrap().execute_batch("CREATE TABLE t (a)").unwrap();
+        let policy = Policy { folders: vec![folder.path().into()], ..Policy::default() };
+        let connector = SqliteConnector::new(policy).unwrap();
+        let settings = Settings::from_iter([("path".to_owned(), "a.db".into())]);
+        let source = connector.open_source(&settings).await.unwrap();
+        let (sender, told) = std::sync::mpsc::channel();
+        let mark = Told(sender);
+        let with_mark = move || {
+            let _held = &mark;
+            false
+        };
+        source.pool.idle.lock().connections[0].progress_handler(1_000_000, Some(with_mark)).unwrap();
+        drop(source);
+        assert_eq!(told.recv().unwrap().as_deref(), Some("sequel-sqlite"));
+    }
 }

@@ -7,8 +7,9 @@ use std::task::{Context, Waker};
 
 use tokio::runtime::{Builder, Handle, Runtime};
 
-/// Threads that may block, over all sources. Sources have few connections each and the server caps
-/// open sources, so this is a backstop; an idle thread ends after ten seconds.
+/// Threads that may block, over all sources. Only queries take them for long, and the queries of an
+/// organization, of a key and of a source are bounded, so this is a backstop: beyond it queries wait for a
+/// thread within their own time. An idle thread ends after ten seconds.
 const BLOCKING_THREADS_MAX: usize = 256;
 
 /// A runtime that may be dropped anywhere, also inside another runtime.

@@ -12,6 +12,10 @@ use tokio_util::sync::CancellationToken;
 /// 20–100 µs, which costs well below 1 %.
 const INSTRUCTIONS_PER_LOOK: i32 = 2_000;
 
+/// Between two attempts at a lock. Where SQLite says "busy" without having waited (it would deadlock, or
+/// a WAL is being recovered) the attempts must not spin; far below what a cancelled query may take to stop.
+const PAUSE: Duration = Duration::from_millis(5);
+
 /// One query's watch, shared by the engine's progress handler and the thread that steps it.
 #[derive(Debug)]
 pub(crate) struct Watch {
@@ -50,6 +54,11 @@ impl Watch {
              columns, aggregate fewer rows, or bound a recursive WITH.",
             readable(self.time)
         ))
+    }
+
+    /// Lets a writer get on, before the next attempt. Blocks.
+    pub(crate) fn pause(&self) {
+        std::thread::sleep(PAUSE.min(self.left()));
     }
 
     pub(crate) fn looked_ms(&self) -> u64 {

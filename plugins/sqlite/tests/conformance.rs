@@ -25,7 +25,7 @@ impl Sqlite {
 #[async_trait]
 impl Fixture for Sqlite {
     async fn open(&self) -> Arc<dyn DataSource> {
-        let policy = Policy { folders: vec![self.folder.path().to_owned()], refused: Vec::new() };
+        let policy = Policy { folders: vec![self.folder.path().to_owned()], ..Policy::default() };
         let connector = SqliteConnector::new(policy).unwrap();
         connector.open(&Settings::from_iter([("path".to_owned(), "suite.db".into())])).await.unwrap()
     }

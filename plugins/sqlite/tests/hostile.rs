@@ -27,7 +27,7 @@ impl Open {
         let connection = rusqlite::Connection::open(folder.path().join("victim.db")).unwrap();
         connection.execute_batch(setup).unwrap();
         drop(connection);
-        let policy = Policy { folders: vec![folder.path().into()], refused: vec![] };
+        let policy = Policy { folders: vec![folder.path().into()], ..Policy::default() };
         let connector = SqliteConnector::new(policy).unwrap();
         let settings = Settings::from_iter([("path".to_owned(), "victim.db".into())]);
         let source = connector.open(&settings).await.unwrap();

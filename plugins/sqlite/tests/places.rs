@@ -30,6 +30,7 @@ impl House {
         let policy = Policy {
             folders: vec![root.path().join("data")],
             refused: vec![root.path().join("data/store.db")],
+            ..Policy::default()
         };
         Self { connector: SqliteConnector::new(policy).unwrap(), root }
     }
@@ -40,7 +41,7 @@ impl House {
 
     async fn open(&self, path: impl AsRef<Path>) -> Result<Arc<dyn DataSource>, OpenError> {
         let settings = settings(path.as_ref().to_str().unwrap());
-        let checked = self.connector.check(&settings);
+        let checked = self.connector.check(&settings).await;
         let opened = self.connector.open(&settings).await;
         // What is wrong with the path is found before anything is opened, and again when it is.
         if let (Err(checked), Err(opened)) = (&checked, &opened) {
@@ -91,10 +92,10 @@ async fn files_beneath_an_allowed_folder_open_by_absolute_and_relative_path() {
         let source = house.open(&path).await.unwrap();
         assert_eq!(count(&*source).await.unwrap(), 1);
     }
-    let canonical = house.connector.check(&settings("inner/deep.db")).unwrap();
+    let canonical = house.connector.check(&settings("inner/deep.db")).await.unwrap();
     let expected = house.path("data/inner/deep.db").canonicalize().unwrap();
     assert_eq!(canonical, settings(expected.to_str().unwrap()));
-    assert_eq!(house.connector.check(&canonical).unwrap(), canonical);
+    assert_eq!(house.connector.check(&canonical).await.unwrap(), canonical);
 }
 
 #[tokio::test]
@@ -164,9 +165,13 @@ async fn the_servers_own_store_is_refused_under_every_name() {
         let message = house.refused(path).await;
         assert!(message.contains("belongs to the server"), "{path}: {message}");
     }
-    let policy = Policy { folders: vec![house.path("data")], refused: vec![house.path("data/inner")] };
+    let policy = Policy {
+        folders: vec![house.path("data")],
+        refused: vec![house.path("data/inner")],
+        ..Policy::default()
+    };
     let connector = SqliteConnector::new(policy).unwrap();
-    assert!(matches!(connector.check(&settings("inner/deep.db")), Err(OpenError::Policy(_))));
+    assert!(matches!(connector.check(&settings("inner/deep.db")).await, Err(OpenError::Policy(_))));
 }
 
 #[tokio::test]
@@ -190,11 +195,13 @@ async fn wrong_settings_are_answered_with_the_right_ones() {
     let house = House::new();
     let unknown = Settings::from_iter([("path".into(), "good.db".into()), ("mode".into(), "rw".into())]);
     for wrong in [Settings::new(), unknown, Settings::from_iter([("path".into(), 3.into())])] {
-        let Err(OpenError::Settings(message)) = house.connector.check(&wrong) else { panic!("{wrong:?}") };
+        let Err(OpenError::Settings(message)) = house.connector.check(&wrong).await else {
+            panic!("{wrong:?}")
+        };
         assert!(message.contains("path"), "{message}");
     }
     let nothing = SqliteConnector::new(Policy::default()).unwrap();
-    assert!(matches!(nothing.check(&settings("/x.db")), Err(OpenError::Policy(_))));
+    assert!(matches!(nothing.check(&settings("/x.db")).await, Err(OpenError::Policy(_))));
 }
 
 #[tokio::test]

@@ -15,9 +15,6 @@ pub(in crate::cli) struct Args {
     name: String,
     #[command(flatten)]
     org: OrgArg,
-    /// Whose personal key it is; without this it is the organization's
-    #[arg(long, value_name = "USER")]
-    owner: Option<String>,
     /// When it stops working: 90d, 12h, 2027-01-31 or 2027-01-31T12:00:00Z
     #[arg(long, value_name = "WHEN", value_parser = parse_when)]
     expires: Option<When>,
@@ -35,7 +32,7 @@ pub(super) async fn run(args: Args, session: &mut Session, world: &mut World<'_>
     }
     let (org, path) = session.org(args.org.org).await?;
     let sources = (!args.sources.is_empty()).then_some(args.sources);
-    let request = CreateKey { name: args.name, owner: args.owner, expires_at, sources };
+    let request = CreateKey { name: args.name, expires_at, sources };
     let created: CreatedKey = session.client.post(&format!("{path}/keys"), &request).await?;
     let until = created.expires_at.map(|time| format!(", valid until {}", minute(time))).unwrap_or_default();
     let head = format!("Made the API key {} in {}{until}:", clean(&created.name), clean(&org));

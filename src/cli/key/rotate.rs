@@ -20,7 +20,7 @@ pub(in crate::cli) struct Args {
     #[command(flatten)]
     org: OrgArg,
     /// How long the old secret goes on working, such as 24h; 0 ends it at once [default: what
-    /// keys.rotate_overlap_seconds says]
+    /// keys.rotate_overlap_seconds says; a running server goes by its own]
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     overlap: Option<Duration>,
     #[command(flatten)]
@@ -30,7 +30,8 @@ pub(in crate::cli) struct Args {
 pub(super) async fn run(args: Args, session: &mut Session, world: &mut World<'_>) -> Result<Answer, Failure> {
     let (_, path) = session.org(args.org.org).await?;
     let overlap_seconds = args.overlap.map(|overlap| overlap.as_secs());
-    if overlap_seconds == Some(0) {
+    // A server that was started with other settings has its own default, which cannot be known here.
+    if overlap_seconds.unwrap_or(session.rotate_overlap_seconds) == 0 {
         let key = clean(&args.key.key);
         let question = format!("The old secret of the API key {key} stops working at once. Rotate it?");
         args.yes.confirm(world, &question)?;

@@ -22,11 +22,7 @@ pub(super) async fn create(
     body: Json<api::CreateKey>,
 ) -> Result<HttpResponse, Refused> {
     let org = admin.org(&org).await?;
-    let api::CreateKey { name, owner, expires_at, sources } = body.into_inner();
-    if owner.is_some() {
-        let why = "this version has no members yet, so a key cannot be a person's; leave the owner out";
-        return Err(ChangeError::Invalid(why.into()).into());
-    }
+    let api::CreateKey { name, expires_at, sources } = body.into_inner();
     let minted = org.create_key(NewKey { name, expires_at, sources }).await?;
     tracing::info!(org = %org.id(), key = prefix(&minted.id), "an API key was created");
     Ok(HttpResponse::Created().insert_header((header::CACHE_CONTROL, "no-store")).json(api::CreatedKey {

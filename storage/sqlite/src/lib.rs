@@ -47,7 +47,7 @@ const CONNECTION_WAIT: Duration = Duration::from_secs(5);
 pub struct Options {
     /// What the lock file says about this process.
     pub holder: Holder,
-    /// Read connections, and threads that use them: 1..=64.
+    /// Read connections: 1..=64.
     pub readers: u32,
     /// The most pages (4 KiB) that the file may grow to; `None` leaves that to the disk. A file at
     /// its limit behaves like a full disk.
@@ -101,7 +101,8 @@ impl SqliteStore {
         };
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
-            // As many as connections, so that no thread waits for one.
+            // One for each connection of the pool and each export, which brings its own. While nothing is
+            // exported, as many reads more than there are connections wait for one, for `CONNECTION_WAIT`.
             .max_blocking_threads(readers as usize + EXPORTS_MAX)
             .thread_name("sequel-store-read")
             .build()

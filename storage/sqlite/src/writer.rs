@@ -6,6 +6,7 @@
 //! the transaction as a whole is lost (a full disk, an I/O error before COMMIT) each batch is tried
 //! once more by itself, so that a large batch does not take small ones down with it.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::{Builder, JoinHandle};
 
 use rusqlite::Connection;
@@ -54,7 +55,7 @@ impl Writer {
         jobs.send(Job { batch, answer })
             .await
             .map_err(|_| CommitError::Unavailable("the writer has ended".into()))?;
-        // The writer ended with the batch in its hands.
+        // The writer panicked with the batch in its hands.
         answered.await.unwrap_or(Err(CommitError::Unknown(id)))
     }
 }
@@ -92,7 +93,7 @@ impl Thread {
                 let Ok(job) = jobs.try_recv() else { break };
                 group.push(job);
             }
-            self.commit_group(&mut group);
+            self.commit_group_or_survive(&mut group);
         }
         if let Some(connection) = self.connection.take() {
             // Closing the last connection would do this too; a reader may still hold one.
@@ -101,6 +102,19 @@ impl Thread {
                 tracing::warn!(%error, "the store's WAL is left for the next start to take in");
             }
         }
+    }
+
+    /// A panic costs the group that it happened in and no later one: a writer that has ended would leave a
+    /// server that reads, says that it is ready, and can change nothing.
+    fn commit_group_or_survive(&mut self, group: &mut Vec<Job>) {
+        // What a panic may leave behind in `self` is the connection, which is not used again.
+        let committed = catch_unwind(AssertUnwindSafe(|| self.commit_group(group)));
+        if committed.is_err() {
+            tracing::error!(batches = group.len(), "the writer panicked; it goes on with a fresh connection");
+            self.connection = None;
+        }
+        // Whoever has no answer by now learns from the dropped job that the outcome is not known.
+        group.clear();
     }
 
     fn commit_group(&mut self, group: &mut Vec<Job>) {
@@ -210,6 +224,27 @@ mod tests {
         assert_eq!(writer.commit(batch.clone()).await.unwrap(), Revision(1));
         assert_eq!(writer.commit(batch).await.unwrap(), Revision(1));
         assert_eq!(reopened.load(Ordering::SeqCst), 1, "the writer went on with one fresh connection");
+    }
+
+    #[tokio::test]
+    async fn a_panic_of_the_writer_costs_its_group_and_no_later_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sequel.db");
+        let connection = open::first(&path, None).unwrap();
+        connection.commit_hook(Some(|| true)).unwrap();
+        let opened = AtomicU32::new(0);
+        let reopen = move || {
+            assert!(opened.fetch_add(1, Ordering::SeqCst) > 0, "this panic is the test's");
+            open::writer(&path, None)
+        };
+        let writer = Writer::start(connection, reopen, broadcast::channel(1).0).unwrap();
+        let batch = expecting([Expect::Absent(key("k"))], state(&org("a"), [put("k", "v")]));
+        for why in ["its COMMIT failed", "the writer panicked"] {
+            let unknown = writer.commit(batch.clone()).await.unwrap_err();
+            assert!(matches!(unknown, CommitError::Unknown(id) if id == batch.id), "{why}: {unknown:?}");
+        }
+        assert_eq!(writer.commit(batch.clone()).await.unwrap(), Revision(1));
+        assert_eq!(writer.commit(batch).await.unwrap(), Revision(1));
     }
 
     #[tokio::test]

@@ -64,3 +64,43 @@ impl fmt::Debug for Scope {
         write!(f, "Scope({})", self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scope_cannot_name_a_key_outside_itself() {
+        for name in [
+            "",
+            ".",
+            "..",
+            "a/b",
+            "../system/orgs",
+            "/a",
+            "a/",
+            "a\\b",
+            "a\0",
+            "a b",
+            "a\n",
+            "a%2fb",
+            "a:b",
+            "é",
+            "ａ",
+            &"a".repeat(NAME_BYTES_MAX + 1),
+        ] {
+            assert_eq!(Scope::org(name), Err(ScopeError), "{name:?}");
+            assert_eq!(Scope::system(name), Err(ScopeError), "{name:?}");
+            assert_eq!(Scope::parse(&format!("org/{name}")), Err(ScopeError), "{name:?}");
+        }
+        for text in ["org", "org/", "/a", "Org/a", "user/a", "org/a/key", "system/orgs/x", " org/a"] {
+            assert_eq!(Scope::parse(text), Err(ScopeError), "{text:?}");
+        }
+        // The kinds never meet, and what is written is read back as the same scope.
+        assert_ne!(Scope::org("orgs"), Scope::system("orgs"));
+        for scope in [Scope::org("0_aZ-9"), Scope::system(&"a".repeat(NAME_BYTES_MAX))] {
+            let scope = scope.unwrap();
+            assert_eq!(Scope::parse(scope.as_str()).unwrap(), scope);
+        }
+    }
+}

@@ -63,17 +63,3 @@ FROM (SELECT substr(s.name, 5) AS org, CAST(substr(r.key, 6) AS TEXT) AS id, r.r
       FROM scopes s JOIN records r ON r.scope = s.id
       WHERE s.name GLOB 'org/*' AND r.value IS NOT NULL
         AND r.key >= CAST('used/' AS BLOB) AND r.key < CAST('used0' AS BLOB));
-
--- What was done, oldest first: `audit/<time and number>`, on the log lane.
-CREATE VIEW audit AS
-SELECT org,
-       id AS entry,
-       json_extract(json, '$.at') AS at,
-       json_extract(json, '$.actor') AS actor,
-       json_extract(json, '$.action') AS action,
-       json_extract(json, '$.subject') AS subject
-FROM (SELECT substr(s.name, 5) AS org, CAST(substr(r.key, 7) AS TEXT) AS id, r.revision AS revision,
-             CASE WHEN json_valid(CAST(r.value AS TEXT)) THEN CAST(r.value AS TEXT) ELSE '{}' END AS json
-      FROM scopes s JOIN records r ON r.scope = s.id
-      WHERE s.name GLOB 'org/*' AND r.value IS NOT NULL
-        AND r.key >= CAST('audit/' AS BLOB) AND r.key < CAST('audit0' AS BLOB));

@@ -189,4 +189,25 @@ mod tests {
         assert_eq!(key_name_at("Build Server"), key_name_at("build server"));
         assert_ne!(key_name_at("build-server"), key_name_at("build server"));
     }
+
+    /// Decodes a fixture and encodes it again: nothing of it may be lost or read otherwise.
+    fn survives<T: Versioned>(fixture: &str) {
+        let record = decode::<T>(fixture.as_bytes()).unwrap();
+        assert_eq!(encode(&record), fixture.as_bytes());
+    }
+
+    #[test]
+    fn the_committed_fixtures_of_every_version_still_decode() {
+        macro_rules! fixture {
+            ($name:literal) => {
+                include_str!(concat!("../../tests/it/fixtures/records/", $name))
+            };
+        }
+        survives::<OrgRecord>(fixture!("org.v1.json"));
+        survives::<KeyRecord>(fixture!("key.v1.json"));
+        survives::<KeyRecord>(fixture!("key-full.v1.json"));
+        survives::<NameRecord>(fixture!("name.v1.json"));
+        survives::<SourceRecord>(fixture!("source.v1.json"));
+        survives::<UsedRecord>(fixture!("used.v1.json"));
+    }
 }

@@ -569,6 +569,10 @@ impl Org {
         self.registry.store_of(self.entry.id)
     }
 
+    pub(super) fn open_sources(&self) -> &OpenSources {
+        &self.registry.0.parts.open
+    }
+
     /// The published view, if it is open.
     pub(super) fn view(&self) -> Option<Arc<View>> {
         self.entry.cell.load().as_ref().map(Arc::clone)

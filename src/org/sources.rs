@@ -52,18 +52,13 @@ impl Change for Add {
                 desk.limits.sources_max
             )));
         }
-        let settings = desk
-            .open
-            .check(&new.kind, &new.settings)
-            .await
-            .map_err(|error| ChangeError::Invalid(error.to_string()))?;
         let name_at = source_name_at(&name);
         if desk.store.get::<NameRecord>(&name_at).await?.is_some() {
             return Err(ChangeError::NameTaken { what: "a data source", name });
         }
         let id = SourceId::mint(&desk.context.rng)?;
         let created_at = desk.context.clock.now();
-        let record = SourceRecord { name, kind: new.kind, settings, description, created_at };
+        let record = SourceRecord { name, kind: new.kind, settings: new.settings, description, created_at };
         Ok(Decided {
             expects: vec![Expect::Absent(source_at(id)), Expect::Absent(name_at.clone())],
             writes: vec![
@@ -98,7 +93,10 @@ impl Change for Remove {
 
 impl Org {
     /// Connects a database. Its settings are checked; it is opened by the first call.
-    pub async fn add_source(&self, new: NewSource) -> Result<(SourceId, SourceRecord), ChangeError> {
+    pub async fn add_source(&self, mut new: NewSource) -> Result<(SourceId, SourceRecord), ChangeError> {
+        // Before the ask: a connector may have to look at disks or names, and a turn of the actor is short.
+        let checked = self.open_sources().check(&new.kind, &new.settings).await;
+        new.settings = checked.map_err(|error| ChangeError::Invalid(error.to_string()))?;
         self.ask(|| Add(new.clone())).await
     }
 

@@ -16,6 +16,7 @@ mod hosts;
 mod neighbours;
 mod protocol;
 mod revocation;
+mod routes;
 mod server;
 mod sources;
 mod tools;

@@ -30,7 +30,7 @@ pub(crate) struct Answer {
 #[derive(Debug)]
 pub(crate) struct Head {
     pub(crate) status: u16,
-    headers: Vec<(String, String)>,
+    pub(crate) headers: Vec<(String, String)>,
 }
 
 impl Wire<TcpStream> {

@@ -47,6 +47,18 @@ impl Process {
         Cpu::of(&format!("/proc/{}/task", self.child.id()))
     }
 
+    /// Waits until it has nothing left to do, such as writing down that 100,000 keys were used.
+    pub(crate) fn settle(&self) -> anyhow::Result<()> {
+        for _ in 0..100 {
+            let before = self.cpu()?;
+            std::thread::sleep(Duration::from_millis(300));
+            if self.cpu()?.since(&before) < Duration::from_millis(6) {
+                return Ok(());
+            }
+        }
+        anyhow::bail!("the server does not come to rest")
+    }
+
     /// Resident memory in bytes.
     pub(crate) fn resident(&self) -> anyhow::Result<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;

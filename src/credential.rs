@@ -56,6 +56,12 @@ impl<const N: usize> Id<N> {
         Ok(Self(id))
     }
 
+    /// Its first eight characters as a number, for hashing.
+    pub(crate) fn fold(&self) -> u64 {
+        const { assert!(N >= 8, "an id has at least eight characters") };
+        self.0.first_chunk().map_or(0, |first| u64::from_le_bytes(*first))
+    }
+
     /// The id's characters.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).expect("ids are base62, hence ASCII")

@@ -114,13 +114,13 @@ impl OrgActor {
         let mut sources_moved = true;
         match edit {
             Edit::PutKey(id, record) => {
-                let uses = view.keys.get(&id).map(|key| Arc::clone(&key.uses)).unwrap_or_default();
-                view.keys.insert_mut(id, KeyView::new(&record, uses));
+                let key = KeyView::new(&record, view.keys.get(&id));
+                view.keys.insert(id, key);
                 touched = Some(id);
                 sources_moved = false;
             }
             Edit::RemoveKey(id) => {
-                view.keys.remove_mut(&id);
+                view.keys.remove(&id);
                 touched = Some(id);
                 sources_moved = false;
             }
@@ -276,7 +276,7 @@ impl Handler<Asked<CollectUses>> for OrgActor {
 
     fn handle(&mut self, asked: Asked<CollectUses>, _: &mut ActorCtx<Self>) -> Self::Result {
         let Asked { message: CollectUses(ids), permit, .. } = asked;
-        let used = ids.into_iter().filter_map(|id| Some((id, self.view.keys.get(&id)?.uses.collect())));
+        let used = ids.into_iter().filter_map(|id| Some((id, self.view.keys.get(&id)?.uses.collect()?)));
         let writes: Vec<Write> = used
             .map(|(id, last_used_at)| {
                 Write::Put(record::used_at(id), record::encode(&UsedRecord { last_used_at }))

@@ -45,7 +45,7 @@ impl Principal {
         let view = entry.cell.load();
         let view = view.as_ref().filter(|_| entry.fence.holds()).ok_or(BeginError::Closed)?;
         let key = view.verify(&self.credential, entry.now()).map_err(|_| BeginError::Revoked)?;
-        let sources = key.sources.clone();
+        let sources = key.sources();
         Ok(CallGuard { ticket, view: Arc::clone(view), sources, _org: self.org.clone() })
     }
 

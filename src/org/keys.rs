@@ -175,7 +175,7 @@ impl Change for Create {
         if new.expires_at.is_some_and(|end| end <= now) {
             return Err(ChangeError::Invalid("the expiry lies in the past".into()));
         }
-        if view.keys.size() >= desk.limits.keys_max {
+        if view.keys.len() >= desk.limits.keys_max {
             return Err(ChangeError::Limit(format!(
                 "the organization has {} API keys, as many as it may; delete some first",
                 desk.limits.keys_max

@@ -14,7 +14,9 @@
 mod actor;
 mod call;
 mod error;
+mod id_map;
 mod inflight;
+mod keyring;
 pub mod keys;
 mod open;
 mod org_store;

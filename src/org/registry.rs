@@ -27,12 +27,13 @@ use tokio::sync::{Mutex as AsyncMutex, OwnedSemaphorePermit, Semaphore, TryAcqui
 use super::actor::{Asked, Change, ChangeLimits, CollectUses, Desk, ForgetUse, OrgActor, by_name};
 use super::call::Principal;
 use super::error::{AuthError, ChangeError, ResolveError};
+use super::id_map::BuildIdHasher;
 use super::inflight::{Concurrency, Inflight, Stopped};
 use super::open::{OpenSources, Source};
 use super::org_store::OrgStore;
 use super::record::{self, KeyRecord, OrgRecord, SourceRecord, decode, encode, id_after};
 use super::throttle::Throttle;
-use super::view::{KeyView, Refusal, Uses, View, ViewCell};
+use super::view::{KeyView, Refusal, View, ViewCell};
 use crate::context::{Context, Timestamp};
 use crate::credential::{Credential, KeyId, OrgId, SourceId};
 
@@ -87,7 +88,7 @@ pub struct Registry(Arc<Inner>);
 
 struct Inner {
     parts: RegistryParts,
-    entries: DashMap<OrgId, Arc<Entry>>,
+    entries: DashMap<OrgId, Arc<Entry>, BuildIdHasher>,
     // Active organizations in the order of loading, for the clock algorithm of eviction.
     hand: Mutex<VecDeque<OrgId>>,
     // Organizations with uses to collect.
@@ -163,7 +164,7 @@ impl Registry {
         let throttle = Throttle::new(parts.limits.failures_per_minute, parts.context.clock.clone());
         Self(Arc::new(Inner {
             parts,
-            entries: DashMap::new(),
+            entries: DashMap::default(),
             hand: Mutex::default(),
             used: Mutex::default(),
             throttle,
@@ -251,7 +252,7 @@ impl Registry {
         let store = self.store_of(credential.org);
         let stored = store.get::<KeyRecord>(&record::key_at(credential.id)).await?;
         let Some((key, _)) = stored else { return Ok(Err(Refusal::Unknown)) };
-        Ok(KeyView::new(&key, Arc::default()).accepts(&credential.digest, now))
+        Ok(KeyView::new(&key, None).accepts(&credential.digest, now))
     }
 
     /// The organization with this id. Callers are the flows that have found the id in an index, and
@@ -396,19 +397,19 @@ impl Registry {
             if at_keys != at_sources {
                 continue;
             }
-            let mut view = View { revision: at_keys, keys: Default::default(), sources: Arc::new([]) };
+            let mut views = Vec::with_capacity(keys.len());
             for stored in &keys {
                 let Some(id) = id_after(record::KEYS, &stored.key) else { continue };
                 let key = decode::<KeyRecord>(&stored.value)?;
-                view.keys.insert_mut(id, KeyView::new(&key, Arc::new(Uses::default())));
+                views.push((id, KeyView::new(&key, None)));
             }
             let mut list = Vec::with_capacity(sources.len());
             for stored in &sources {
                 let Some(id) = id_after(record::SOURCES, &stored.key) else { continue };
                 list.push((id, decode::<SourceRecord>(&stored.value)?));
             }
-            view.sources = self.go_on_with(entry, list);
-            return Ok(view);
+            let sources = self.go_on_with(entry, list);
+            return Ok(View { revision: at_keys, keys: views.into_iter().collect(), sources });
         }
         Err(ResolveError::Store(sequel_store::ReadError::Unavailable("the organization keeps moving".into())))
     }

@@ -5,16 +5,17 @@
 //! **Invariant:** a publisher that was superseded or dropped can open nothing any more.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 
 use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 use sequel_store::Revision;
 
+use super::keyring::Keyring;
 use super::open::Source;
 use super::record::{KeyRecord, PreviousSecret};
 use crate::context::Timestamp;
-use crate::credential::{Credential, Digest, KeyId, SourceId};
+use crate::credential::{Credential, Digest, SourceId};
 
 /// Why a credential is not accepted. For the log; a client is told none of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,14 +30,27 @@ pub enum Refusal {
 
 /// A last use is written down again when it is this much newer than what was written: a commit for
 /// every key in use every second would cost more than the calls themselves.
-const WRITE_DOWN_AFTER_MS: i64 = 60_000;
+const WRITE_DOWN_AFTER_SECONDS: i64 = 60;
 
-/// When a key was used last, shared by all views that hold the key.
+/// When a key was used last. Stands beside the key, where a reader has just been; a view that follows
+/// takes the number over. A use that is noted in the view before at that very moment is lost, which is
+/// less than what a crash may lose.
 #[derive(Debug, Default)]
 pub(super) struct Uses {
     last_used_ms: AtomicI64,
-    written_down_ms: AtomicI64,
+    // Since the epoch, which fits until 2106; there are many of these.
+    written_down_seconds: AtomicU32,
     waits_for_collection: AtomicBool,
+}
+
+impl Clone for Uses {
+    fn clone(&self) -> Self {
+        Self {
+            last_used_ms: AtomicI64::new(self.last_used_ms.load(Ordering::Relaxed)),
+            written_down_seconds: AtomicU32::new(self.written_down_seconds.load(Ordering::Relaxed)),
+            waits_for_collection: AtomicBool::new(self.waits_for_collection.load(Ordering::Relaxed)),
+        }
+    }
 }
 
 impl Uses {
@@ -47,16 +61,17 @@ impl Uses {
             return false;
         }
         self.last_used_ms.store(now.0, Ordering::Relaxed);
-        now.0 - self.written_down_ms.load(Ordering::Relaxed) >= WRITE_DOWN_AFTER_MS
+        let written_down = i64::from(self.written_down_seconds.load(Ordering::Relaxed));
+        now.0 / 1_000 - written_down >= WRITE_DOWN_AFTER_SECONDS
             && !self.waits_for_collection.swap(true, Ordering::Relaxed)
     }
 
     /// The last use, for the record that is about to be written.
-    pub(super) fn collect(&self) -> Timestamp {
+    pub(super) fn collect(&self) -> Option<Timestamp> {
         let last = self.last_used_ms.load(Ordering::Relaxed);
-        self.written_down_ms.store(last, Ordering::Relaxed);
+        self.written_down_seconds.store(u32::try_from(last / 1_000).unwrap_or(u32::MAX), Ordering::Relaxed);
         self.waits_for_collection.store(false, Ordering::Relaxed);
-        Timestamp(last)
+        self.last()
     }
 
     /// The last use in this process, if any.
@@ -70,37 +85,58 @@ impl Uses {
 #[derive(Debug, Clone)]
 pub struct KeyView {
     digest: Digest,
-    previous: Option<Arc<[PreviousSecret]>>,
-    expires_at: Option<Timestamp>,
+    // The end of time for a key that does not expire: a sentinel is half the size of an option.
+    expires_at: Timestamp,
+    // What few keys have, out of the way of those that have not.
+    rare: Option<Arc<Rare>>,
+    pub(super) uses: Uses,
     enabled: bool,
-    /// The only sources that it reaches; `None` for all.
-    pub(super) sources: Option<Arc<[SourceId]>>,
-    pub(super) uses: Arc<Uses>,
+}
+
+#[derive(Debug)]
+struct Rare {
+    previous: Vec<PreviousSecret>,
+    sources: Option<Arc<[SourceId]>>,
 }
 
 impl KeyView {
-    /// From the record; `uses` of the former view of the same key, where there was one.
-    pub(super) fn new(record: &KeyRecord, uses: Arc<Uses>) -> Self {
+    /// From the record; takes the uses over from the former view of the same key, where there was one.
+    pub(super) fn new(record: &KeyRecord, former: Option<&Self>) -> Self {
+        let uses = former.map(|former| former.uses.clone()).unwrap_or_default();
+        let has_rare = !record.previous.is_empty() || record.sources.is_some();
+        let rare = has_rare.then(|| {
+            let sources = record.sources.as_ref().map(|sources| sources.as_slice().into());
+            Arc::new(Rare { previous: record.previous.clone(), sources })
+        });
         Self {
             digest: record.digest,
-            previous: (!record.previous.is_empty()).then(|| record.previous.clone().into()),
-            expires_at: record.expires_at,
-            enabled: record.enabled,
-            sources: record.sources.as_ref().map(|sources| sources.as_slice().into()),
+            expires_at: record.expires_at.unwrap_or(Timestamp(i64::MAX)),
+            rare,
             uses,
+            enabled: record.enabled,
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.digest.matches(&other.digest)
+    }
+
+    /// The only sources that it reaches; `None` for all.
+    pub(super) fn sources(&self) -> Option<Arc<[SourceId]>> {
+        self.rare.as_ref()?.sources.clone()
     }
 
     /// Holds a digest against the key. Pure; every secret is compared in constant time.
     pub fn accepts(&self, digest: &Digest, now: Timestamp) -> Result<(), Refusal> {
         let mut known = self.digest.matches(digest);
-        for previous in self.previous.iter().flat_map(|all| all.iter()) {
+        for previous in self.rare.iter().flat_map(|rare| &rare.previous) {
             known |= previous.digest.matches(digest) & (now < previous.valid_until);
         }
         match () {
             () if !known => Err(Refusal::Unknown),
             () if !self.enabled => Err(Refusal::Disabled),
-            () if self.expires_at.is_some_and(|end| now >= end) => Err(Refusal::Expired),
+            () if now >= self.expires_at => Err(Refusal::Expired),
             () => Ok(()),
         }
     }
@@ -111,8 +147,8 @@ impl KeyView {
 pub struct View {
     /// The store's revision that it shows.
     pub(super) revision: Revision,
-    /// By key id. A persistent map: one change among 100,000 keys copies a path, not the map.
-    pub(super) keys: rpds::HashTrieMapSync<KeyId, KeyView>,
+    /// By key id. One change among 100,000 keys copies a few, not all.
+    pub(super) keys: Keyring,
     /// By source id, in the order of their names for lists.
     pub(super) sources: Arc<[Arc<Source>]>,
 }
@@ -214,7 +250,7 @@ impl Drop for Publisher {
 mod tests {
     use super::*;
     use crate::context::Rng;
-    use crate::credential::{OrgId, PlainKey};
+    use crate::credential::{KeyId, OrgId, PlainKey};
     use crate::org::record::Owner;
 
     fn empty() -> Arc<View> {
@@ -242,7 +278,7 @@ mod tests {
     fn a_key_expires_at_its_moment_and_not_before() {
         let (_, credential, mut record) = key();
         record.expires_at = Some(Timestamp(1_000));
-        let view = KeyView::new(&record, Arc::default());
+        let view = KeyView::new(&record, None);
         assert_eq!(view.accepts(&credential.digest, Timestamp(999)), Ok(()));
         assert_eq!(view.accepts(&credential.digest, Timestamp(1_000)), Err(Refusal::Expired));
     }
@@ -252,7 +288,7 @@ mod tests {
         let (_, old, record) = key();
         let (_, new, mut rotated) = key();
         rotated.previous = vec![PreviousSecret { digest: record.digest, valid_until: Timestamp(500) }];
-        let view = KeyView::new(&rotated, Arc::default());
+        let view = KeyView::new(&rotated, None);
         assert_eq!(view.accepts(&old.digest, Timestamp(499)), Ok(()));
         assert_eq!(view.accepts(&old.digest, Timestamp(500)), Err(Refusal::Unknown));
         assert_eq!(view.accepts(&new.digest, Timestamp(500)), Ok(()));
@@ -263,7 +299,7 @@ mod tests {
         let (_, credential, mut record) = key();
         let (_, other, _) = key();
         record.enabled = false;
-        let view = KeyView::new(&record, Arc::default());
+        let view = KeyView::new(&record, None);
         assert_eq!(view.accepts(&credential.digest, Timestamp(0)), Err(Refusal::Disabled));
         assert_eq!(view.accepts(&other.digest, Timestamp(0)), Err(Refusal::Unknown));
     }
@@ -298,7 +334,7 @@ mod tests {
         assert!(uses.note(Timestamp(100_000)));
         assert!(!uses.note(Timestamp(100_500)));
         assert!(!uses.note(Timestamp(102_000)), "it waits already");
-        assert_eq!(uses.collect(), Timestamp(102_000));
+        assert_eq!(uses.collect(), Some(Timestamp(102_000)));
         assert!(!uses.note(Timestamp(161_999)), "a minute has not passed since it was written down");
         assert_eq!(uses.last(), Some(Timestamp(161_999)));
         assert!(uses.note(Timestamp(163_000)));

@@ -1,0 +1,161 @@
+//! Measured inside this process, without HTTP: authentication and parsing alone, and what the rows
+//! of a query cost with the bare driver.
+
+use std::hint::black_box;
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix_rt::Arbiter;
+use anyhow::{Context as _, ensure};
+use rusqlite::types::ValueRef;
+use sequel::config::Config;
+use sequel::context::Context;
+use sequel::credential::Credential;
+use sequel::mcp::{Decision, HeaderField, RequestHead, ServerFacts, decide};
+use sequel::org::{OpenSources, Registry, RegistryLimits, RegistryParts};
+use serde::ser::{SerializeSeq, Serializer};
+
+use crate::fixture::{self, Prepared};
+use crate::process::own_cpu;
+
+/// What one request spends, by step.
+pub(crate) struct Steps {
+    pub(crate) parse: Duration,
+    pub(crate) authenticate: Duration,
+    pub(crate) decide: Duration,
+    /// Bytes of the answer to `tools/list`.
+    pub(crate) list_bytes: usize,
+}
+
+/// Times the steps of an authenticated `tools/list` over all keys of a store, all organizations loaded.
+pub(crate) fn steps(prepared: &Prepared, body: &str, rounds: usize) -> anyhow::Result<Steps> {
+    let keys = prepared.interleaved();
+    let text: Vec<&str> = keys.iter().map(|key| std::str::from_utf8(key).expect("keys are ASCII")).collect();
+    let from: Option<IpAddr> = Some([127, 0, 0, 1].into());
+    actix_rt::System::new().block_on(async {
+        let arbiter = Arbiter::new();
+        let store = fixture::open(&prepared.data_dir)?;
+        let registry = registry(store, &arbiter, prepared.keys.len())?;
+        for org in &prepared.keys {
+            let first = Credential::parse(std::str::from_utf8(&org[0])?)?;
+            registry.authenticate(&first, from).await.ok().context("a prepared key was refused")?;
+        }
+        let facts = ServerFacts::sequel();
+        let head = RequestHead {
+            protocol_version: HeaderField::One(b"2026-07-28"),
+            mcp_method: HeaderField::One(b"tools/list"),
+            mcp_name: HeaderField::Absent,
+        };
+        let Decision::Reply { status: 200, body: list } = decide(&head, body.as_bytes(), &facts) else {
+            anyhow::bail!("tools/list was refused")
+        };
+        let (mut parse, mut authenticate, mut decided) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..rounds {
+            let started = Instant::now();
+            let credentials: Vec<Credential> =
+                text.iter().map(|key| Credential::parse(key)).collect::<Result<_, _>>()?;
+            parse.push(per(started, keys.len()));
+            let started = Instant::now();
+            for credential in &credentials {
+                let principal = registry.authenticate(credential, from).await;
+                ensure!(black_box(principal).is_ok(), "a prepared key was refused");
+            }
+            authenticate.push(per(started, keys.len()));
+            let started = Instant::now();
+            for _ in &credentials {
+                black_box(decide(black_box(&head), black_box(body.as_bytes()), &facts));
+            }
+            decided.push(per(started, keys.len()));
+        }
+        registry.shut_down().await;
+        drop(registry);
+        arbiter.stop();
+        let _ = tokio::task::spawn_blocking(move || arbiter.join()).await;
+        let best = |times: Vec<Duration>| times.into_iter().min().unwrap_or_default();
+        let (parse, authenticate, decide) = (best(parse), best(authenticate), best(decided));
+        Ok(Steps { parse, authenticate, decide, list_bytes: list.len() })
+    })
+}
+
+fn per(started: Instant, count: usize) -> Duration {
+    started.elapsed() / u32::try_from(count.max(1)).unwrap_or(u32::MAX)
+}
+
+fn registry(store: Arc<dyn sequel_store::Store>, arbiter: &Arbiter, orgs: usize) -> anyhow::Result<Registry> {
+    let config = Config::default();
+    let context = Context::system();
+    let connectors = sequel::backends::connectors(&config)?;
+    Ok(Registry::new(RegistryParts {
+        store,
+        context: context.clone(),
+        open: OpenSources::new(connectors, context.clock.clone(), config.sources.open_max),
+        arbiters: vec![arbiter.handle()],
+        limits: RegistryLimits {
+            active_max: orgs.max(config.orgs.active_max),
+            idle: config.orgs.idle(),
+            asks_max: config.orgs.asks_max,
+            ask_timeout: config.orgs.ask_timeout(),
+            keys_max: config.orgs.keys_max,
+            sources_max: config.orgs.sources_max,
+            calls_per_org: config.query.concurrent_per_org,
+            calls_per_key: config.query.concurrent_per_key,
+            failures_per_minute: config.auth.failures_per_minute,
+        },
+    }))
+}
+
+/// The bare driver's way: a connection that stays open, the statement prepared each time, rows stepped
+/// and written by serde_json's serializer straight into one buffer, as an array of arrays.
+pub(crate) struct Raw(rusqlite::Connection);
+
+impl Raw {
+    pub(crate) fn open(database: &Path) -> anyhow::Result<Self> {
+        Ok(Self(rusqlite::Connection::open(database)?))
+    }
+
+    /// Bytes of JSON.
+    pub(crate) fn run(&self, sql: &str) -> anyhow::Result<usize> {
+        let mut statement = self.0.prepare(sql)?;
+        let width = statement.column_count();
+        let mut rows = statement.query([])?;
+        let mut out = Vec::new();
+        let mut serializer = serde_json::Serializer::new(&mut out);
+        let mut all = serializer.serialize_seq(None)?;
+        while let Some(row) = rows.next()? {
+            all.serialize_element(&Cells(row, width))?;
+        }
+        all.end()?;
+        Ok(black_box(out).len())
+    }
+
+    /// CPU time of one run, over `times` runs.
+    pub(crate) fn cpu(&self, sql: &str, times: u32) -> anyhow::Result<Duration> {
+        let before = own_cpu()?;
+        for _ in 0..times {
+            self.run(sql)?;
+        }
+        Ok((own_cpu()? - before) / times)
+    }
+}
+
+struct Cells<'a>(&'a rusqlite::Row<'a>, usize);
+
+impl serde::Serialize for Cells<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut cells = serializer.serialize_seq(Some(self.1))?;
+        for index in 0..self.1 {
+            match self.0.get_ref(index).map_err(serde::ser::Error::custom)? {
+                ValueRef::Null => cells.serialize_element(&())?,
+                ValueRef::Integer(integer) => cells.serialize_element(&integer)?,
+                ValueRef::Real(real) => cells.serialize_element(&real)?,
+                ValueRef::Text(text) => {
+                    cells.serialize_element(std::str::from_utf8(text).map_err(serde::ser::Error::custom)?)?;
+                }
+                ValueRef::Blob(blob) => cells.serialize_element(blob)?,
+            }
+        }
+        cells.end()
+    }
+}

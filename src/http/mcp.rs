@@ -27,6 +27,9 @@ static PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-vers
 static MCP_METHOD: HeaderName = HeaderName::from_static("mcp-method");
 static MCP_NAME: HeaderName = HeaderName::from_static("mcp-name");
 
+/// Made once: parsing a header's value for each answer is work for nothing.
+static JSON: (HeaderName, HeaderValue) = (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+
 /// How long a client that finds the server not able to decide should wait.
 const UNAVAILABLE_FOR: Duration = Duration::from_secs(1);
 
@@ -36,7 +39,7 @@ pub(super) async fn endpoint(request: HttpRequest, mut payload: Payload, edge: D
     let bytes_max = edge.body_max_bytes;
     let mut response = answer(&request, &mut payload, edge, id).await;
     if !response.status().is_success() {
-        discard(&request, &mut payload, bytes_max).await;
+        Box::pin(discard(&request, &mut payload, bytes_max)).await;
     }
     response.headers_mut().insert(REQUEST_ID.clone(), id.header());
     response
@@ -57,10 +60,17 @@ async fn answer(
         Bearer::Malformed => return edge.challenge.invalid(),
         Bearer::Presented(credential) => credential,
     };
-    let from = edge.peers.address(request);
-    let principal = match edge.registry.authenticate(&credential, from).await {
-        Ok(principal) => principal,
-        Err(error) => return refused(&edge, &error, &credential, from, id),
+    // What is rare is boxed, here and below: a request's future is as large as its largest branch, and it is
+    // moved and allocated for each of them.
+    let principal = match edge.registry.authenticate_active(&credential) {
+        Some(principal) => principal,
+        None => {
+            let from = edge.peers.address(request);
+            match Box::pin(edge.registry.authenticate(&credential, from)).await {
+                Ok(principal) => principal,
+                Err(error) => return refused(&edge, &error, &credential, from, id),
+            }
+        }
     };
     if request.method() != Method::POST {
         let mut response = HttpResponse::MethodNotAllowed();
@@ -78,8 +88,8 @@ async fn answer(
             principal.cancel(&CallKey(request_id.as_json().into()));
             HttpResponse::Accepted().finish()
         }
-        Decision::Call(call) => call_alone(edge, principal, credential, call, id).await,
-        Decision::Batch(decisions) => batch(edge, principal, credential, decisions, id).await,
+        Decision::Call(call) => Box::pin(call_alone(edge, principal, credential, call, id)).await,
+        Decision::Batch(decisions) => Box::pin(batch(edge, principal, credential, decisions, id)).await,
     }
 }
 
@@ -132,7 +142,7 @@ fn unavailable() -> HttpResponse {
 
 fn json(status: u16, body: Bytes) -> HttpResponse {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    HttpResponse::build(status).content_type("application/json").body(body)
+    HttpResponse::build(status).insert_header(JSON.clone()).body(body)
 }
 
 /// Why a call did not begin.

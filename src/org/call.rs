@@ -8,13 +8,13 @@ use tokio_util::sync::CancellationToken;
 use super::error::BeginError;
 use super::inflight::{CallKey, Stopped, Ticket};
 use super::open::Source;
-use super::registry::Org;
+use super::registry::Entry;
 use super::view::View;
 use crate::credential::{Credential, SourceId};
 
 /// Who asks: a verified credential, in its own organization.
 pub struct Principal {
-    org: Org,
+    entry: Arc<Entry>,
     credential: Credential,
 }
 
@@ -24,19 +24,17 @@ pub struct CallGuard {
     ticket: Ticket,
     view: Arc<View>,
     sources: Option<Arc<[SourceId]>>,
-    // The organization cannot be evicted while one of its calls runs.
-    _org: Org,
 }
 
 impl Principal {
-    pub(super) fn new(org: Org, credential: Credential) -> Self {
-        Self { org, credential }
+    pub(super) fn new(entry: Arc<Entry>, credential: Credential) -> Self {
+        Self { entry, credential }
     }
 
     /// Registers a call and verifies the credential once more, in this order, so that a revoke that
     /// comes at the same moment either refuses the call here or cancels it later.
     pub fn begin(&self, call: CallKey) -> Result<CallGuard, BeginError> {
-        let entry = self.org.entry();
+        let entry = &self.entry;
         if entry.draining.load(Ordering::SeqCst) {
             return Err(BeginError::Draining);
         }
@@ -46,12 +44,12 @@ impl Principal {
         let view = view.as_ref().filter(|_| entry.fence.holds()).ok_or(BeginError::Closed)?;
         let key = view.verify(&self.credential, entry.now()).map_err(|_| BeginError::Revoked)?;
         let sources = key.sources();
-        Ok(CallGuard { ticket, view: Arc::clone(view), sources, _org: self.org.clone() })
+        Ok(CallGuard { ticket, view: Arc::clone(view), sources })
     }
 
     /// Ends the call of this credential that the client names so. True where there was just one.
     pub fn cancel(&self, call: &CallKey) -> bool {
-        self.org.entry().inflight.cancel(self.credential.id, call)
+        self.entry.inflight.cancel(self.credential.id, call)
     }
 
     /// The key's visible prefix, for logs.

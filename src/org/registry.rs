@@ -175,6 +175,12 @@ impl Registry {
         }))
     }
 
+    /// Verifies a credential of an active organization, without waiting for anything. `None` where that
+    /// does not settle it: then [`Registry::authenticate`] does.
+    pub fn authenticate_active(&self, credential: &Credential) -> Option<Principal> {
+        self.verify_active(credential, self.0.parts.context.clock.now())?.ok()
+    }
+
     /// Verifies a credential and names who it is. `from` is the peer's address, for the throttle.
     pub async fn authenticate(
         &self,
@@ -230,8 +236,7 @@ impl Registry {
             self.list_for_collection(&entry, credential.id);
         }
         entry.touch(now);
-        let org = Org { entry: Arc::clone(&entry), registry: self.clone() };
-        Some(Ok(Principal::new(org, *credential)))
+        Some(Ok(Principal::new(Arc::clone(&entry), *credential)))
     }
 
     fn list_for_collection(&self, entry: &Arc<Entry>, key: KeyId) {
@@ -562,10 +567,6 @@ enum Undelivered {
 }
 
 impl Org {
-    pub(super) fn entry(&self) -> &Entry {
-        &self.entry
-    }
-
     pub(super) fn store(&self) -> OrgStore {
         self.registry.store_of(self.entry.id)
     }

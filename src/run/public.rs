@@ -44,7 +44,6 @@ pub(super) fn public_server(
         answer,
         // A query may run to its limit without a byte, and an idle connection to its own.
         silence: answer + config.query.time_max() + Duration::from_secs(config.server.keep_alive_seconds),
-        clock: edge.tools.context.clock.clone(),
     };
     let factory = move || {
         let app = App::new().app_data(edge.clone()).configure(http::routes);
@@ -58,11 +57,10 @@ pub(super) fn public_server(
             // A client that closes its side has gone away: its query must end, not run to its time limit.
             .h1_allow_half_closed(false)
             .h1(map_config(app, |()| AppConfig::default()));
-        let pace = pace.clone();
         let paced = fn_service(move |stream: TcpStream| {
             let peer = stream.peer_addr().ok();
             set_up(&stream);
-            let paced = Paced::new(stream, pace.clone());
+            let paced = Paced::new(stream, pace);
             async move { Ok::<_, actix_http::error::DispatchError>((paced, peer)) }
         });
         paced.and_then(service)

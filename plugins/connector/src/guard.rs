@@ -19,6 +19,7 @@ use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 
 use crate::QueryError;
+use crate::expansion::Expansion;
 use crate::functions::refused_function;
 
 /// The longest statement, in bytes. A generous hand-written report has some 10 KiB; ten times that
@@ -31,6 +32,10 @@ const NESTING_MAX: usize = 50;
 /// How deep an expression's tree may be. A chain of `OR`s is a tree as deep as it is long, and SQLite
 /// itself stops at 1000; half of that leaves room for the nodes that only one of the parsers has.
 const EXPRESSION_DEPTH_MAX: usize = 500;
+
+/// How many queries and tables a statement may consist of once each use of a `WITH` name is replaced by what
+/// it stands for. SQLite prepares a thousand in some 10 ms with 1 MiB; reports have below a hundred.
+const EXPANSION_MAX: u64 = 1_000;
 
 /// Stack for one byte of SQL. The shortest link of a chain (`+1`) has two bytes and is at most four
 /// frames deep when the tree is walked or dropped, each below 1 KiB without optimization.
@@ -117,10 +122,24 @@ fn check_on_a_large_stack(sql: &str, dialect: Dialect) -> Result<(), QueryError>
     }
     top_level(&statement, &start)?;
     let mut walk = Walk { dialect, expression_depth: 0 };
-    match statement.visit(&mut walk) {
-        ControlFlow::Continue(()) => Ok(()),
-        ControlFlow::Break(message) => refuse(*message),
+    if let ControlFlow::Break(message) = statement.visit(&mut walk) {
+        return refuse(*message);
     }
+    bounded_expansion(&statement)
+}
+
+fn bounded_expansion(statement: &Statement) -> Result<(), QueryError> {
+    let mut expansion = Expansion::default();
+    // It counts and never breaks off.
+    let _ = statement.visit(&mut expansion);
+    if expansion.weight() > EXPANSION_MAX {
+        return refuse(format!(
+            "The statement grows to more than {EXPANSION_MAX} subqueries and tables, because each use of a name from \
+             WITH is worked out anew. Use those names fewer times: build on each of them once, aggregate or filter \
+             earlier, or ask in several statements."
+        ));
+    }
+    Ok(())
 }
 
 /// Counts statements by the semicolons between tokens, before the parser looks at any of them.

@@ -298,3 +298,65 @@ proptest! {
         }
     }
 }
+
+/// `WITH a0 AS (SELECT 1 x), a1 AS (…a0…), …`, each made of the one before.
+fn chain(steps: usize, step: impl Fn(usize) -> String) -> String {
+    let mut sql = "WITH a0 AS (SELECT 1 x)".to_owned();
+    for n in 1..=steps {
+        sql += &format!(", {}", step(n));
+    }
+    sql + &format!(" SELECT count(*) FROM a{steps}")
+}
+
+#[test]
+fn a_statement_that_doubles_at_each_step_is_refused() {
+    let union = |n: usize| format!("a{n} AS (SELECT x FROM a{0} UNION ALL SELECT x FROM a{0})", n - 1);
+    let mut bombs = vec![
+        chain(24, union),
+        chain(24, |n| format!("a{n} AS NOT MATERIALIZED (SELECT p.x FROM a{0} p, A{0} AS q)", n - 1)),
+        chain(24, |n| {
+            format!("a{n} AS (SELECT x FROM (SELECT x FROM (SELECT * FROM a{0}), \"a{0}\"))", n - 1)
+        }),
+        chain(24, |n| {
+            format!(
+                "a{n} AS (SELECT x, (SELECT max(x) FROM a{0}) FROM a{0} WHERE x IN (SELECT x FROM a{0}))",
+                n - 1
+            )
+        }),
+        // Each inner WITH hides the outer name and is made of it.
+        chain(24, |n| format!("a{n} AS (WITH b AS (SELECT x FROM a{0}) SELECT b.x FROM b, b AS c)", n - 1)),
+        format!("EXPLAIN QUERY PLAN {}", chain(24, union)),
+        format!("SELECT * FROM ({})", chain(24, union)),
+        format!("VALUES (({}))", chain(24, union)),
+    ];
+    // SQLite lets a name stand before what it names.
+    let backwards: Vec<_> =
+        (1..24).rev().map(|n| format!("a{n} AS (SELECT 1 FROM a{0}, a{0} b)", n - 1)).collect();
+    bombs.push(format!("WITH {}, a0 AS (SELECT 1) SELECT * FROM a23", backwards.join(", ")));
+    let nested = (0..12).fold("SELECT x FROM a".to_owned(), |sql, _| {
+        format!("WITH a AS (SELECT p.x FROM a p, a q) SELECT x FROM ({sql})")
+    });
+    bombs.push(
+        format!("WITH a AS (SELECT 1 x) {}", &nested.replacen("WITH a", "SELECT * FROM (WITH a", 1)) + ")",
+    );
+    for sql in bombs {
+        let message = refusal(&sql, Dialect::Sqlite);
+        assert!(message.contains("WITH"), "{sql}: {message}");
+    }
+}
+
+#[test]
+fn long_chains_and_recursion_that_do_not_double_pass() {
+    for sql in [
+        chain(200, |n| format!("a{n} AS (SELECT x + 1 AS x FROM a{})", n - 1)),
+        chain(5, |n| format!("a{n} AS (SELECT p.x FROM a{0} p JOIN a{0} q ON p.x = q.x)", n - 1)),
+        "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 5), d(n) AS (SELECT n FROM c UNION \
+         ALL SELECT n + 1 FROM d WHERE n < 9) SELECT * FROM d, d AS e"
+            .to_owned(),
+        // An expression that nobody uses is not worked out.
+        chain(24, |n| format!("a{n} AS (SELECT x FROM a{0} UNION ALL SELECT x FROM a{0})", n - 1))
+            .replace("FROM a24", "FROM a2"),
+    ] {
+        check(&sql, Dialect::Sqlite).unwrap_or_else(|error| panic!("{sql:?} should pass: {error}"));
+    }
+}

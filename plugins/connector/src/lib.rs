@@ -10,6 +10,7 @@
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod error;
+mod expansion;
 mod functions;
 mod guard;
 mod nearest;

@@ -121,10 +121,10 @@ impl RowBatchBuilder {
         self.batch.cells.push(cell);
     }
 
-    /// Bytes of text and raw cells so far.
+    /// Bytes that the rows so far take: the cells themselves, their text and their raw bytes.
     #[inline]
     pub fn bytes(&self) -> usize {
-        self.batch.text.len() + self.batch.raw.len()
+        std::mem::size_of_val(self.batch.cells.as_slice()) + self.batch.text.len() + self.batch.raw.len()
     }
 
     /// Rows so far.

@@ -24,6 +24,13 @@ fn code(error: &Error) -> Option<ErrorCode> {
     }
 }
 
+/// Characters of SQLite's own words that are passed on. They may repeat what stands in rows and in the schema.
+const ENGINE_CHARS_MAX: usize = 300;
+
+/// Most names that a hint lists, and most characters of each.
+const HINT_NAMES_MAX: usize = 10;
+const HINT_NAME_CHARS_MAX: usize = 64;
+
 /// A failed query. `connection` still carries the query's watch, so that the search for a hint ends in time.
 pub(crate) fn query_error(error: Error, connection: &Connection, watch: &Watch) -> QueryError {
     match code(&error) {
@@ -35,6 +42,11 @@ pub(crate) fn query_error(error: Error, connection: &Connection, watch: &Watch) 
              or its length().",
             crate::connection::VALUE_BYTES_MAX / (1024 * 1024)
         )),
+        Some(ErrorCode::OutOfMemory) => QueryError::Limit(
+            "The query needs more memory than this server gives to SQLite. Sort, group or join fewer rows, select \
+             fewer or shorter columns, or use simpler views."
+                .into(),
+        ),
         Some(ErrorCode::AuthorizationForStatementDenied) => not_authorized(message(&error).0),
         Some(ErrorCode::ReadOnly) => QueryError::Refused(
             "The statement would write, and this data source is read-only. Send a SELECT.".into(),
@@ -100,18 +112,36 @@ fn hint(connection: &Connection, wrong: &str, candidates_sql: &str, what: &str) 
         statement.query_map([], |row| row.get(0))?.collect()
     };
     // A hint is a courtesy: where none can be found, the message stands without it.
-    let names = names().unwrap_or_default();
+    let mut names = names().unwrap_or_default();
+    // Whoever makes a table may write a sentence into its name.
+    names.retain(|name| is_plain(name));
     match nearest(wrong, names.iter().map(String::as_str)) {
         Some(near) => format!(" Did you mean {near}?"),
-        None if !what.is_empty() && !names.is_empty() && names.len() <= 30 => {
+        None if !what.is_empty() && !names.is_empty() && names.len() <= HINT_NAMES_MAX => {
             format!(" The {what} are: {}.", names.join(", "))
         }
         None => String::new(),
     }
 }
 
-/// SQLite's message and, where it knows one, the place in the SQL.
+fn is_plain(name: &str) -> bool {
+    name.chars().count() <= HINT_NAME_CHARS_MAX
+        && name.chars().all(|char| char.is_alphanumeric() || char == '_')
+}
+
+/// SQLite's message, cut and without control characters, and, where it knows one, the place in the SQL.
 fn message(error: &Error) -> (String, Option<String>) {
+    let (text, place) = own_words(error);
+    let mut words: String =
+        text.chars().filter(|char| !char.is_control()).take(ENGINE_CHARS_MAX + 1).collect();
+    if let Some((cut, _)) = words.char_indices().nth(ENGINE_CHARS_MAX) {
+        words.truncate(cut);
+        words.push('…');
+    }
+    (words, place)
+}
+
+fn own_words(error: &Error) -> (String, Option<String>) {
     match error {
         Error::SqlInputError { msg, sql, offset, .. } => {
             let before = usize::try_from(*offset).ok().and_then(|offset| sql.get(..offset));

@@ -6,7 +6,7 @@
 //! The layers, each of which alone would do against most attacks: the guard's parse tree; open flags
 //! (read-only, no symlink, no URI); an authorizer that denies by default; `query_only`,
 //! `DEFENSIVE` and `trusted_schema=OFF`; the prepared statement's own `readonly`; size limits; a progress handler
-//! with deadline and cancellation.
+//! with deadline and cancellation; a limit on the heap.
 //!
 //! **Invariants:** no file outside the allowed folders and no file of the server's own store is ever
 //! opened (`tests/places.rs`); nothing a query does changes a byte of the database or makes a file
@@ -16,6 +16,8 @@ mod authorizer;
 mod connection;
 mod error;
 mod linear;
+mod memory;
+mod patterns;
 mod place;
 mod pool;
 mod pump;

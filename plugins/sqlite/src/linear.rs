@@ -2,8 +2,9 @@
 //!
 //! SQLite's own `instr`, `replace` and `trim` compare at every place, and while one of them runs the
 //! engine looks neither at the clock nor at a cancellation: a needle of 2 MB in a text of 4 MB took many
-//! minutes. These take milliseconds and answer the same (`they_answer_as_sqlites_own_do`). What can be as
-//! slow and is rarely used (`unhex` with two arguments, `json_patch`) is on the guard's list instead.
+//! minutes. These take milliseconds and answer the same (`they_answer_as_sqlites_own_do`). `LIKE` and `GLOB`
+//! are in `patterns`. What can be as slow and is rarely used (`unhex` with two arguments, `json_patch`) is on
+//! the guard's list instead.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -29,13 +30,27 @@ pub(crate) fn install(connection: &Connection) -> rusqlite::Result<()> {
                 .create_scalar_function(name, arguments, flags, move |context| trim(context, start, end))?;
         }
     }
-    Ok(())
+    crate::patterns::install(connection, flags)
+}
+
+/// How a function of ours ends a query whose time is up: as the engine would itself.
+pub(crate) fn interrupted() -> Error {
+    Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_INTERRUPT), None)
+}
+
+/// Texts from which on a function looks at the watch before it begins, in bytes.
+const LONG: usize = 64 * 1024;
+
+/// Between two progress looks a statement may call functions on long texts many times over.
+fn look_if_long(text: &[u8]) -> rusqlite::Result<()> {
+    if text.len() >= LONG && crate::watch::is_over() { Err(interrupted()) } else { Ok(()) }
 }
 
 fn instr(context: &Context<'_>) -> rusqlite::Result<Option<i64>> {
     let (hay, needle) = (context.get_raw(0), context.get_raw(1));
     let blobs = matches!((hay, needle), (ValueRef::Blob(_), ValueRef::Blob(_)));
     let (Some(hay), Some(needle)) = (bytes(hay), bytes(needle)) else { return Ok(None) };
+    look_if_long(&hay)?;
     let found = memchr::memmem::find(&hay, &needle);
     Ok(Some(found.map_or(0, |at| 1 + if blobs { at } else { characters(&hay[..at]) } as i64)))
 }
@@ -44,6 +59,7 @@ fn replace(context: &Context<'_>) -> rusqlite::Result<Value> {
     let (Some(text), Some(pattern)) = (bytes(context.get_raw(0)), bytes(context.get_raw(1))) else {
         return Ok(Value::Null);
     };
+    look_if_long(&text)?;
     if pattern.first().is_none_or(|first| *first == 0) {
         // SQLite's own has made text of it by now.
         return Ok(Value::Text(text_of(text.into_owned())));
@@ -65,6 +81,7 @@ fn replace(context: &Context<'_>) -> rusqlite::Result<Value> {
 
 fn trim(context: &Context<'_>, start: bool, end: bool) -> rusqlite::Result<Option<String>> {
     let Some(text) = bytes(context.get_raw(0)) else { return Ok(None) };
+    look_if_long(&text)?;
     let mut set = HashSet::from([' ']);
     if context.len() == 2 {
         let Some(characters) = bytes(context.get_raw(1)) else { return Ok(None) };
@@ -82,7 +99,7 @@ fn trim(context: &Context<'_>, start: bool, end: bool) -> rusqlite::Result<Optio
 }
 
 /// A value as SQLite makes text of it; `None` for NULL.
-fn bytes(value: ValueRef<'_>) -> Option<Cow<'_, [u8]>> {
+pub(crate) fn bytes(value: ValueRef<'_>) -> Option<Cow<'_, [u8]>> {
     match value {
         ValueRef::Null => None,
         ValueRef::Integer(integer) => Some(Cow::Owned(integer.to_string().into_bytes())),

@@ -21,14 +21,26 @@ pub struct Policy {
     /// (`-wal`, `-shm`, `-journal`, `.lock`), also under another hard link; and folders that are
     /// refused with all beneath. The server's own store belongs here.
     pub refused: Vec<PathBuf>,
+    /// Databases with one of these as their `application_id` are refused wherever they lie: the server's own
+    /// store has one, and so has every copy of it.
+    pub refused_application_ids: Vec<i32>,
+    /// Bytes that SQLite may take from the heap in this whole process, the server's own store included; 0 for no
+    /// limit. The lowest that any connector was made with holds, until the process ends.
+    pub memory_max_bytes: u64,
     /// Connections to one file at most, 1..=[`CONNECTIONS_MAX`]; what lies outside is moved to the border.
     pub connections_per_source: usize,
 }
 
 impl Default for Policy {
-    /// No folder is allowed; four connections, so that a slow query holds up no others.
+    /// No folder is allowed; four connections, so that a slow query holds up no others; 1 GiB.
     fn default() -> Self {
-        Self { folders: Vec::new(), refused: Vec::new(), connections_per_source: 4 }
+        Self {
+            folders: Vec::new(),
+            refused: Vec::new(),
+            refused_application_ids: Vec::new(),
+            memory_max_bytes: 1024 * 1024 * 1024,
+            connections_per_source: 4,
+        }
     }
 }
 
@@ -130,10 +142,7 @@ impl Policy {
             );
         }
         if self.is_refused(&path, &found) {
-            return Err(OpenError::Policy(
-                "This file belongs to the server itself and cannot be a data source. Choose another file."
-                    .into(),
-            ));
+            return Err(belongs_to_the_server());
         }
         Ok(Some(Place { path, identity: identity(&found) }))
     }
@@ -180,6 +189,12 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)
+}
+
+pub(crate) fn belongs_to_the_server() -> OpenError {
+    OpenError::Policy(
+        "This file belongs to the server itself and cannot be a data source. Choose another file.".into(),
+    )
 }
 
 fn outside() -> OpenError {

@@ -56,7 +56,7 @@ impl Pool {
     /// Opens the first connection, so that a wrong file is found out at once. Blocks.
     pub(crate) fn open(policy: Arc<Policy>, path: String) -> Result<Self, OpenError> {
         let place = policy.locate(&path)?;
-        let first = connection::open(&place)?;
+        let first = connection::open(&policy, &place)?;
         has_room_for_a_page(&place)?;
         // The first read is what tells a database from any other file.
         first
@@ -88,7 +88,7 @@ impl Pool {
         };
         let connection = match reused {
             Some(connection) => connection,
-            None => connection::open(&place)?,
+            None => connection::open(&self.policy, &place)?,
         };
         Ok(Lent { connection, identity: place.identity })
     }

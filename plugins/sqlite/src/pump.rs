@@ -13,9 +13,10 @@ use crate::error::{is_busy, query_error};
 use crate::watch::Watch;
 
 /// Rows or bytes that make a full batch. A handover wakes the reader on another thread, which is dear beside
-/// stepping a row; and a stream that holds three batches of 64 KiB stays small.
+/// stepping a row; and a stream that holds three batches of 128 KiB stays small. A cell counts 16 bytes beside
+/// its text, so that 1,024 rows of five short columns are one batch.
 const BATCH_ROWS: usize = 1_024;
-const BATCH_BYTES: usize = 64 * 1024;
+const BATCH_BYTES: usize = 128 * 1024;
 
 /// The first batch goes out earlier, so that the reader starts while the rest is stepped; each further
 /// one is this many times larger.
@@ -24,6 +25,12 @@ const BATCH_GROWTH: usize = 4;
 
 /// Rows of a slow query do not wait for a full batch longer than this.
 const BATCH_AGE_MS: u64 = 50;
+
+/// Longest name of a column, longest name of its type (longer ones are cut), and the most of all together,
+/// in bytes. Databases allow names of 64 to 128; an expression without an alias is named by its text.
+const NAME_BYTES_MAX: usize = 1024;
+const TYPE_BYTES_MAX: usize = 128;
+const NAMES_BYTES_MAX: usize = 256 * 1024;
 
 /// Runs `sql` and gives its columns to `open`, which makes the channel, then its rows to the channel.
 ///
@@ -58,7 +65,7 @@ pub(crate) fn run(
             limits.columns
         )));
     }
-    let mut columns = columns(&statement);
+    let mut columns = columns(&statement)?;
     let mut pump = Pump {
         builder: RowBatchBuilder::new(width),
         width,
@@ -225,15 +232,34 @@ impl Pump {
     }
 }
 
-fn columns(statement: &Statement<'_>) -> Vec<Column> {
+/// Names and declared types, which take as much of an answer as they are long, whatever the rows' limits.
+fn columns(statement: &Statement<'_>) -> Result<Vec<Column>, QueryError> {
     let columns = statement.columns();
-    columns
-        .iter()
-        .map(|column| Column {
-            name: column.name().to_owned(),
-            type_name: column.decl_type().unwrap_or_default().to_owned(),
-        })
-        .collect()
+    let too_long = |what: &str| {
+        QueryError::Limit(format!("{what}. Give the columns shorter names with AS, or select fewer of them."))
+    };
+    let mut bytes = 0;
+    let named = columns.iter().map(|column| {
+        let name = column.name();
+        if name.len() > NAME_BYTES_MAX {
+            return Err(too_long(&format!(
+                "A column's name has {} bytes; the most is {NAME_BYTES_MAX}",
+                name.len()
+            )));
+        }
+        // Nobody needs the end of a longer one.
+        let declared = column.decl_type().unwrap_or_default();
+        let declared = &declared[..floor_char_boundary(declared, TYPE_BYTES_MAX)];
+        bytes += name.len() + declared.len();
+        if bytes > NAMES_BYTES_MAX {
+            return Err(too_long(&format!(
+                "The names and types of all columns together have more than {} KiB",
+                NAMES_BYTES_MAX / 1024
+            )));
+        }
+        Ok(Column { name: name.to_owned(), type_name: declared.to_owned() })
+    });
+    named.collect()
 }
 
 /// Expressions have no declared type: the first row's value stands in.

@@ -9,6 +9,7 @@ use sequel_connector::{
     Connector, DataSource, Dialect, OpenError, Query, QueryError, RowSender, Rows, Schema, Settings, check,
     row_channel,
 };
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +22,9 @@ use crate::watch::Watch;
 
 /// How long the schema may take: describing 2,000 tables takes below a second from a warm cache.
 const SCHEMA_TIME: Duration = Duration::from_secs(20);
+/// How long a query waits for a connection. Longer than most queries take, and short enough that a source whose
+/// connections are all held is found out before a client gives up.
+const CONNECTION_WAIT: Duration = Duration::from_secs(5);
 /// How long a sign of life may take.
 const PING_TIME: Duration = Duration::from_secs(5);
 
@@ -32,9 +36,10 @@ pub struct SqliteConnector {
 }
 
 impl SqliteConnector {
-    /// With the operator's policy. Starts threads of its own, on which all work with files is done; an
-    /// error says that the system gives none.
+    /// With the operator's policy. Sets the limit on SQLite's memory, which holds for the whole process, and
+    /// starts threads of its own, on which all work with files is done; an error says that the system gives none.
     pub fn new(policy: Policy) -> std::io::Result<Self> {
+        crate::memory::limit(policy.memory_max_bytes).map_err(std::io::Error::other)?;
         Ok(Self { policy: Arc::new(policy), threads: Threads::start()? })
     }
 }
@@ -138,9 +143,8 @@ impl SqliteSource {
             biased;
             permit = self.pool.permit() => permit.ok_or_else(|| QueryError::Unavailable("the source is closed".into())),
             () = watch.stop.cancelled() => Err(QueryError::Cancelled),
-            () = tokio::time::sleep(watch.left()) => Err(QueryError::Limit(
-                "Other queries kept all connections of this data source busy for as long as this one may take. Try \
-                 again, with fewer queries at once."
+            () = tokio::time::sleep(watch.left().min(CONNECTION_WAIT)) => Err(QueryError::Limit(
+                "The data source is busy; try again. Other queries kept all connections to it; send fewer at once."
                     .into(),
             )),
         }
@@ -155,10 +159,10 @@ impl SqliteSource {
         let watch = Watch::new(CancellationToken::new(), time);
         let _unless_done = watch.stop.clone().drop_guard();
         let permit = self.permit(&watch).await?;
-        let pool = self.pool.clone();
+        let (pool, threads) = (self.pool.clone(), self.threads.clone());
         let done = self.threads.run(move || {
             let _permit = permit;
-            with_connection(&pool, &watch, |connection| {
+            with_connection(&pool, threads.handle(), &watch, |connection| {
                 loop {
                     match read(connection) {
                         Err(error) if is_busy(&error) && watch.reason().is_none() => watch.pause(),
@@ -195,7 +199,7 @@ fn run(
         }
         sender
     };
-    let outcome = with_connection(pool, watch, |connection| {
+    let outcome = with_connection(pool, threads.handle(), watch, |connection| {
         pump::run(connection, &query.sql, query.limits, watch, threads.handle(), &mut open)
     });
     match outcome {
@@ -212,6 +216,7 @@ fn run(
 /// Lends a connection with the watch attached, and takes it back.
 fn with_connection<T>(
     pool: &Pool,
+    runtime: &Handle,
     watch: &Arc<Watch>,
     work: impl FnOnce(&Connection) -> Result<T, QueryError>,
 ) -> Result<T, QueryError> {
@@ -220,7 +225,7 @@ fn with_connection<T>(
     }
     let unavailable = |error: rusqlite::Error| QueryError::Unavailable(Box::new(error));
     let lent: Lent = pool.take().map_err(|error| QueryError::Unavailable(Box::new(error)))?;
-    watch.attach(&lent.connection).map_err(unavailable)?;
+    watch.attach(&lent.connection, runtime).map_err(unavailable)?;
     let done = work(&lent.connection);
     Watch::detach(&lent.connection).map_err(unavailable)?;
     pool.give_back(lent);

@@ -230,3 +230,30 @@ async fn a_file_that_was_replaced_is_read_anew() {
     fs::rename(new, house.path("data/good.db")).unwrap();
     assert_eq!(count(&*source).await.unwrap(), 3);
 }
+
+#[tokio::test]
+async fn a_copy_of_the_servers_own_store_is_refused_by_what_it_says_of_itself() {
+    let house = House::new();
+    let id = 0x5365_716c;
+    let copy = rusqlite::Connection::open(house.path("data/copy.db")).unwrap();
+    copy.execute_batch(&format!(
+        "PRAGMA journal_mode = WAL; PRAGMA application_id = {id}; CREATE TABLE t (a);"
+    ))
+    .unwrap();
+    let policy =
+        Policy { folders: vec![house.path("data")], refused_application_ids: vec![id], ..Policy::default() };
+    let connector = SqliteConnector::new(policy).unwrap();
+    let refused = connector.open(&settings("copy.db")).await.map(|_| ()).unwrap_err();
+    assert!(
+        matches!(&refused, OpenError::Policy(said) if said.contains("belongs to the server")),
+        "{refused:?}"
+    );
+    let source = connector.open(&settings("good.db")).await.unwrap();
+    assert_eq!(count(&*source).await.unwrap(), 1);
+    // Also where it takes the place of a file that was fine.
+    std::fs::rename(house.path("data/good.db"), house.path("data/old.db")).unwrap();
+    copy.execute_batch("PRAGMA journal_mode = DELETE").unwrap();
+    drop(copy);
+    std::fs::rename(house.path("data/copy.db"), house.path("data/good.db")).unwrap();
+    assert!(count(&*source).await.is_err());
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sequel_connector::{Connector, Registry};
 use sequel_connector_sqlite::{Policy, SqliteConnector};
 use sequel_store::{Holder, OpenError, Store, StoreLock};
-use sequel_store_sqlite::{Options, SqliteStore};
+use sequel_store_sqlite::{APPLICATION_ID, Options, SqliteStore};
 
 use crate::config::{Config, StoreLocation};
 
@@ -30,6 +30,9 @@ pub fn connectors(config: &Config) -> std::io::Result<Registry> {
         folders: config.sources.sqlite.folders.clone(),
         // Sequel's own records are nobody's data source.
         refused: vec![own_store],
+        // Nor is a copy of them, a backup for instance.
+        refused_application_ids: vec![APPLICATION_ID],
+        memory_max_bytes: config.sources.sqlite.memory_max_bytes,
         connections_per_source: config.sources.connections_per_source,
     };
     let sqlite: Arc<dyn Connector> = Arc::new(SqliteConnector::new(policy)?);

@@ -82,11 +82,7 @@ fn bare_role(port: &str, arguments: &[String]) -> anyhow::Result<()> {
         std::path::Path::new(database).parent().context("a database outside of any folder")?.to_owned();
     let settings: Settings = [("path".to_owned(), database.as_str().into())].into_iter().collect();
     actix_rt::System::new().block_on(async move {
-        let connector = SqliteConnector::new(Policy {
-            folders: vec![folder],
-            refused: Vec::new(),
-            connections_per_source: 4,
-        })?;
+        let connector = SqliteConnector::new(Policy { folders: vec![folder], ..Policy::default() })?;
         let mut handles = Vec::new();
         for _ in 0..sources {
             handles.push(connector.open(&settings).await?);

@@ -19,11 +19,19 @@ pub struct Sources {
 }
 
 /// The `[sources.sqlite]` section.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sqlite {
     /// Folders that SQLite files may lie beneath; empty: no SQLite file may be a data source.
     pub folders: Vec<PathBuf>,
+    /// Most memory that SQLite takes for all its work in this process, storage included.
+    pub memory_max_bytes: u64,
+}
+
+impl Default for Sqlite {
+    fn default() -> Self {
+        Self { folders: Vec::new(), memory_max_bytes: 1024 * 1024 * 1024 }
+    }
 }
 
 impl Default for Sources {
@@ -36,4 +44,5 @@ pub(super) const KEYS: &[Key] = &[
     integer("sources.open_max", 1, 100_000),
     integer("sources.connections_per_source", 1, 16),
     Key { path: "sources.sqlite.folders", kind: Kind::Paths, secret: false },
+    integer("sources.sqlite.memory_max_bytes", 64 * 1024 * 1024, 1 << 40),
 ];

@@ -7,7 +7,8 @@ use sequel_connector::{Limits, OpenError, Query, QueryError, Truncated};
 use tokio_util::sync::CancellationToken;
 
 use super::Tools;
-use super::encode::QueryEncoder;
+use super::encode::{QueryEncoder, fenced_error, without_fence};
+use crate::context::Rng;
 use crate::credential::Id;
 use crate::mcp::{RunQuery, ToolOutcome};
 use crate::org::{CallGuard, Source, Stopped};
@@ -65,14 +66,14 @@ pub(super) async fn run(tools: &Tools, asked: &RunQuery, guard: &CallGuard, requ
             outcome.unwrap_or_else(|_| Err(Failure::Stuck))
         }
     };
-    let name = &source.record().name;
+    let (name, rng) = (&source.record().name, &tools.context.rng);
     match outcome {
         // Ended in the very moment in which it was done: then it was ended.
         Ok(_) if guard.stopped().is_some() => {
-            ToolOutcome::error(&Failure::Query(QueryError::Cancelled).message(name, guard, request_id))
+            ToolOutcome::error(&Failure::Query(QueryError::Cancelled).message(name, guard, rng, request_id))
         }
         Ok(outcome) => outcome,
-        Err(failure) => ToolOutcome::error(&failure.message(name, guard, request_id)),
+        Err(failure) => ToolOutcome::error(&failure.message(name, guard, rng, request_id)),
     }
 }
 
@@ -126,7 +127,7 @@ enum Failure {
 
 impl Failure {
     /// What the model reads. Driver text goes to the log, beside the request id that is handed out.
-    fn message(&self, source: &str, guard: &CallGuard, request_id: &str) -> String {
+    fn message(&self, source: &str, guard: &CallGuard, rng: &Rng, request_id: &str) -> String {
         let log = |error: &(dyn std::error::Error + 'static)| {
             tracing::warn!(request_id, source, error, "a data source failed");
         };
@@ -138,7 +139,14 @@ impl Failure {
                      administrator to test it (request {request_id})."
                 )
             }
-            Self::Query(QueryError::Refused(m) | QueryError::Sql(m) | QueryError::Limit(m)) => m.clone(),
+            // The engine's own words: they may quote rows.
+            Self::Query(QueryError::Sql(message)) => match Id::<16>::mint(rng) {
+                Ok(nonce) => fenced_error(message, nonce.as_str()),
+                Err(_) => Self::Random.message(source, guard, rng, request_id),
+            },
+            Self::Query(QueryError::Refused(message) | QueryError::Limit(message)) => {
+                without_fence(message).into_owned()
+            }
             Self::Query(QueryError::Cancelled) => match guard.stopped() {
                 Some(Stopped::Revoked) => "The API key was revoked, so the query was stopped.".to_owned(),
                 Some(Stopped::Shutdown) => "The server is restarting; ask again in a moment.".to_owned(),
@@ -173,6 +181,13 @@ async fn query(tools: &Tools, asked: &RunQuery, source: &Arc<Source>) -> Result<
     let name = &source.record().name;
     let mut encoder = QueryEncoder::new(name, rows.columns(), asked.format, nonce.as_str());
     let encoded_max = tools.query.encoded_max();
+    if encoder.size() > encoded_max {
+        return Err(Failure::Query(QueryError::Limit(
+            "The names of the result's columns alone are longer than an answer may be. Give the columns shorter names \
+             with AS, or select fewer of them."
+                .to_owned(),
+        )));
+    }
     let mut truncated = None;
     while let Some(batch) = rows.next_batch().await.map_err(Failure::Query)? {
         if !encoder.push(&batch, encoded_max) {

@@ -12,8 +12,8 @@ use crate::place::{Place, Policy, identity};
 
 /// Most connections that an operator may give one source. Readers of one file contend for its page
 /// cache, not for locks, and an organization runs 16 queries at once unless it is configured otherwise.
-/// Sixteen bound what the values of one source's queries take to 1 GiB (see `connection`), and let no
-/// source take more than a sixteenth of the connector's threads.
+/// Sixteen bound what one source's page caches and values take to 100 MiB (2 MiB of pages and a few values of
+/// 1 MiB each), and let no source take more than a sixteenth of the connector's threads.
 pub const CONNECTIONS_MAX: usize = 16;
 
 /// Holds that a file is empty or long enough for a database: SQLite takes a shorter one for an empty

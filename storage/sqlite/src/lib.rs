@@ -15,6 +15,8 @@ mod read;
 mod schema;
 mod writer;
 
+pub use schema::APPLICATION_ID;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;

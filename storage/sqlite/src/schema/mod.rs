@@ -11,8 +11,8 @@ use sequel_store::OpenError;
 
 use crate::fault;
 
-/// `Seql` in ASCII: how a file says that it is ours.
-const APPLICATION_ID: i32 = i32::from_be_bytes(*b"Seql");
+/// `Seql` in ASCII: how a file says that it is ours (SQLite's `application_id`), wherever it lies.
+pub const APPLICATION_ID: i32 = i32::from_be_bytes(*b"Seql");
 /// Each brings a file from the version of its index to the next.
 const MIGRATIONS: [&str; 1] = [include_str!("v1.sql")];
 const VIEWS: &str = include_str!("views.sql");

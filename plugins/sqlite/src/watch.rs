@@ -20,9 +20,9 @@ const INSTRUCTIONS_PER_LOOK: i32 = 20;
 /// Of the looks that only read the flag, one in so many reads the clock too, for the age of batches.
 const LOOKS_PER_CLOCK: u32 = 64;
 
-/// How long a query reads the clock and its token at each look, before a timer is set up that does so for
-/// it. Setting one up costs some microseconds, which the many short queries need not pay.
-const SHORT: Duration = Duration::from_millis(2);
+/// How long a query at work reads the clock and its token at each look (some 50 ns), before a timer is set up
+/// that does so for it. Setting one up costs some microseconds, which the many short queries need not pay.
+const SHORT: Duration = Duration::from_micros(200);
 
 thread_local! {
     /// The watch of the query that this thread steps, for functions that the engine calls.
@@ -47,6 +47,8 @@ pub(crate) struct Watch {
     // Milliseconds since the start at the last look: a clock that costs the row loop nothing.
     looked_ms: AtomicU64,
     looks: AtomicU32,
+    // Microseconds since the start when the engine began.
+    attached_us: AtomicU64,
     // Set once the query has to stop; whoever sees the time or the token first sets it.
     over: AtomicBool,
     // Whether a timer sets `over`, so that the query itself need not look further.
@@ -65,6 +67,7 @@ impl Watch {
             time,
             looked_ms: AtomicU64::new(0),
             looks: AtomicU32::new(0),
+            attached_us: AtomicU64::new(0),
             over: AtomicBool::new(false),
             timed: AtomicBool::new(false),
         })
@@ -100,9 +103,12 @@ impl Watch {
         self.looked_ms.load(Ordering::Relaxed)
     }
 
-    /// Reads clock and token.
     fn is_due(&self) -> bool {
-        let elapsed = self.started.elapsed();
+        self.is_due_at(self.started.elapsed())
+    }
+
+    /// Notes the time and looks at the token.
+    fn is_due_at(&self, elapsed: Duration) -> bool {
         self.looked_ms.store(elapsed.as_millis() as u64, Ordering::Relaxed);
         let due = elapsed >= self.time || self.stop.is_cancelled();
         if due {
@@ -142,6 +148,7 @@ impl Watch {
         runtime: &Handle,
     ) -> rusqlite::Result<()> {
         CURRENT.set(Some(self.clone()));
+        self.attached_us.store(self.started.elapsed().as_micros() as u64, Ordering::Relaxed);
         let (watch, runtime) = (self.clone(), runtime.clone());
         connection.progress_handler(INSTRUCTIONS_PER_LOOK, Some(move || watch.look(&runtime)))
     }

@@ -10,7 +10,8 @@
 //!
 //! **Invariants:** no file outside the allowed folders and no file of the server's own store is ever
 //! opened (`tests/places.rs`); nothing a query does changes a byte of the database or makes a file
-//! (`tests/hostile.rs`).
+//! (`tests/hostile.rs`), not even for what it sorts, and all of them together take bounded memory
+//! (`tests/memory.rs`); functions over long texts are stopped in their midst (`tests/hostile.rs`).
 
 mod authorizer;
 mod connection;

@@ -2,7 +2,7 @@
 
 use actix_web::{HttpResponse, web};
 
-use super::Edge;
+use super::Worker;
 
 /// 200 as long as there is a process to answer.
 pub(super) async fn healthz() -> HttpResponse {
@@ -10,10 +10,10 @@ pub(super) async fn healthz() -> HttpResponse {
 }
 
 /// 200 while the store answers and no shutdown has begun; 503 otherwise.
-pub(super) async fn readyz(edge: web::Data<Edge>) -> HttpResponse {
-    let (mut response, text) = if !edge.is_ready() {
+pub(super) async fn readyz(worker: web::Data<Worker>) -> HttpResponse {
+    let (mut response, text) = if !worker.edge.is_ready() {
         (HttpResponse::ServiceUnavailable(), "starting or shutting down\n")
-    } else if edge.registry.store_answers().await {
+    } else if worker.edge.registry.store_answers().await {
         (HttpResponse::Ok(), "ready\n")
     } else {
         (HttpResponse::ServiceUnavailable(), "the store does not answer\n")

@@ -5,6 +5,7 @@
 //! client that goes away takes its query with it.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -12,11 +13,11 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::web::{Bytes, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::Edge;
 use super::answer::{Answer, made};
 use super::bearer::{Bearer, bearer, oauth_error, retry_after};
 use super::body::{discard, read_json};
 use super::request_id::RequestId;
+use super::{Edge, Worker};
 use crate::credential::Credential;
 use crate::mcp::{Call, Decision, HeaderField, INTERNAL_ERROR, RequestHead, ToolOutcome, decide, join_batch};
 use crate::org::{AuthError, BeginError, CallGuard, CallKey, Principal};
@@ -34,10 +35,15 @@ static JSON: (HeaderName, HeaderValue) = (header::CONTENT_TYPE, HeaderValue::fro
 const UNAVAILABLE_FOR: Duration = Duration::from_secs(1);
 
 /// The endpoint, for every method.
-pub(super) async fn endpoint(request: HttpRequest, mut payload: Payload, edge: Data<Edge>) -> HttpResponse {
-    let id = edge.request_ids.next();
+pub(super) async fn endpoint(
+    request: HttpRequest,
+    mut payload: Payload,
+    worker: Data<Worker>,
+) -> HttpResponse {
+    let id = worker.request_ids.next();
+    let edge = &worker.edge;
     let bytes_max = edge.body_max_bytes;
-    let mut response = answer(&request, &mut payload, edge, id).await;
+    let mut response = answer(&request, &mut payload, &worker, id).await;
     if !response.status().is_success() {
         Box::pin(discard(&request, &mut payload, bytes_max)).await;
     }
@@ -48,9 +54,10 @@ pub(super) async fn endpoint(request: HttpRequest, mut payload: Payload, edge: D
 async fn answer(
     request: &HttpRequest,
     payload: &mut Payload,
-    edge: Data<Edge>,
+    worker: &Data<Worker>,
     id: RequestId,
 ) -> HttpResponse {
+    let edge = &*worker.edge;
     if let Err(found) = edge.hosts.check(request.headers(), request.uri().authority()) {
         tracing::info!(request_id = %id, ?found, "a request under a foreign name was refused");
         return foreign();
@@ -68,7 +75,7 @@ async fn answer(
             let from = edge.peers.address(request);
             match Box::pin(edge.registry.authenticate(&credential, from)).await {
                 Ok(principal) => principal,
-                Err(error) => return refused(&edge, &error, &credential, from, id),
+                Err(error) => return refused(edge, &error, &credential, from, id),
             }
         }
     };
@@ -88,8 +95,12 @@ async fn answer(
             principal.cancel(&CallKey(request_id.as_json().into()));
             HttpResponse::Accepted().finish()
         }
-        Decision::Call(call) => Box::pin(call_alone(edge, principal, credential, call, id)).await,
-        Decision::Batch(decisions) => Box::pin(batch(edge, principal, credential, decisions, id)).await,
+        Decision::Call(call) => {
+            Box::pin(call_alone(Arc::clone(&worker.edge), principal, credential, call, id)).await
+        }
+        Decision::Batch(decisions) => {
+            Box::pin(batch(Arc::clone(&worker.edge), principal, credential, decisions, id)).await
+        }
     }
 }
 
@@ -187,7 +198,7 @@ async fn begin(
 }
 
 async fn call_alone(
-    edge: Data<Edge>,
+    edge: Arc<Edge>,
     principal: Principal,
     credential: Credential,
     call: Call,
@@ -219,7 +230,8 @@ async fn carry_out(
     let started = edge.tools.context.clock.elapsed();
     let outcome = edge.tools.carry_out(&call.tool, guard, &id.to_string()).await;
     let elapsed_ms = (edge.tools.context.clock.elapsed() - started).as_millis();
-    tracing::info!(
+    // Each call at `debug` only: a line costs more than verifying the key, and a busy server has many.
+    tracing::debug!(
         request_id = %id,
         key = principal.prefix(),
         tool = call.tool.name(),
@@ -233,7 +245,7 @@ async fn carry_out(
 
 /// Answers a batch (2025-03-26) one message after the other.
 async fn batch(
-    edge: Data<Edge>,
+    edge: Arc<Edge>,
     principal: Principal,
     credential: Credential,
     decisions: Vec<Decision>,

@@ -5,15 +5,15 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::json;
 
-use super::Edge;
+use super::Worker;
 use super::bearer::SCOPES;
 
-pub(super) async fn resource(request: HttpRequest, edge: web::Data<Edge>) -> HttpResponse {
-    if edge.hosts.check(request.headers(), request.uri().authority()).is_err() {
+pub(super) async fn resource(request: HttpRequest, worker: web::Data<Worker>) -> HttpResponse {
+    if worker.edge.hosts.check(request.headers(), request.uri().authority()).is_err() {
         return super::mcp::foreign();
     }
     HttpResponse::Ok().json(json!({
-        "resource": edge.mcp_url,
+        "resource": worker.edge.mcp_url,
         "resource_name": "Sequel",
         "bearer_methods_supported": ["header"],
         "scopes_supported": SCOPES.split(' ').collect::<Vec<_>>(),

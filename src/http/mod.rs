@@ -49,13 +49,20 @@ pub struct Edge {
     pub body_max_bytes: usize,
     /// How long a request's body may take.
     pub body_timeout: std::time::Duration,
-    /// Numbers requests.
-    pub request_ids: request_id::RequestIds,
     /// False before start-up is over and again once a shutdown has begun.
     pub ready: Arc<AtomicBool>,
 }
 
 pub use request_id::RequestIds;
+
+/// What one worker thread has of its own. Counting requests and references in what all workers share would
+/// send a cache line back and forth for every request.
+pub struct Worker {
+    /// Shared by all of them.
+    pub edge: Arc<Edge>,
+    /// Numbers this worker's requests.
+    pub request_ids: RequestIds,
+}
 
 impl Edge {
     fn is_ready(&self) -> bool {

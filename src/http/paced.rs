@@ -37,6 +37,7 @@ pub struct Paced {
     step: Duration,
     silence_steps: u32,
     timer: Pin<Box<Sleep>>,
+    timer_knows_task: bool,
     // Bytes came and were not answered yet; true from the start, for who never says anything.
     unanswered: bool,
     steps_unanswered: u32,
@@ -53,6 +54,7 @@ impl Paced {
             step,
             silence_steps: u32::try_from(silence_steps).unwrap_or(u32::MAX),
             timer: Box::pin(sleep(step)),
+            timer_knows_task: false,
             unanswered: true,
             steps_unanswered: 0,
             steps_silent: 0,
@@ -67,6 +69,11 @@ impl Paced {
 
     /// Fails when the time is over; otherwise wakes the task at the next step.
     fn check(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        // The connection's task is the same each time: once the timer knows it, asking whether it rang is enough.
+        if self.timer_knows_task && !self.timer.is_elapsed() {
+            return Ok(());
+        }
+        self.timer_knows_task = true;
         while self.timer.as_mut().poll(cx).is_ready() {
             self.steps_silent += 1;
             self.steps_unanswered += u32::from(self.unanswered);

@@ -14,7 +14,7 @@ use crate::backends;
 use crate::config::Config;
 use crate::context::Context;
 use crate::http::api::Admin;
-use crate::http::{Challenge, Edge, Hosts, Peers, RequestIds};
+use crate::http::{Challenge, Edge, Hosts, Peers};
 use crate::mcp::ServerFacts;
 use crate::org::{OpenSources, Registry, RegistryLimits, RegistryParts};
 use crate::system::OrgIndex;
@@ -83,15 +83,10 @@ impl Inside {
     }
 
     /// What the public server's handlers share.
-    pub(super) fn edge(
-        &self,
-        config: &Config,
-        bound: SocketAddr,
-        ready: Arc<AtomicBool>,
-    ) -> anyhow::Result<Edge> {
+    pub(super) fn edge(&self, config: &Config, bound: SocketAddr, ready: Arc<AtomicBool>) -> Edge {
         let public_url = config.server.public_url(bound);
         let (hosts, origins) = (&config.server.allowed_hosts, &config.server.allowed_origins);
-        Ok(Edge {
+        Edge {
             registry: self.registry.clone(),
             tools: Tools { context: self.context.clone(), query: query_policy(config) },
             facts: ServerFacts::sequel(),
@@ -101,9 +96,8 @@ impl Inside {
             peers: Peers::new(config.server.trusted_proxies.clone()),
             body_max_bytes: config.server.body_max_bytes,
             body_timeout: BODY_TIMEOUT,
-            request_ids: RequestIds::new(&self.context.rng)?,
             ready,
-        })
+        }
     }
 
     /// Lets go of everything and closes the store.

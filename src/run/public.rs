@@ -1,6 +1,7 @@
 //! The public HTTP server: actix's HTTP/1 over connections that have to get on.
 
 use std::net::TcpListener;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_http::HttpService;
@@ -15,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::assemble::BODY_TIMEOUT;
 use crate::config::Config;
-use crate::http::{self, Edge, Pace, Paced};
+use crate::http::{self, Edge, Pace, Paced, RequestIds, Worker};
 
 /// How long a client may leave what was sent to it unread. It holds an answer of some megabytes and a place
 /// among its organization's running calls.
@@ -26,7 +27,7 @@ const ANSWER_SLACK: Duration = Duration::from_secs(5);
 /// A server on a bound listener. `goodbye` closes idle connections.
 pub(super) fn public_server(
     config: &Config,
-    edge: Data<Edge>,
+    edge: Arc<Edge>,
     listener: TcpListener,
     goodbye: CancellationToken,
 ) -> anyhow::Result<Server> {
@@ -45,8 +46,10 @@ pub(super) fn public_server(
         // A query may run to its limit without a byte, and an idle connection to its own.
         silence: answer + config.query.time_max() + Duration::from_secs(config.server.keep_alive_seconds),
     };
+    let request_ids = Arc::new(RequestIds::new(&edge.tools.context.rng)?);
     let factory = move || {
-        let app = App::new().app_data(edge.clone()).configure(http::routes);
+        let worker = Data::new(Worker { edge: Arc::clone(&edge), request_ids: request_ids.another() });
+        let app = App::new().app_data(worker).configure(http::routes);
         let app = app.into_factory().map_err(|error: Error| error.error_response());
         let goodbye = goodbye.clone();
         let service = HttpService::build()

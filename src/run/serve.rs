@@ -77,7 +77,7 @@ where
     let bound = listener.local_addr().context("the bound address cannot be read")?;
     let ready = Arc::new(AtomicBool::new(false));
     let mcp_url = config.server.mcp_url(bound);
-    let edge = Data::new(inside.edge(config, bound, Arc::clone(&ready))?);
+    let edge = Arc::new(inside.edge(config, bound, Arc::clone(&ready)));
     let goodbye = CancellationToken::new();
     let public = public_server(config, edge, listener, goodbye.clone())?;
     let admin = admin_server(inside.admin(config, Some(mcp_url.clone())), socket)?;

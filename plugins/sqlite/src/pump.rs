@@ -13,7 +13,7 @@ use crate::error::{is_busy, query_error};
 use crate::watch::Watch;
 
 /// Rows or bytes that make a full batch. A handover wakes the reader on another thread, which is dear beside
-/// stepping a row; and a stream that holds three batches of 128 KiB stays small. A cell counts 16 bytes beside
+/// stepping a row; and a stream that holds some batches of 128 KiB stays small. A cell counts 16 bytes beside
 /// its text, so that 1,024 rows of five short columns are one batch.
 const BATCH_ROWS: usize = 1_024;
 const BATCH_BYTES: usize = 128 * 1024;

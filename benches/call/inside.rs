@@ -115,8 +115,8 @@ impl Raw {
         Ok(Self(rusqlite::Connection::open(database)?))
     }
 
-    /// Bytes of JSON.
-    pub(crate) fn run(&self, sql: &str) -> anyhow::Result<usize> {
+    /// The rows as JSON, once.
+    fn rows(&self, sql: &str) -> anyhow::Result<Vec<u8>> {
         let mut statement = self.0.prepare(sql)?;
         let width = statement.column_count();
         let mut rows = statement.query([])?;
@@ -127,14 +127,36 @@ impl Raw {
             all.serialize_element(&Cells(row, width))?;
         }
         all.end()?;
-        Ok(black_box(out).len())
+        Ok(out)
+    }
+
+    /// Bytes of JSON: the rows written once.
+    pub(crate) fn once(&self, sql: &str) -> anyhow::Result<usize> {
+        Ok(black_box(self.rows(sql)?).len())
+    }
+
+    /// Bytes of JSON: the rows written as MCP wants an answer to carry them, as structured content and as the
+    /// same JSON in a text.
+    pub(crate) fn twice(&self, sql: &str) -> anyhow::Result<usize> {
+        #[derive(serde::Serialize)]
+        struct Answer<'a> {
+            text: &'a str,
+            structured: &'a serde_json::value::RawValue,
+        }
+        let rows = String::from_utf8(self.rows(sql)?)?;
+        let answer = Answer { text: &rows, structured: serde_json::from_str(&rows)? };
+        Ok(black_box(serde_json::to_vec(&answer)?).len())
     }
 
     /// CPU time of one run, over `times` runs.
-    pub(crate) fn cpu(&self, sql: &str, times: u32) -> anyhow::Result<Duration> {
+    pub(crate) fn cpu(
+        &self,
+        times: u32,
+        run: impl Fn(&Self) -> anyhow::Result<usize>,
+    ) -> anyhow::Result<Duration> {
         let before = own_cpu()?;
         for _ in 0..times {
-            self.run(sql)?;
+            run(self)?;
         }
         Ok((own_cpu()? - before) / times)
     }

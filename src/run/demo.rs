@@ -124,6 +124,7 @@ fn welcome(mcp_url: &str, key: Option<&str>, data_dir: &std::path::Path) -> Stri
             text.push_str(&format!("  API key  {key}\n"));
             text.push_str("           Shown this once: only a digest of it is stored.\n\n");
             text.push_str(&install::render(&install::snippets(mcp_url, key)));
+            text.push('\n');
         }
         None => {
             let data_dir = install::shell_quote(&data_dir.to_string_lossy());

@@ -94,14 +94,7 @@ fn registry(store: Arc<dyn sequel_store::Store>, arbiter: &Arbiter, orgs: usize)
         arbiters: vec![arbiter.handle()],
         limits: RegistryLimits {
             active_max: orgs.max(config.orgs.active_max),
-            idle: config.orgs.idle(),
-            asks_max: config.orgs.asks_max,
-            ask_timeout: config.orgs.ask_timeout(),
-            keys_max: config.orgs.keys_max,
-            sources_max: config.orgs.sources_max,
-            calls_per_org: config.query.concurrent_per_org,
-            calls_per_key: config.query.concurrent_per_key,
-            failures_per_minute: config.auth.failures_per_minute,
+            ..sequel::run::registry_limits(&config)
         },
     }))
 }

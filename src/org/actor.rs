@@ -111,18 +111,15 @@ impl OrgActor {
         let mut view = View::clone(&self.view);
         view.revision = revision;
         let mut touched = None;
-        let mut sources_moved = true;
         match edit {
             Edit::PutKey(id, record) => {
                 let key = KeyView::new(&record, view.keys.get(&id));
                 view.keys.insert(id, key);
                 touched = Some(id);
-                sources_moved = false;
             }
             Edit::RemoveKey(id) => {
                 view.keys.remove(&id);
                 touched = Some(id);
-                sources_moved = false;
             }
             Edit::PutSource(id, record) => {
                 let others = view.sources.iter().filter(|source| source.id() != id).cloned();
@@ -134,7 +131,7 @@ impl OrgActor {
                 view.sources = view.sources.iter().filter(|source| source.id() != id).cloned().collect();
             }
         }
-        if sources_moved {
+        if !Arc::ptr_eq(&self.view.sources, &view.sources) {
             *self.entry.sources.lock() = Arc::clone(&view.sources);
         }
         self.view = Arc::new(view);
@@ -214,9 +211,6 @@ impl<C: Change> Handler<Asked<C>> for OrgActor {
             let decided = message.decide(desk.clone(), Arc::clone(&view)).await;
             let decided = decided.map_err(|error| Failed { error, actor_is_stale: false })?;
             let Decided { reply, expects, writes, narrows, edit } = decided;
-            if writes.is_empty() {
-                return Ok((reply, view.revision, narrows, edit));
-            }
             let id =
                 desk.context.rng.bytes().map_err(|e| Failed { error: e.into(), actor_is_stale: false })?;
             let batch = desk.store.batch(CommitId(id), view.revision, narrows, expects, writes);

@@ -11,11 +11,11 @@ use sequel_store::{Expect, Write};
 
 use super::actor::{Change, Decided, Desk, Edit};
 use super::error::ChangeError;
+use super::handle::Org;
 use super::record::{
     self, KeyRecord, NameRecord, Owner, PreviousSecret, UsedRecord, decode, encode, id_after, key_at,
     key_name_at,
 };
-use super::registry::Org;
 use super::view::View;
 use crate::context::Timestamp;
 use crate::credential::{KeyId, PlainKey, SourceId, prefix};

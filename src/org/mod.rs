@@ -14,6 +14,7 @@
 mod actor;
 mod call;
 mod error;
+mod handle;
 mod id_map;
 mod inflight;
 mod keyring;
@@ -28,9 +29,10 @@ mod view;
 
 pub use call::{CallGuard, Principal};
 pub use error::{AuthError, BeginError, ChangeError, ResolveError};
+pub use handle::Org;
 pub use inflight::{CallKey, Stopped};
 pub use open::{OpenSources, Source, SourceInUse};
-pub use registry::{Org, Registry, RegistryLimits, RegistryParts};
+pub use registry::{Registry, RegistryLimits, RegistryParts};
 pub use view::{KeyView, Refusal, View};
 
 #[cfg(test)]

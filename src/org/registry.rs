@@ -22,11 +22,12 @@ use dashmap::DashMap;
 use futures_util::StreamExt;
 use parking_lot::Mutex;
 use sequel_store::{Expect, Fence, Revision, Store, Write};
-use tokio::sync::{Mutex as AsyncMutex, OwnedSemaphorePermit, Semaphore, TryAcquireError};
+use tokio::sync::{Mutex as AsyncMutex, Semaphore};
 
-use super::actor::{Asked, Change, ChangeLimits, CollectUses, Desk, ForgetUse, OrgActor, by_name};
+use super::actor::{ChangeLimits, CollectUses, Desk, OrgActor, by_name};
 use super::call::Principal;
 use super::error::{AuthError, ChangeError, ResolveError};
+use super::handle::Org;
 use super::id_map::BuildIdHasher;
 use super::inflight::{Concurrency, Inflight, Stopped};
 use super::open::{OpenSources, Source};
@@ -84,10 +85,10 @@ pub struct RegistryLimits {
 
 /// The registry. Clones share it.
 #[derive(Clone)]
-pub struct Registry(Arc<Inner>);
+pub struct Registry(pub(super) Arc<Inner>);
 
-struct Inner {
-    parts: RegistryParts,
+pub(super) struct Inner {
+    pub(super) parts: RegistryParts,
     entries: DashMap<OrgId, Arc<Entry>, BuildIdHasher>,
     // Active organizations in the order of loading, for the clock algorithm of eviction.
     hand: Mutex<VecDeque<OrgId>>,
@@ -105,17 +106,17 @@ struct Inner {
 
 /// An active organization. Outlives its actor: the cell and the running calls stay when the actor dies.
 pub(super) struct Entry {
-    id: OrgId,
+    pub(super) id: OrgId,
     pub(super) cell: Arc<ViewCell>,
     pub(super) inflight: Arc<Inflight>,
     pub(super) concurrency: Concurrency,
     pub(super) fence: Fence,
     pub(super) asks_max: usize,
     context: Context,
-    permits: Arc<Semaphore>,
+    pub(super) permits: Arc<Semaphore>,
     actor: Mutex<Option<Addr<OrgActor>>>,
     // Held while the organization is loaded or evicted.
-    loading: AsyncMutex<()>,
+    pub(super) loading: AsyncMutex<()>,
     last_used_ms: AtomicI64,
     marked: AtomicBool,
     evicted: AtomicBool,
@@ -145,17 +146,10 @@ impl Entry {
     }
 
     /// The actor, if it is alive and its view is open.
-    fn alive(&self) -> Option<Addr<OrgActor>> {
+    pub(super) fn alive(&self) -> Option<Addr<OrgActor>> {
         let actor = self.actor.lock();
         actor.as_ref().filter(|actor| actor.connected() && self.cell.load().is_some()).cloned()
     }
-}
-
-/// A handle to one organization: the permission to act in it. Clones are cheap.
-#[derive(Clone)]
-pub struct Org {
-    entry: Arc<Entry>,
-    registry: Registry,
 }
 
 impl Registry {
@@ -301,12 +295,12 @@ impl Registry {
         self.0.entries.len()
     }
 
-    fn store_of(&self, id: OrgId) -> OrgStore {
+    pub(super) fn store_of(&self, id: OrgId) -> OrgStore {
         OrgStore::new(Arc::clone(&self.0.parts.store), id)
     }
 
     /// Loads an organization and starts its actor, or waits for the one who does.
-    async fn activate(&self, id: OrgId) -> Result<Org, ResolveError> {
+    pub(super) async fn activate(&self, id: OrgId) -> Result<Org, ResolveError> {
         loop {
             if self.0.stopping.load(Ordering::SeqCst) {
                 return Err(ResolveError::ShuttingDown);
@@ -549,119 +543,6 @@ impl Registry {
             let _ = tokio::time::timeout(self.0.parts.limits.ask_timeout, under_way).await;
             entry.permits.close();
             self.forget(&entry);
-        }
-    }
-}
-
-/// An actor and a place in its queue.
-type Place = (Addr<OrgActor>, OwnedSemaphorePermit);
-
-/// A message that brought no outcome.
-enum Undelivered {
-    /// The actor was gone before it: nothing has changed.
-    NeverTakenUp,
-    /// The actor ended while it was at it.
-    BrokenOff,
-    /// It may still be worked off.
-    TimedOut,
-}
-
-impl Org {
-    pub(super) fn store(&self) -> OrgStore {
-        self.registry.store_of(self.entry.id)
-    }
-
-    pub(super) fn open_sources(&self) -> &OpenSources {
-        &self.registry.0.parts.open
-    }
-
-    /// The published view, if it is open.
-    pub(super) fn view(&self) -> Option<Arc<View>> {
-        self.entry.cell.load().as_ref().map(Arc::clone)
-    }
-
-    /// Its id, to be shown.
-    pub fn id(&self) -> OrgId {
-        self.entry.id
-    }
-
-    /// Its record.
-    pub async fn record(&self) -> Result<OrgRecord, ChangeError> {
-        let record = self.store().get::<OrgRecord>(&record::org_at()).await?;
-        record.map(|(record, _)| record).ok_or(ChangeError::NotFound("organization"))
-    }
-
-    /// Asks the actor for a change. The only way to one.
-    pub(super) async fn ask<C: Change>(&self, make: impl Fn() -> C) -> Result<C::Reply, ChangeError> {
-        let mut org = self.clone();
-        // Twice: an organization that was evicted, or whose actor died before it took the message up, is
-        // loaded again, once.
-        for _ in 0..2 {
-            if let Some(place) = org.place().await? {
-                match org.send(place, make()).await {
-                    Err(Undelivered::NeverTakenUp) => {}
-                    Err(Undelivered::BrokenOff) => return Err(ChangeError::Unknown),
-                    Err(Undelivered::TimedOut) => return Err(ChangeError::TimedOut),
-                    Ok(outcome) => return outcome,
-                }
-            }
-            org = self.registry.activate(self.entry.id).await?;
-        }
-        Err(ChangeError::Busy)
-    }
-
-    /// A living actor and a place in its queue; `None` where the organization must be loaded again.
-    async fn place(&self) -> Result<Option<Place>, ChangeError> {
-        loop {
-            match Arc::clone(&self.entry.permits).try_acquire_owned() {
-                Ok(permit) => return Ok(self.entry.alive().map(|actor| (actor, permit))),
-                Err(TryAcquireError::Closed) => return Ok(None),
-                // All taken: by changes that wait, or by an attempt at eviction, which is over in a moment.
-                Err(TryAcquireError::NoPermits) => match self.entry.loading.try_lock() {
-                    Ok(_) if self.entry.permits.available_permits() == 0 => return Err(ChangeError::Busy),
-                    Ok(_) => {}
-                    Err(_) => drop(self.entry.loading.lock().await),
-                },
-            }
-        }
-    }
-
-    async fn send<M, R>(&self, (actor, permit): Place, message: M) -> Result<R, Undelivered>
-    where
-        Asked<M>: actix::Message<Result = R> + Send + 'static,
-        OrgActor: actix::Handler<Asked<M>>,
-        M: Send + 'static,
-        R: Send + 'static,
-    {
-        let taken_up = Arc::new(AtomicBool::new(false));
-        let sent = actor.send(Asked { message, permit, taken_up: Arc::clone(&taken_up) });
-        match tokio::time::timeout(self.registry.0.parts.limits.ask_timeout, sent).await {
-            Ok(Ok(outcome)) => Ok(outcome),
-            Ok(Err(_)) if taken_up.load(Ordering::SeqCst) => Err(Undelivered::BrokenOff),
-            Ok(Err(_)) => Err(Undelivered::NeverTakenUp),
-            Err(_) => Err(Undelivered::TimedOut),
-        }
-    }
-
-    /// Sends the actor something that is no change. Where the organization is not active, nothing is sent.
-    async fn tell<M>(&self, message: M) -> Result<(), ChangeError>
-    where
-        Asked<M>: actix::Message<Result = Result<(), ChangeError>> + Send + 'static,
-        OrgActor: actix::Handler<Asked<M>>,
-        M: Send + 'static,
-    {
-        let Some(place) = self.place().await? else { return Ok(()) };
-        match self.send(place, message).await {
-            Ok(outcome) => outcome,
-            Err(Undelivered::NeverTakenUp | Undelivered::BrokenOff) => Ok(()),
-            Err(Undelivered::TimedOut) => Err(ChangeError::TimedOut),
-        }
-    }
-
-    /// Forgets when a deleted key was used last. A failure leaves a small orphan, nothing worse.
-    pub(super) async fn forget_use(&self, key: KeyId) {
-        if let Err(error) = self.tell(ForgetUse(key)).await {
-            tracing::debug!(error = &error as &dyn std::error::Error, "the last use of a deleted key stays");
         }
     }
 }

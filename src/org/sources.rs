@@ -7,10 +7,10 @@ use sequel_store::{Expect, Write};
 
 use super::actor::{Change, Decided, Desk, Edit};
 use super::error::ChangeError;
+use super::handle::Org;
 use super::keys::check_name;
 use super::open::Source;
 use super::record::{NameRecord, SourceRecord, encode, source_at, source_name_at};
-use super::registry::Org;
 use super::view::View;
 use crate::credential::SourceId;
 

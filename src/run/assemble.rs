@@ -48,17 +48,7 @@ impl Inside {
             context: context.clone(),
             open: OpenSources::new(connectors, context.clock.clone(), config.sources.open_max),
             arbiters: arbiters.iter().map(Arbiter::handle).collect(),
-            limits: RegistryLimits {
-                active_max: config.orgs.active_max,
-                idle: config.orgs.idle(),
-                asks_max: config.orgs.asks_max,
-                ask_timeout: config.orgs.ask_timeout(),
-                keys_max: config.orgs.keys_max,
-                sources_max: config.orgs.sources_max,
-                calls_per_org: config.query.concurrent_per_org,
-                calls_per_key: config.query.concurrent_per_key,
-                failures_per_minute: config.auth.failures_per_minute,
-            },
+            limits: registry_limits(config),
         });
         let index = OrgIndex::new(Arc::clone(&store), context.rng.clone());
         Ok(Self { registry, index, context, arbiters, store })
@@ -110,6 +100,21 @@ impl Inside {
         }
         drop((self.registry, self.index));
         let _ = tokio::task::spawn_blocking(move || drop(self.store)).await;
+    }
+}
+
+/// The registry's limits as the operator configured them.
+pub fn registry_limits(config: &Config) -> RegistryLimits {
+    RegistryLimits {
+        active_max: config.orgs.active_max,
+        idle: config.orgs.idle(),
+        asks_max: config.orgs.asks_max,
+        ask_timeout: config.orgs.ask_timeout(),
+        keys_max: config.orgs.keys_max,
+        sources_max: config.orgs.sources_max,
+        calls_per_org: config.query.concurrent_per_org,
+        calls_per_key: config.query.concurrent_per_key,
+        failures_per_minute: config.auth.failures_per_minute,
     }
 }
 

@@ -12,6 +12,7 @@ mod public;
 mod serve;
 mod shutdown;
 
+pub use assemble::registry_limits;
 pub use demo::{DemoOptions, demo};
 pub use embedded::{Embedded, embedded};
 pub use serve::serve;

@@ -14,6 +14,7 @@
 mod actor;
 mod call;
 mod error;
+mod evict;
 mod handle;
 mod id_map;
 mod inflight;

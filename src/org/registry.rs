@@ -43,8 +43,6 @@ const COLLECTED_AT_ONCE: usize = 64;
 
 /// Point reads at once on behalf of addresses that the throttle blocks.
 const READS_OF_THE_BLOCKED: usize = 4;
-/// Entries that one eviction looks at: with so many in use in a row, all are taken to be.
-const EVICTION_LOOKS_MAX: usize = 1_024;
 
 /// What a registry is made of.
 pub struct RegistryParts {
@@ -89,9 +87,9 @@ pub struct Registry(pub(super) Arc<Inner>);
 
 pub(super) struct Inner {
     pub(super) parts: RegistryParts,
-    entries: DashMap<OrgId, Arc<Entry>, BuildIdHasher>,
+    pub(super) entries: DashMap<OrgId, Arc<Entry>, BuildIdHasher>,
     // Active organizations in the order of loading, for the clock algorithm of eviction.
-    hand: Mutex<VecDeque<OrgId>>,
+    pub(super) hand: Mutex<VecDeque<OrgId>>,
     // Organizations with uses to collect.
     used: Mutex<Vec<Arc<Entry>>>,
     throttle: Throttle,
@@ -114,12 +112,12 @@ pub(super) struct Entry {
     pub(super) asks_max: usize,
     context: Context,
     pub(super) permits: Arc<Semaphore>,
-    actor: Mutex<Option<Addr<OrgActor>>>,
+    pub(super) actor: Mutex<Option<Addr<OrgActor>>>,
     // Held while the organization is loaded or evicted.
     pub(super) loading: AsyncMutex<()>,
-    last_used_ms: AtomicI64,
-    marked: AtomicBool,
-    evicted: AtomicBool,
+    pub(super) last_used_ms: AtomicI64,
+    pub(super) marked: AtomicBool,
+    pub(super) evicted: AtomicBool,
     // Keys with uses to collect.
     used_keys: Mutex<Vec<KeyId>>,
     // The sources of the last view. A fresh actor goes on with them: calls that outlived its predecessor
@@ -427,63 +425,6 @@ impl Registry {
         }
         *last = Arc::clone(&list);
         list
-    }
-
-    /// Takes an entry that could not be loaded out of the map.
-    fn forget(&self, entry: &Arc<Entry>) {
-        entry.evicted.store(true, Ordering::SeqCst);
-        entry.cell.close();
-        entry.actor.lock().take();
-        self.0.entries.remove_if(&entry.id, |_, found| Arc::ptr_eq(found, entry));
-    }
-
-    /// Evicts the organization that was not used for longest, roughly. False where all are in use.
-    fn evict_one(&self) -> bool {
-        let looks = (2 * self.0.hand.lock().len()).min(EVICTION_LOOKS_MAX);
-        for _ in 0..looks {
-            let Some(id) = self.0.hand.lock().pop_front() else { return false };
-            let Some(entry) = self.0.entries.get(&id).map(|e| Arc::clone(&e)) else { continue };
-            if !entry.marked.swap(false, Ordering::Relaxed) && self.try_evict(&entry) {
-                return true;
-            }
-            self.0.hand.lock().push_back(id);
-        }
-        false
-    }
-
-    /// Unloads an organization unless something of it runs or waits.
-    fn try_evict(&self, entry: &Arc<Entry>) -> bool {
-        if entry.inflight.count() > 0 {
-            return false;
-        }
-        let Ok(_loading) = entry.loading.try_lock() else { return false };
-        let all = u32::try_from(entry.asks_max).unwrap_or(u32::MAX);
-        // With every permit taken no change is under way and none can begin.
-        let Ok(permits) = Arc::clone(&entry.permits).try_acquire_many_owned(all) else { return false };
-        // The view is withdrawn first: a call that entered before is seen here, one that enters later
-        // finds the view closed.
-        if !entry.cell.close_unless(|| entry.inflight.count() > 0) {
-            return false;
-        }
-        entry.permits.close();
-        drop(permits);
-        self.forget(entry);
-        true
-    }
-
-    /// Unloads organizations that were not used for the idle time. Returns how many.
-    pub fn evict_idle(&self) -> usize {
-        let now = self.0.parts.context.clock.now();
-        let idle_ms = i64::try_from(self.0.parts.limits.idle.as_millis()).unwrap_or(i64::MAX);
-        let is_idle =
-            |entry: &Entry| now.0.saturating_sub(entry.last_used_ms.load(Ordering::Relaxed)) >= idle_ms;
-        let idle: Vec<_> =
-            self.0.entries.iter().filter(|e| is_idle(e.value())).map(|e| Arc::clone(e.value())).collect();
-        let evicted = idle.iter().filter(|entry| self.try_evict(entry)).count();
-        if evicted > 0 {
-            self.0.hand.lock().retain(|id| self.0.entries.contains_key(id));
-        }
-        evicted
     }
 
     /// Writes down when keys were used last, to within a minute. A crash may lose the last minute of it.

@@ -7,6 +7,7 @@ mod assemble;
 mod data_dir;
 mod demo;
 mod embedded;
+mod goodbye;
 mod log;
 mod public;
 mod serve;

@@ -12,9 +12,9 @@ use actix_web::rt::net::TcpStream;
 use actix_web::web::Data;
 use actix_web::{App, Error};
 use anyhow::Context as _;
-use tokio_util::sync::CancellationToken;
 
 use super::assemble::BODY_TIMEOUT;
+use super::goodbye::Goodbye;
 use crate::config::Config;
 use crate::http::{self, Edge, Pace, Paced, RequestIds, Worker};
 
@@ -29,7 +29,7 @@ pub(super) fn public_server(
     config: &Config,
     edge: Arc<Edge>,
     listener: TcpListener,
-    goodbye: CancellationToken,
+    goodbye: Goodbye,
 ) -> anyhow::Result<Server> {
     let workers = match config.server.workers {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
@@ -53,7 +53,7 @@ pub(super) fn public_server(
         let app = app.into_factory().map_err(|error: Error| error.error_response());
         let goodbye = goodbye.clone();
         let service = HttpService::build()
-            .graceful_shutdown_signal(move || goodbye.clone().cancelled_owned())
+            .graceful_shutdown_signal(move || goodbye.heard())
             .keep_alive(keep_alive)
             .client_request_timeout(head)
             .client_disconnect_timeout(Duration::from_secs(1))

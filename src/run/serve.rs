@@ -15,6 +15,7 @@ use sequel_store::Holder;
 use tokio_util::sync::CancellationToken;
 
 use super::assemble::Inside;
+use super::goodbye::Goodbye;
 use super::public::public_server;
 use super::shutdown::StopSignals;
 use super::{data_dir, log, shutdown};
@@ -78,7 +79,7 @@ where
     let ready = Arc::new(AtomicBool::new(false));
     let mcp_url = config.server.mcp_url(bound);
     let edge = Arc::new(inside.edge(config, bound, Arc::clone(&ready)));
-    let goodbye = CancellationToken::new();
+    let goodbye = Goodbye::default();
     let public = public_server(config, edge, listener, goodbye.clone())?;
     let admin = admin_server(inside.admin(config, Some(mcp_url.clone())), socket)?;
     let (public_handle, admin_handle) = (public.handle(), admin.handle());

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio_util::sync::CancellationToken;
 
+use super::goodbye::Goodbye;
 use crate::org::Registry;
 
 /// How often running calls are counted while they are waited for.
@@ -44,7 +44,7 @@ pub(super) async fn drain(
     ready: &AtomicBool,
     grace: Duration,
     stop: &mut StopSignals,
-    goodbye: CancellationToken,
+    goodbye: Goodbye,
 ) {
     ready.store(false, Ordering::SeqCst);
     registry.begin_draining();
@@ -61,7 +61,7 @@ pub(super) async fn drain(
         tracing::warn!(calls = registry.running_calls(), "calls that still run are stopped");
         registry.stop_calls();
     }
-    goodbye.cancel();
+    goodbye.say();
     if tokio::time::timeout(LAST_WORDS, server.stop(true)).await.is_err() {
         server.stop(false).await;
     }

@@ -7,7 +7,7 @@ use super::call::{Call, ProgressToken};
 use super::era::{Era, Refusal, Settled, Version, quoted, settle};
 use super::head::RequestHead;
 use super::jsonrpc::{
-    self, Body, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, Message, RequestId, error_reply,
+    self, Body, Given, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, Message, RequestId, error_reply,
     result_reply, string,
 };
 use super::outcome::ToolOutcome;
@@ -79,7 +79,7 @@ fn one(head: &RequestHead<'_>, message: Message<'_>, server: &ServerFacts) -> De
 fn batch(head: &RequestHead<'_>, items: &[&RawValue], server: &ServerFacts) -> Decision {
     let refuse = |message| Refusal::new(400, INVALID_REQUEST, message).decision(None);
     // As for one message without `_meta`: the header, or 2025-03-26 without one.
-    match settle(head, "", None, false) {
+    match settle(head, "", Given::Raw(None), false) {
         Err(refusal) => return refusal.decision(None),
         Ok(settled) if !settled.version.has_batches() => {
             return refuse("This protocol version has no batches; send one message a request.");
@@ -103,7 +103,7 @@ fn batch(head: &RequestHead<'_>, items: &[&RawValue], server: &ServerFacts) -> D
 
 /// A response to a question that Sequel never asked.
 fn response(head: &RequestHead<'_>) -> Decision {
-    match settle(head, "", None, false) {
+    match settle(head, "", Given::Raw(None), false) {
         Err(refusal) => refusal.decision(None),
         Ok(settled) if settled.version.era() == Era::Modern => {
             Refusal::new(400, INVALID_REQUEST, "Responses cannot be sent to this endpoint.").decision(None)
@@ -126,7 +126,7 @@ fn request(
     head: &RequestHead<'_>,
     id: RequestId,
     method: &str,
-    params: Option<&RawValue>,
+    params: Given<'_>,
     server: &ServerFacts,
 ) -> Decision {
     let settled = match settle(head, method, params, true) {

@@ -11,8 +11,8 @@ use serde_json::value::RawValue;
 
 use super::head::{HeaderField, RequestHead};
 use super::jsonrpc::{
-    HEADER_MISMATCH, INVALID_PARAMS, RequestId, UNSUPPORTED_PROTOCOL_VERSION, error_reply, object, present,
-    string,
+    Given, HEADER_MISMATCH, INVALID_PARAMS, Object, RequestId, UNSUPPORTED_PROTOCOL_VERSION, error_reply,
+    none, object, present, string,
 };
 use super::{Decision, json};
 
@@ -75,11 +75,15 @@ impl Version {
     }
 }
 
+/// `params` with its `_meta`, read in one pass.
+pub(super) type Members<'a> = Object<Params<'a, Object<Meta<'a>>>>;
+
 /// The members of `params` that any method here reads.
-#[derive(Debug, Default, Deserialize)]
-pub(super) struct Params<'a> {
-    #[serde(borrow, default, deserialize_with = "present", rename = "_meta")]
-    meta: Option<&'a RawValue>,
+#[derive(Debug, Deserialize)]
+#[serde(bound(deserialize = "'de: 'a, M: Deserialize<'de>"))]
+pub(super) struct Params<'a, M = ()> {
+    #[serde(default = "none", rename = "_meta")]
+    meta: Option<M>,
     #[serde(borrow, default, deserialize_with = "present")]
     pub(super) name: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
@@ -92,6 +96,28 @@ pub(super) struct Params<'a> {
     pub(super) protocol_version: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present", rename = "requestId")]
     pub(super) request_id: Option<&'a RawValue>,
+}
+
+impl<M> Default for Params<'_, M> {
+    fn default() -> Self {
+        Self {
+            meta: None,
+            name: None,
+            uri: None,
+            arguments: None,
+            cursor: None,
+            protocol_version: None,
+            request_id: None,
+        }
+    }
+}
+
+impl<'a, M> Params<'a, M> {
+    /// The parameters and what stood in their `_meta`.
+    fn apart(self) -> (Params<'a>, Option<M>) {
+        let Self { meta, name, uri, arguments, cursor, protocol_version, request_id } = self;
+        (Params { meta: None, name, uri, arguments, cursor, protocol_version, request_id }, meta)
+    }
 }
 
 /// The members of `params._meta` that any method here reads.
@@ -148,10 +174,10 @@ pub(super) struct Settled<'a> {
 pub(super) fn settle<'a>(
     head: &RequestHead<'_>,
     method: &str,
-    params: Option<&'a RawValue>,
+    given: Given<'a>,
     is_request: bool,
 ) -> Result<Settled<'a>, Refusal> {
-    let (params, meta) = members(head, params)?;
+    let (params, meta) = members(head, given)?;
     let version = match meta.protocol_version {
         Some(claim) => claimed(head, claim)?,
         None => unclaimed(head, method, is_request)?,
@@ -169,22 +195,27 @@ pub(super) fn settle<'a>(
     Ok(Settled { version, params, meta })
 }
 
-fn members<'a>(
-    head: &RequestHead<'_>,
-    params: Option<&'a RawValue>,
-) -> Result<(Params<'a>, Meta<'a>), Refusal> {
+fn members<'a>(head: &RequestHead<'_>, given: Given<'a>) -> Result<(Params<'a>, Meta<'a>), Refusal> {
+    let params = match given {
+        Given::Members(Object(params)) => {
+            let (params, meta) = params.apart();
+            return Ok((params, meta.unwrap_or_default().0));
+        }
+        Given::Raw(params) => params,
+    };
     // Where the version cannot be read from the body, only the header tells the era.
     let modern =
         head.protocol_version.text().and_then(Version::parse).is_some_and(|v| v.era() == Era::Modern);
     let refuse =
         |message: &'static str| Refusal::new(if modern { 400 } else { 200 }, INVALID_PARAMS, message);
-    let params: Params<'a> = match params.map(RawValue::get) {
+    let params: Params<'a, &'a RawValue> = match params.map(RawValue::get) {
         None | Some("null") => Params::default(),
         Some(text) => {
             object(text).map_err(|_| refuse("params must be an object with each member at most once."))?
         }
     };
-    let meta = match params.meta.map(RawValue::get) {
+    let (params, meta) = params.apart();
+    let meta = match meta.map(RawValue::get) {
         None | Some("null") => Meta::default(),
         Some(text) => object(text)
             .map_err(|_| refuse("params._meta must be an object with each member at most once."))?,

@@ -5,12 +5,15 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::marker::PhantomData;
 
 use bytes::Bytes;
 use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, SeqAccess, Visitor};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::era::Members;
 use super::json;
 
 /// The body is not JSON.
@@ -84,11 +87,11 @@ pub(super) enum Message<'a> {
     Request {
         id: RequestId,
         method: Cow<'a, str>,
-        params: Option<&'a RawValue>,
+        params: Given<'a>,
     },
     Notification {
         method: Cow<'a, str>,
-        params: Option<&'a RawValue>,
+        params: Given<'a>,
     },
     /// An answer to something that a server asked; Sequel never asks.
     Response,
@@ -114,20 +117,35 @@ impl Malformed {
     }
 }
 
-#[derive(Default, Deserialize)]
-struct Envelope<'a> {
+/// A message's parameters.
+#[derive(Debug)]
+pub(super) enum Given<'a> {
+    /// Read together with the message.
+    Members(Members<'a>),
+    /// As they stand, because they are not what they should be, or something around them is not.
+    Raw(Option<&'a RawValue>),
+}
+
+#[derive(Deserialize)]
+#[serde(bound(deserialize = "'de: 'a, P: Deserialize<'de>"))]
+struct Envelope<'a, P> {
     #[serde(borrow, default, deserialize_with = "present")]
     jsonrpc: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
     id: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
     method: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    params: Option<&'a RawValue>,
+    #[serde(default = "none")]
+    params: Option<P>,
     #[serde(borrow, default, deserialize_with = "present")]
     result: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
     error: Option<&'a RawValue>,
+}
+
+/// For a member that is not there, whatever its type.
+pub(super) fn none<P>() -> Option<P> {
+    None
 }
 
 /// Keeps `null` apart from a member that is not there.
@@ -149,18 +167,35 @@ pub(super) fn parse(body: &[u8]) -> Result<Body<'_>, Malformed> {
 
 /// Reads one message.
 pub(super) fn message(text: &str) -> Result<Message<'_>, Malformed> {
-    let envelope = match object::<Envelope<'_>>(text) {
-        Ok(envelope) => envelope,
+    // Nearly every message is as it should be, and then one pass over it finds all that is in it.
+    at_once(text).unwrap_or_else(|| by_and_by(text))
+}
+
+/// Reads a message together with its parameters; `None` where the shape of any of it is wrong.
+pub(super) fn at_once(text: &str) -> Option<Result<Message<'_>, Malformed>> {
+    let Object(envelope) = serde_json::from_str::<Object<Envelope<'_, Members<'_>>>>(text).ok()?;
+    Some(of(envelope, |params| Given::Members(params.unwrap_or_default())))
+}
+
+/// Reads the envelope and leaves the parameters for later: what is wrong with the envelope comes first.
+pub(super) fn by_and_by(text: &str) -> Result<Message<'_>, Malformed> {
+    match object::<Envelope<'_, &RawValue>>(text) {
+        Ok(envelope) => of(envelope, Given::Raw),
         Err(NotObject::Syntax) => {
-            return Err(Malformed::new(PARSE_ERROR, "The body is not JSON; send one JSON-RPC message."));
+            Err(Malformed::new(PARSE_ERROR, "The body is not JSON; send one JSON-RPC message."))
         }
-        Err(NotObject::Shape) => {
-            return Err(Malformed::new(
-                INVALID_REQUEST,
-                "The message is not one JSON object with each JSON-RPC member at most once.",
-            ));
-        }
-    };
+        Err(NotObject::Shape) => Err(Malformed::new(
+            INVALID_REQUEST,
+            "The message is not one JSON object with each JSON-RPC member at most once.",
+        )),
+    }
+}
+
+/// The message that an envelope makes.
+fn of<'a, P>(
+    envelope: Envelope<'a, P>,
+    given: impl FnOnce(Option<P>) -> Given<'a>,
+) -> Result<Message<'a>, Malformed> {
     let id = match envelope.id.map(|raw| RequestId::from_raw(raw).ok_or(())) {
         None => None,
         Some(Ok(id)) => Some(id),
@@ -185,8 +220,8 @@ pub(super) fn message(text: &str) -> Result<Message<'_>, Malformed> {
         return refuse(id, "The method must be a string.");
     };
     Ok(match id {
-        Some(id) => Message::Request { id, method, params: envelope.params },
-        None => Message::Notification { method, params: envelope.params },
+        Some(id) => Message::Request { id, method, params: given(envelope.params) },
+        None => Message::Notification { method, params: given(envelope.params) },
     })
 }
 
@@ -197,6 +232,26 @@ pub(super) enum NotObject {
     Syntax,
     /// JSON, but no object, or a known member twice.
     Shape,
+}
+
+/// An object read into a struct, where serde would also take an array for one.
+#[derive(Debug, Default)]
+pub(super) struct Object<T>(pub(super) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
+            type Value = T;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(members))
+            }
+        }
+        deserializer.deserialize_map(Members(PhantomData)).map(Self)
+    }
 }
 
 /// Reads an object into a struct of raw members. serde would also take an array for a struct.

@@ -3,6 +3,8 @@
 use proptest::prelude::*;
 use serde_json::Value;
 
+use super::era::settle;
+use super::jsonrpc::{Message, at_once, by_and_by};
 use super::*;
 
 fn json() -> impl Strategy<Value = Value> {
@@ -107,5 +109,24 @@ proptest! {
         prop_assert_eq!(&answer["id"], &id);
         prop_assert_eq!(&answer["jsonrpc"], "2.0");
         prop_assert!(answer["result"].is_object() != answer["error"].is_object());
+    }
+
+    #[test]
+    fn a_message_read_in_one_pass_says_what_it_says_member_by_member(
+        headers in [header(), header(), header()],
+        method in prop_oneof![Just(Value::from("tools/call")), json()],
+        params in json(),
+        twice in prop::sample::select(vec!["", ",\"params\":{}", ",\"id\":2", ",\"other\":[1]", ",\"params\":null"]),
+    ) {
+        let text = format!(r#"{{"jsonrpc":"2.0","id":1,"method":{method},"params":{params}{twice}}}"#);
+        let settled = |message| match message {
+            Ok(Message::Request { id, method, params }) => {
+                format!("{id} {method} {:?}", settle(&head(&headers), &method, params, true))
+            }
+            other => format!("{other:?}"),
+        };
+        if let Some(at_once) = at_once(&text) {
+            prop_assert_eq!(settled(at_once), settled(by_and_by(&text)), "{}", text);
+        }
     }
 }

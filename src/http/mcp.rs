@@ -69,16 +69,11 @@ async fn answer(
     };
     // What is rare is boxed, here and below: a request's future is as large as its largest branch, and it is
     // moved and allocated for each of them.
-    let principal = match edge.registry.authenticate_active(&credential) {
-        Some(principal) => principal,
-        None => {
-            let from = edge.peers.address(request);
-            match Box::pin(edge.registry.authenticate(&credential, from)).await {
-                Ok(principal) => principal,
-                Err(error) => return refused(edge, &error, &credential, from, id),
-            }
-        }
-    };
+    if !edge.registry.accepts(&credential)
+        && let Err(response) = Box::pin(authenticated(edge, request, &credential, id)).await
+    {
+        return response;
+    }
     if request.method() != Method::POST {
         let mut response = HttpResponse::MethodNotAllowed();
         response.insert_header((header::ALLOW, HeaderValue::from_static("POST")));
@@ -91,17 +86,47 @@ async fn answer(
     match decide(&head(request.headers()), &body, &edge.facts) {
         Decision::Reply { status, body } => json(status, body),
         Decision::Accepted => HttpResponse::Accepted().finish(),
+        decision => Box::pin(act(request, Arc::clone(&worker.edge), credential, decision, id)).await,
+    }
+}
+
+/// What takes more than an answer: acts in the credential's organization.
+async fn act(
+    request: &HttpRequest,
+    edge: Arc<Edge>,
+    credential: Credential,
+    decision: Decision,
+    id: RequestId,
+) -> HttpResponse {
+    let principal = match edge.registry.authenticate_active(&credential) {
+        Some(principal) => principal,
+        None => match authenticated(&edge, request, &credential, id).await {
+            Ok(principal) => principal,
+            Err(response) => return response,
+        },
+    };
+    match decision {
+        Decision::Reply { status, body } => json(status, body),
+        Decision::Accepted => HttpResponse::Accepted().finish(),
         Decision::Cancelled { request_id } => {
             principal.cancel(&CallKey(request_id.as_json().into()));
             HttpResponse::Accepted().finish()
         }
-        Decision::Call(call) => {
-            Box::pin(call_alone(Arc::clone(&worker.edge), principal, credential, call, id)).await
-        }
-        Decision::Batch(decisions) => {
-            Box::pin(batch(Arc::clone(&worker.edge), principal, credential, decisions, id)).await
-        }
+        Decision::Call(call) => call_alone(edge, principal, credential, call, id).await,
+        Decision::Batch(decisions) => batch(edge, principal, credential, decisions, id).await,
     }
+}
+
+/// Verifies a credential whose organization may have to be loaded first.
+async fn authenticated(
+    edge: &Edge,
+    request: &HttpRequest,
+    credential: &Credential,
+    id: RequestId,
+) -> Result<Principal, HttpResponse> {
+    let from = edge.peers.address(request);
+    let verdict = edge.registry.authenticate(credential, from).await;
+    verdict.map_err(|error| refused(edge, &error, credential, from, id))
 }
 
 fn head(headers: &HeaderMap) -> RequestHead<'_> {

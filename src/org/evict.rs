@@ -18,7 +18,10 @@ impl Registry {
         entry.evicted.store(true, Ordering::SeqCst);
         entry.cell.close();
         entry.actor.lock().take();
-        self.0.entries.remove_if(&entry.id, |_, found| Arc::ptr_eq(found, entry));
+        // The map frees what was taken out of it when it comes to it: connections must not wait for that.
+        *entry.sources.lock() = Arc::new([]);
+        // Where another entry stands by now, that one stays.
+        let _ = self.0.entries.pin().remove_if(&entry.id, |_, found| Arc::ptr_eq(found, entry));
     }
 
     /// Evicts the organization that was not used for longest, roughly. False where all are in use.
@@ -26,7 +29,7 @@ impl Registry {
         let looks = (2 * self.0.hand.lock().len()).min(EVICTION_LOOKS_MAX);
         for _ in 0..looks {
             let Some(id) = self.0.hand.lock().pop_front() else { return false };
-            let Some(entry) = self.0.entries.get(&id).map(|e| Arc::clone(&e)) else { continue };
+            let Some(entry) = self.active_entry(&id) else { continue };
             if !entry.marked.swap(false, Ordering::Relaxed) && self.try_evict(&entry) {
                 return true;
             }
@@ -61,11 +64,11 @@ impl Registry {
         let idle_ms = i64::try_from(self.0.parts.limits.idle.as_millis()).unwrap_or(i64::MAX);
         let is_idle =
             |entry: &Entry| now.0.saturating_sub(entry.last_used_ms.load(Ordering::Relaxed)) >= idle_ms;
-        let idle: Vec<_> =
-            self.0.entries.iter().filter(|e| is_idle(e.value())).map(|e| Arc::clone(e.value())).collect();
+        let idle: Vec<_> = self.0.entries.pin().values().filter(|entry| is_idle(entry)).cloned().collect();
         let evicted = idle.iter().filter(|entry| self.try_evict(entry)).count();
         if evicted > 0 {
-            self.0.hand.lock().retain(|id| self.0.entries.contains_key(id));
+            let entries = self.0.entries.pin();
+            self.0.hand.lock().retain(|id| entries.contains_key(id));
         }
         evicted
     }

@@ -20,6 +20,10 @@ const BUCKET_KEYS: usize = 8;
 /// sync that it waits for anyway; above it buckets grow, to about 50 keys where there are 100,000.
 const BUCKETS_MAX: usize = 2_048;
 
+/// Up to this many are looked at one after the other. Keys are seldom in a cache: the processor fetches the
+/// next one of a row while it compares, but the next one of a binary search only afterwards.
+const SCANNED_KEYS_MAX: usize = 24;
+
 type Bucket = Arc<[(KeyId, KeyView)]>;
 
 /// Keys by id. Clones share everything.
@@ -48,6 +52,9 @@ impl Keyring {
 
     pub(super) fn get(&self, id: &KeyId) -> Option<&KeyView> {
         let bucket = &self.buckets[bucket_of(id, self.buckets.len())];
+        if bucket.len() <= SCANNED_KEYS_MAX {
+            return bucket.iter().find(|(at, _)| at == id).map(|(_, key)| key);
+        }
         let at = bucket.binary_search_by(|(at, _)| at.cmp(id)).ok()?;
         Some(&bucket[at].1)
     }

@@ -18,8 +18,8 @@ use std::time::Duration;
 
 use actix::{Actor, Addr, Context as ActorCtx};
 use actix_rt::ArbiterHandle;
-use dashmap::DashMap;
 use futures_util::StreamExt;
+use papaya::HashMap;
 use parking_lot::Mutex;
 use sequel_store::{Expect, Fence, Revision, Store, Write};
 use tokio::sync::{Mutex as AsyncMutex, Semaphore};
@@ -87,7 +87,7 @@ pub struct Registry(pub(super) Arc<Inner>);
 
 pub(super) struct Inner {
     pub(super) parts: RegistryParts,
-    pub(super) entries: DashMap<OrgId, Arc<Entry>, BuildIdHasher>,
+    pub(super) entries: HashMap<OrgId, Arc<Entry>, BuildIdHasher>,
     // Active organizations in the order of loading, for the clock algorithm of eviction.
     pub(super) hand: Mutex<VecDeque<OrgId>>,
     // Organizations with uses to collect.
@@ -156,7 +156,7 @@ impl Registry {
         let throttle = Throttle::new(parts.limits.failures_per_minute, parts.context.clock.clone());
         Self(Arc::new(Inner {
             parts,
-            entries: DashMap::default(),
+            entries: HashMap::default(),
             hand: Mutex::default(),
             used: Mutex::default(),
             throttle,
@@ -167,10 +167,20 @@ impl Registry {
         }))
     }
 
+    /// Whether a credential of an active organization holds, without waiting for anything. False settles
+    /// nothing: then [`Registry::authenticate`] does.
+    ///
+    /// Most requests need to know no more, and who does not get hold of the organization spares counting a
+    /// reference that all workers share.
+    pub fn accepts(&self, credential: &Credential) -> bool {
+        let verdict = self.verify_active(credential, self.0.parts.context.clock.now(), |_| ());
+        matches!(verdict, Some(Ok(())))
+    }
+
     /// Verifies a credential of an active organization, without waiting for anything. `None` where that
     /// does not settle it: then [`Registry::authenticate`] does.
     pub fn authenticate_active(&self, credential: &Credential) -> Option<Principal> {
-        self.verify_active(credential, self.0.parts.context.clock.now())?.ok()
+        self.principal_of_active(credential, self.0.parts.context.clock.now())?.ok()
     }
 
     /// Verifies a credential and names who it is. `from` is the peer's address, for the throttle.
@@ -182,7 +192,7 @@ impl Registry {
         // Twice: a view that was closed between look-up and look is resolved again, once.
         for _ in 0..2 {
             let now = self.0.parts.context.clock.now();
-            let refused_by_view = match self.verify_active(credential, now) {
+            let refused_by_view = match self.principal_of_active(credential, now) {
                 Some(Ok(principal)) => return Ok(principal),
                 Some(Err(refusal)) => Some(refusal),
                 None => None,
@@ -208,16 +218,31 @@ impl Registry {
                 Err(error) => return Err(AuthError::Unavailable(error)),
             }
         }
-        match self.verify_active(credential, self.0.parts.context.clock.now()) {
+        match self.principal_of_active(credential, self.0.parts.context.clock.now()) {
             Some(Ok(principal)) => Ok(principal),
             Some(Err(refusal)) => Err(AuthError::Invalid(refusal)),
             None => Err(AuthError::Unavailable(ResolveError::Actor)),
         }
     }
 
-    /// The verdict of the published view; `None` where the organization is not active.
-    fn verify_active(&self, credential: &Credential, now: Timestamp) -> Option<Result<Principal, Refusal>> {
-        let entry = self.0.entries.get(&credential.org)?;
+    fn principal_of_active(
+        &self,
+        credential: &Credential,
+        now: Timestamp,
+    ) -> Option<Result<Principal, Refusal>> {
+        self.verify_active(credential, now, |entry| Principal::new(Arc::clone(entry), *credential))
+    }
+
+    /// The verdict of the published view, and what the caller wants of the organization where it holds;
+    /// `None` where the organization is not active.
+    fn verify_active<P>(
+        &self,
+        credential: &Credential,
+        now: Timestamp,
+        principal: impl FnOnce(&Arc<Entry>) -> P,
+    ) -> Option<Result<P, Refusal>> {
+        let entries = self.0.entries.pin();
+        let entry = entries.get(&credential.org)?;
         let view = entry.cell.load();
         let view = view.as_ref().filter(|_| entry.fence.holds())?;
         let key = match view.verify(credential, now) {
@@ -225,10 +250,10 @@ impl Registry {
             Err(refusal) => return Some(Err(refusal)),
         };
         if key.uses.note(now) {
-            self.list_for_collection(&entry, credential.id);
+            self.list_for_collection(entry, credential.id);
         }
         entry.touch(now);
-        Some(Ok(Principal::new(Arc::clone(&entry), *credential)))
+        Some(Ok(principal(entry)))
     }
 
     fn list_for_collection(&self, entry: &Arc<Entry>, key: KeyId) {
@@ -255,7 +280,7 @@ impl Registry {
     /// The organization with this id. Callers are the flows that have found the id in an index, and
     /// the operator's administration; a request's credential goes through [`Registry::authenticate`].
     pub async fn resolve(&self, id: OrgId) -> Result<Org, ResolveError> {
-        if let Some(entry) = self.0.entries.get(&id).map(|entry| Arc::clone(&entry))
+        if let Some(entry) = self.active_entry(&id)
             && entry.alive().is_some()
         {
             return Ok(Org { entry, registry: self.clone() });
@@ -286,6 +311,10 @@ impl Registry {
         let nobody = sequel_store::Scope::system("orgs").expect("a constant that is a legal scope name");
         let key = sequel_store::Key::new("readiness").expect("a constant that is a legal key");
         self.0.parts.store.get(&nobody, &key).await.is_ok()
+    }
+
+    pub(super) fn active_entry(&self, id: &OrgId) -> Option<Arc<Entry>> {
+        self.0.entries.pin().get(id).cloned()
     }
 
     /// How many organizations are active.
@@ -326,8 +355,8 @@ impl Registry {
 
     /// The organization's entry, made and bounded where there is none.
     fn entry(&self, id: OrgId) -> Result<Arc<Entry>, ResolveError> {
-        if let Some(entry) = self.0.entries.get(&id) {
-            return Ok(Arc::clone(&entry));
+        if let Some(entry) = self.active_entry(&id) {
+            return Ok(entry);
         }
         let limits = &self.0.parts.limits;
         // Loads that race may pass the bound by their number at most; the next one evicts for them.
@@ -336,7 +365,7 @@ impl Registry {
                 return Err(ResolveError::Full);
             }
         }
-        Ok(Arc::clone(&*self.0.entries.entry(id).or_insert_with(|| {
+        let make = || {
             Arc::new(Entry {
                 id,
                 cell: Arc::new(ViewCell::closed()),
@@ -356,7 +385,8 @@ impl Registry {
                 listed: AtomicBool::new(false),
                 draining: Arc::clone(&self.0.draining),
             })
-        })))
+        };
+        Ok(Arc::clone(self.0.entries.pin().get_or_insert_with(id, make)))
     }
 
     /// Reads the organization, publishes its view and starts its actor. Under the loading lock.
@@ -463,19 +493,19 @@ impl Registry {
 
     /// Ends every running call, for a shutdown that has waited long enough.
     pub fn stop_calls(&self) {
-        self.0.entries.iter().for_each(|entry| entry.inflight.stop_all(Stopped::Shutdown));
+        self.0.entries.pin().values().for_each(|entry| entry.inflight.stop_all(Stopped::Shutdown));
     }
 
     /// How many calls run, over all organizations.
     pub fn running_calls(&self) -> usize {
-        self.0.entries.iter().map(|entry| entry.inflight.count()).sum()
+        self.0.entries.pin().values().map(|entry| entry.inflight.count()).sum()
     }
 
     /// Writes down what waits to be and lets go of every organization.
     pub async fn shut_down(&self) {
         self.collect_uses().await;
         self.0.stopping.store(true, Ordering::SeqCst);
-        let entries: Vec<_> = self.0.entries.iter().map(|entry| Arc::clone(entry.value())).collect();
+        let entries: Vec<_> = self.0.entries.pin().values().cloned().collect();
         for entry in entries {
             let _loading = entry.loading.lock().await;
             // Changes under way end first.

@@ -32,8 +32,12 @@ pub fn snippets(mcp_url: &str, key: &str) -> Vec<Snippet> {
     };
     let toml_url = toml::Value::String(mcp_url.to_owned());
     vec![
-        // The header stands last: it takes any number of values, also a name and URL that follow.
-        terminal("Claude Code", format!("claude mcp add --transport http {NAME} {url} --header {header}")),
+        // The header stands last: it takes any number of values, also a name and URL that follow. Without the
+        // scope the server would be there only in the folder in which the line was pasted.
+        terminal(
+            "Claude Code",
+            format!("claude mcp add --scope user --transport http {NAME} {url} --header {header}"),
+        ),
         file("Cursor", "~/.cursor/mcp.json", "mcpServers", "url", ""),
         file("VS Code", ".vscode/mcp.json", "servers", "url", "\n      \"type\": \"http\","),
         file("Windsurf", "~/.codeium/windsurf/mcp_config.json", "mcpServers", "serverUrl", ""),

@@ -26,8 +26,9 @@ pub enum Decision {
     },
     /// Answer 202 without a body.
     Accepted,
-    /// Stop this call of the same credential, if it still runs; answer 202 without a body. Legacy
-    /// only: on the modern era a disconnect is the cancel.
+    /// Stop this call of the same credential, if it still runs; answer 202 without a body. On the modern
+    /// era a disconnect is the cancel; who sends this there all the same (`mcp-remote --protocol auto`
+    /// keeps its connection) wants the call stopped no less.
     Cancelled {
         /// The id of the call to stop.
         request_id: RequestId,
@@ -113,8 +114,7 @@ fn response(head: &RequestHead<'_>) -> Decision {
 }
 
 fn notification(method: &str, settled: &Settled<'_>) -> Decision {
-    if settled.version.era() == Era::Legacy
-        && method == "notifications/cancelled"
+    if method == "notifications/cancelled"
         && let Some(request_id) = settled.params.request_id.and_then(RequestId::from_raw)
     {
         return Decision::Cancelled { request_id };

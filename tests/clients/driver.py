@@ -4,18 +4,19 @@ Knows how to start each client and how to ask it; knows no scenario.
 """
 
 import contextlib
+import dataclasses
 import json
 import os
-import pathlib
 import queue
 import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Callable
 
+from sealed import HERE, Home, end_group, node
 from server import REPOSITORY, Failed, redacted
 
-HERE = pathlib.Path(__file__).resolve().parent
 ANSWER_SECONDS = 60
 MODERN, LEGACY = "2026-07-28", "2025-11-25"
 
@@ -29,19 +30,50 @@ def rmcp():
     return os.path.abspath(os.environ.get("SEQUEL_CLIENT_RMCP", default))
 
 
-def node(script, *arguments):
-    return ["node", str(HERE / "drivers" / script), *arguments]
+def by_node(script, *arguments):
+    return lambda: [node(), str(HERE / "drivers" / script), *arguments]
 
 
-# Name → the command that starts its driver, and the protocol version that it must end up with.
+def by_python(script, *arguments):
+    return lambda: [python(), str(HERE / "drivers" / script), *arguments]
+
+
+@dataclasses.dataclass
+class Client:
+    """How to start a client's driver, and how far that client goes."""
+
+    command: Callable
+    # The version that it must end up with; None where it does not say.
+    protocol: str | None
+    # Whether a refusal shows the server's status, and its challenge.
+    shows_status: bool = True
+    shows_challenge: bool = True
+    # Operation → why this client has none.
+    cannot: dict = dataclasses.field(default_factory=dict)
+
+
+NO_COMPLETION = "it has no completion"
+CODEX = {
+    "cancel": "only a model's turn can be interrupted, and that wants an account",
+    "complete": NO_COMPLETION,
+    "list_prompts": "it knows no prompts of servers",
+    "get_prompt": "it knows no prompts of servers",
+}
+
 CLIENTS = {
-    "ts1": (lambda: node("ts1.mjs"), LEGACY),
-    "ts2": (lambda: node("ts2.mjs", "legacy"), LEGACY),
-    "ts2-auto": (lambda: node("ts2.mjs", "auto"), MODERN),
-    "python": (lambda: [python(), str(HERE / "drivers" / "python_mcp.py"), "auto"], MODERN),
-    "python-legacy": (lambda: [python(), str(HERE / "drivers" / "python_mcp.py"), "legacy"], LEGACY),
-    "rmcp": (lambda: [rmcp(), "legacy"], LEGACY),
-    "rmcp-auto": (lambda: [rmcp(), "auto"], MODERN),
+    "ts1": Client(by_node("ts1.mjs"), LEGACY),
+    "ts2": Client(by_node("ts2.mjs", "legacy"), LEGACY),
+    "ts2-auto": Client(by_node("ts2.mjs", "auto"), MODERN),
+    "python": Client(by_python("python_mcp.py", "auto"), MODERN),
+    "python-legacy": Client(by_python("python_mcp.py", "legacy"), LEGACY),
+    "fastmcp": Client(by_python("python_fastmcp.py"), MODERN),
+    "rmcp": Client(lambda: [rmcp(), "legacy"], LEGACY),
+    "rmcp-auto": Client(lambda: [rmcp(), "auto"], MODERN),
+    "mcp-remote": Client(by_node("bridge.mjs", "legacy"), None, shows_status=False),
+    "mcp-remote-auto": Client(by_node("bridge.mjs", "auto"), None, shows_status=False),
+    "inspector": Client(by_python("inspector.py", "legacy"), LEGACY, shows_challenge=False, cannot={"complete": NO_COMPLETION}),
+    "inspector-modern": Client(by_python("inspector.py", "modern"), MODERN, shows_challenge=False, cannot={"complete": NO_COMPLETION}),
+    "codex": Client(by_python("codex.py"), None, shows_status=False, cannot=CODEX),
 }
 
 
@@ -62,8 +94,10 @@ class Driver:
         self.errors = tempfile.TemporaryFile()
         self.answers = {}
         self.last = 0
+        self.home = Home(name)
         self.process = subprocess.Popen(
-            CLIENTS[name][0](), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True, cwd=HERE
+            CLIENTS[name].command(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True,
+            cwd=self.home.path, env=self.home.environment(), start_new_session=True,
         )
         threading.Thread(target=self._read, daemon=True).start()
 
@@ -71,14 +105,13 @@ class Driver:
         return self
 
     def __exit__(self, *_):
-        # End of input ends a driver; one that hangs is killed.
+        # End of input ends a driver; one that hangs is killed, and so is whatever it leaves behind.
         with contextlib.suppress(OSError):
             self.process.stdin.close()
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        end_group(self.process)
+        self.home.end()
 
     def _read(self):
         for line in self.process.stdout:
@@ -133,9 +166,9 @@ class Driver:
 def missing(names):
     """What must be installed before these clients can run, in words; empty where all is there."""
     wanted = []
-    if any(name.startswith("ts") for name in names) and not (HERE / "node_modules").is_dir():
-        wanted.append("npm packages (`npm ci` in tests/clients)")
-    if any(name.startswith("python") for name in names) and not os.access(python(), os.X_OK):
+    if not os.access(node(), os.X_OK):
+        wanted.append("npm packages (`npm ci --ignore-scripts` in tests/clients)")
+    if not os.access(python(), os.X_OK):
         wanted.append("Python packages (a virtual environment in tests/clients/.venv with requirements.txt)")
     if any(name.startswith("rmcp") for name in names) and not os.access(rmcp(), os.X_OK):
         wanted.append(f"{rmcp()} (`cargo build --example client_rmcp`)")

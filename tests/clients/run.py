@@ -12,8 +12,10 @@ import subprocess
 import sys
 import time
 
+import applications
 import scenarios
 from driver import CLIENTS, missing
+from sealed import PROXY
 from server import Failed, Server
 from truth import Truth
 
@@ -24,14 +26,15 @@ class Report:
     def __init__(self):
         self.passed, self.failed = 0, []
 
-    def run(self, name, check, server):
+    def run(self, name, check, server=None):
         started = time.monotonic()
         try:
             check()
-        except (Failed, subprocess.TimeoutExpired, KeyError, IndexError, TypeError, OSError) as error:
+        except (Failed, subprocess.TimeoutExpired, KeyError, IndexError, TypeError, ValueError, OSError) as error:
             self.failed.append(name)
             print(f"FAIL {name}\n     {type(error).__name__}: {error}", flush=True)
-            print("     the server's log ends:\n" + "\n".join(f"     | {line}" for line in server.log_tail().splitlines()), flush=True)
+            if server:
+                print("     the server's log ends:\n" + "\n".join(f"     | {line}" for line in server.log_tail().splitlines()), flush=True)
         else:
             self.passed += 1
             print(f"ok   {name} ({time.monotonic() - started:.1f} s)", flush=True)
@@ -39,7 +42,7 @@ class Report:
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--client", action="append", choices=list(CLIENTS), help="only this client; may be repeated")
+    parser.add_argument("--client", action="append", choices=[*CLIENTS, *applications.EACH], help="only this client; may be repeated")
     parser.add_argument("--only", default="", help="only scenarios whose name holds this word")
     parser.add_argument("--long", action="store_true", help=f"{LONG_ROUNDS} rounds of deleting a key under a client")
     return parser.parse_args()
@@ -47,14 +50,30 @@ def arguments():
 
 def each_client(report, server, chosen):
     truth = Truth(server.data)
-    for client in chosen.client or CLIENTS:
+    for client in CLIENTS if not chosen.client else filter(CLIENTS.get, chosen.client):
         case = scenarios.Case(client, server, truth)
         for scenario in scenarios.EACH:
             name = f"{client} {scenario.__doc__}"
-            if chosen.only in name:
+            reason = CLIENTS[client].cannot.get(scenarios.NEEDS.get(scenario))
+            if chosen.only in name and reason:
+                print(f"n/a  {name}: {reason}", flush=True)
+            elif chosen.only in name:
                 report.run(name, lambda: scenario(case), server)
         for number in range(LONG_ROUNDS if chosen.long else 0):
             report.run(f"{client} is refused at once, round {number + 1}", lambda: scenarios.deleted_key(case), server)
+        not_let_out(client)
+
+
+def each_application(report, chosen):
+    for name, scenario in applications.EACH.items():
+        if (not chosen.client or name in chosen.client) and chosen.only in scenario.__doc__:
+            report.run(scenario.__doc__, scenario)
+            not_let_out(name)
+
+
+def not_let_out(name):
+    if hosts := PROXY.taken():
+        print(f"     {name} asked for, and was not let out to: {', '.join(hosts)}", flush=True)
 
 
 def restart(server):
@@ -84,6 +103,7 @@ def main():
     try:
         with Server() as server:
             each_client(report, server, chosen)
+            each_application(report, chosen)
             if not chosen.client and not chosen.only:
                 report.run("the demo goes on where it was when it starts again", lambda: restart(server), server)
             report.run("no key lies in the clear in the log or the data folder", lambda: no_secret(server), server)

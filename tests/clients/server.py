@@ -32,9 +32,12 @@ def redacted(text):
 
 
 class Server:
-    """`sequel demo` on a temporary data folder. Use as a context manager."""
+    """`sequel demo` on a temporary data folder. Use as a context manager. With `prints` it speaks to people:
+    what it says is kept in `printed`."""
 
-    def __init__(self):
+    def __init__(self, prints=False):
+        self.prints = prints
+        self.printed = ""
         default = REPOSITORY / "target" / "release" / "sequel"
         self.binary = os.path.abspath(os.environ.get("SEQUEL_BIN", default))
         if not os.access(self.binary, os.X_OK):
@@ -57,14 +60,15 @@ class Server:
 
     def start(self):
         """Starts it and answers its announcement, once it says that it answers requests."""
-        command = [self.binary, "demo", "--port", "0", "--data-dir", str(self.data), "--json"]
+        command = [self.binary, "demo", "--port", "0", "--data-dir", str(self.data)]
+        command += [] if self.prints else ["--json"]
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, env=self.environment
             )
         line = self._first_line()
         try:
-            announced = json.loads(line)
+            announced = self._printed(line) if self.prints else json.loads(line)
             self.url, self.org = announced["mcp_url"], announced["org"]
         except (ValueError, KeyError, TypeError):
             self.kill()
@@ -74,6 +78,14 @@ class Server:
         # Whatever it prints later must not fill the pipe and stop it.
         threading.Thread(target=self.process.stdout.read, daemon=True).start()
         return announced
+
+    def _printed(self, line):
+        """What it says to people, as far as it concerns programs. All of it is written at once."""
+        while line and not line.startswith("Then ask"):
+            self.printed += line
+            line = self.process.stdout.readline().decode()
+        said = dict(re.findall(r"^  (MCP URL|API key)  (\S+)$", self.printed, re.M))
+        return {"mcp_url": said["MCP URL"], "api_key": said["API key"], "org": "demo"}
 
     def _first_line(self):
         selector = selectors.DefaultSelector()

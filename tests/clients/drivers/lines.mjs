@@ -53,6 +53,24 @@ export function drive(connect, callTool) {
         running.delete(id);
       }
     },
+    async list_resources() {
+      return { resources: (await connected.client.listResources()).resources };
+    },
+    async list_resource_templates() {
+      return { templates: (await connected.client.listResourceTemplates()).resourceTemplates };
+    },
+    async read_resource({ uri }) {
+      return { contents: (await connected.client.readResource({ uri })).contents };
+    },
+    async list_prompts() {
+      return { prompts: (await connected.client.listPrompts()).prompts };
+    },
+    async get_prompt({ name, arguments: args }) {
+      return { messages: (await connected.client.getPrompt({ name, arguments: args })).messages };
+    },
+    async complete({ ref, argument }) {
+      return { values: (await connected.client.complete({ ref, argument })).completion.values };
+    },
     async cancel({ target }) {
       running.get(target)?.abort(new Error('given up by the caller'));
       return {};
@@ -65,8 +83,12 @@ export function drive(connect, callTool) {
   };
 
   const lines = createInterface({ input: process.stdin });
-  // An open stream of the SDK's must not keep the process when the runner is done with it.
-  lines.on('close', () => process.exit(0));
+  // An open stream of the SDK's must not keep the process when the runner is done with it; a bridge below it is
+  // ended first.
+  lines.on('close', async () => {
+    await operations.close().catch(() => {});
+    process.exit(0);
+  });
   lines.on('line', async (line) => {
     const request = JSON.parse(line);
     const seen = () => connected?.watch.seen ?? {};

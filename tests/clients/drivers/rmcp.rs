@@ -6,7 +6,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use rmcp::model::{CallToolRequestParams, ProtocolVersion};
+use rmcp::model::{
+    CallToolRequestParams, CompleteRequestParams, GetPromptRequestParams, ProtocolVersion,
+    ReadResourceRequestParams,
+};
 use rmcp::service::{ClientInitializeError, RunningService, ServiceError};
 use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
@@ -16,13 +19,6 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::task::AbortHandle;
 
 type Client = RunningService<RoleClient, ()>;
-
-/// What a request of the runner's asks for that needs a connected client.
-#[derive(Debug)]
-enum Ask {
-    Tools,
-    Call { name: String, arguments: Value },
-}
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
@@ -59,18 +55,12 @@ async fn main() -> anyhow::Result<()> {
                 }
                 answer(&id, json!({}));
             }
-            operation => {
-                let ask = if operation == "list_tools" {
-                    Ask::Tools
-                } else {
-                    let name = request["name"].as_str().unwrap_or_default().to_owned();
-                    Ask::Call { name, arguments: request["arguments"].clone() }
-                };
+            _ => {
                 let Some(client) = client.clone() else {
                     answer(&id, json!({"ok": false, "error": {"message": "not connected"}}));
                     continue;
                 };
-                let task = tokio::spawn(carry_out(client, id.clone(), ask));
+                let task = tokio::spawn(carry_out(client, request));
                 running.insert(id.to_string(), task.abort_handle());
             }
         }
@@ -94,19 +84,43 @@ async fn connect(request: &Value, mode: &str) -> Result<Client, ClientInitialize
     ().serve_with_lifecycle(transport, lifecycle).await
 }
 
-async fn carry_out(client: Arc<Client>, id: Value, ask: Ask) {
-    let outcome = match ask {
-        Ask::Tools => client.list_all_tools().await.map(|tools| json!({"tools": tools})),
-        Ask::Call { name, arguments } => {
-            let mut params = CallToolRequestParams::new(name);
-            params.arguments = arguments.as_object().cloned();
-            client.call_tool(params).await.map(|result| json!({"result": result}))
-        }
-    };
-    match outcome {
-        Ok(fields) => answer(&id, fields),
-        Err(error) => refused(&id, &error),
+async fn carry_out(client: Arc<Client>, request: Value) {
+    match ask(&client, &request).await {
+        Ok(fields) => answer(&request["id"], fields),
+        Err(error) => refused(&request["id"], &error),
     }
+}
+
+async fn ask(client: &Client, request: &Value) -> Result<Value, ServiceError> {
+    let text = |member: &str| request[member].as_str().unwrap_or_default().to_owned();
+    let arguments = request["arguments"].as_object().cloned();
+    Ok(match text("op").as_str() {
+        "list_tools" => json!({"tools": client.list_all_tools().await?}),
+        "list_resources" => json!({"resources": client.list_all_resources().await?}),
+        "list_resource_templates" => json!({"templates": client.list_all_resource_templates().await?}),
+        "list_prompts" => json!({"prompts": client.list_all_prompts().await?}),
+        "read_resource" => {
+            let read = client.read_resource(ReadResourceRequestParams::new(text("uri"))).await?;
+            json!({"contents": read.contents})
+        }
+        "get_prompt" => {
+            let params =
+                GetPromptRequestParams::new(text("name")).with_arguments(arguments.unwrap_or_default());
+            json!({"messages": client.get_prompt(params).await?.messages})
+        }
+        "complete" => {
+            let params: CompleteRequestParams =
+                serde_json::from_value(json!({"ref": request["ref"], "argument": request["argument"]}))
+                    .expect("the runner writes a completion as the protocol does");
+            json!({"values": client.complete(params).await?.completion.values})
+        }
+        "call" => {
+            let mut params = CallToolRequestParams::new(text("name"));
+            params.arguments = arguments;
+            json!({"result": client.call_tool(params).await?})
+        }
+        other => panic!("the runner asks for {other}, which this driver does not know"),
+    })
 }
 
 fn refused(id: &Value, error: &ServiceError) {

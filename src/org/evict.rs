@@ -21,7 +21,7 @@ impl Registry {
         // The map frees what was taken out of it when it comes to it: connections must not wait for that.
         *entry.sources.lock() = Arc::new([]);
         // Where another entry stands by now, that one stays.
-        let _ = self.0.entries.pin().remove_if(&entry.id, |_, found| Arc::ptr_eq(found, entry));
+        let _ = self.0.entries.pin().remove_if(&entry.id, |_, found| Arc::ptr_eq(&found.entry, entry));
     }
 
     /// Evicts the organization that was not used for longest, roughly. False where all are in use.
@@ -30,7 +30,7 @@ impl Registry {
         for _ in 0..looks {
             let Some(id) = self.0.hand.lock().pop_front() else { return false };
             let Some(entry) = self.active_entry(&id) else { continue };
-            if !entry.marked.swap(false, Ordering::Relaxed) && self.try_evict(&entry) {
+            if !entry.cell.unmark() && self.try_evict(&entry) {
                 return true;
             }
             self.0.hand.lock().push_back(id);
@@ -62,9 +62,8 @@ impl Registry {
     pub fn evict_idle(&self) -> usize {
         let now = self.0.parts.context.clock.now();
         let idle_ms = i64::try_from(self.0.parts.limits.idle.as_millis()).unwrap_or(i64::MAX);
-        let is_idle =
-            |entry: &Entry| now.0.saturating_sub(entry.last_used_ms.load(Ordering::Relaxed)) >= idle_ms;
-        let idle: Vec<_> = self.0.entries.pin().values().filter(|entry| is_idle(entry)).cloned().collect();
+        let is_idle = |entry: &Entry| now.0.saturating_sub(entry.cell.last_used().0) >= idle_ms;
+        let idle: Vec<_> = self.active_entries().into_iter().filter(|entry| is_idle(entry)).collect();
         let evicted = idle.iter().filter(|entry| self.try_evict(entry)).count();
         if evicted > 0 {
             let entries = self.0.entries.pin();

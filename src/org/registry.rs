@@ -13,7 +13,7 @@
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use actix::{Actor, Addr, Context as ActorCtx};
@@ -87,7 +87,8 @@ pub struct Registry(pub(super) Arc<Inner>);
 
 pub(super) struct Inner {
     pub(super) parts: RegistryParts,
-    pub(super) entries: HashMap<OrgId, Arc<Entry>, BuildIdHasher>,
+    pub(super) entries: HashMap<OrgId, Active, BuildIdHasher>,
+    fence: Fence,
     // Active organizations in the order of loading, for the clock algorithm of eviction.
     pub(super) hand: Mutex<VecDeque<OrgId>>,
     // Organizations with uses to collect.
@@ -100,6 +101,13 @@ pub(super) struct Inner {
     // Point reads for addresses that are blocked by the throttle: a known credential behind the address of a
     // flood still gets through, and a flood gets no more of the store than this.
     reads_of_the_blocked: Semaphore,
+}
+
+/// What the map of active organizations holds. What every request needs of one lies in the cell: each
+/// further place in memory is one more that no cache has.
+pub(super) struct Active {
+    pub(super) cell: Arc<ViewCell>,
+    pub(super) entry: Arc<Entry>,
 }
 
 /// An active organization. Outlives its actor: the cell and the running calls stay when the actor dies.
@@ -115,8 +123,6 @@ pub(super) struct Entry {
     pub(super) actor: Mutex<Option<Addr<OrgActor>>>,
     // Held while the organization is loaded or evicted.
     pub(super) loading: AsyncMutex<()>,
-    pub(super) last_used_ms: AtomicI64,
-    pub(super) marked: AtomicBool,
     pub(super) evicted: AtomicBool,
     // Keys with uses to collect.
     used_keys: Mutex<Vec<KeyId>>,
@@ -133,16 +139,6 @@ impl Entry {
         self.context.clock.now()
     }
 
-    fn touch(&self, now: Timestamp) {
-        // Written at most once a second, so that readers do not fight for a cache line.
-        if now.0 - self.last_used_ms.load(Ordering::Relaxed) >= 1_000 {
-            self.last_used_ms.store(now.0, Ordering::Relaxed);
-        }
-        if !self.marked.load(Ordering::Relaxed) {
-            self.marked.store(true, Ordering::Relaxed);
-        }
-    }
-
     /// The actor, if it is alive and its view is open.
     pub(super) fn alive(&self) -> Option<Addr<OrgActor>> {
         let actor = self.actor.lock();
@@ -153,10 +149,12 @@ impl Entry {
 impl Registry {
     /// A registry with no organization active.
     pub fn new(parts: RegistryParts) -> Self {
+        let fence = parts.store.fence();
         let throttle = Throttle::new(parts.limits.failures_per_minute, parts.context.clock.clone());
         Self(Arc::new(Inner {
             parts,
             entries: HashMap::default(),
+            fence,
             hand: Mutex::default(),
             used: Mutex::default(),
             throttle,
@@ -242,9 +240,9 @@ impl Registry {
         principal: impl FnOnce(&Arc<Entry>) -> P,
     ) -> Option<Result<P, Refusal>> {
         let entries = self.0.entries.pin();
-        let entry = entries.get(&credential.org)?;
-        let view = entry.cell.load();
-        let view = view.as_ref().filter(|_| entry.fence.holds())?;
+        let Active { cell, entry } = entries.get(&credential.org)?;
+        let view = cell.load();
+        let view = view.as_ref().filter(|_| self.0.fence.holds())?;
         let key = match view.verify(credential, now) {
             Ok(key) => key,
             Err(refusal) => return Some(Err(refusal)),
@@ -252,7 +250,7 @@ impl Registry {
         if key.uses.note(now) {
             self.list_for_collection(entry, credential.id);
         }
-        entry.touch(now);
+        cell.touch(now);
         Some(Ok(principal(entry)))
     }
 
@@ -314,7 +312,11 @@ impl Registry {
     }
 
     pub(super) fn active_entry(&self, id: &OrgId) -> Option<Arc<Entry>> {
-        self.0.entries.pin().get(id).cloned()
+        self.0.entries.pin().get(id).map(|active| Arc::clone(&active.entry))
+    }
+
+    pub(super) fn active_entries(&self) -> Vec<Arc<Entry>> {
+        self.0.entries.pin().values().map(|active| Arc::clone(&active.entry)).collect()
     }
 
     /// How many organizations are active.
@@ -348,7 +350,7 @@ impl Registry {
                 self.0.hand.lock().push_back(id);
             }
             drop(loading);
-            entry.touch(entry.now());
+            entry.cell.touch(entry.now());
             return Ok(Org { entry, registry: self.clone() });
         }
     }
@@ -366,9 +368,10 @@ impl Registry {
             }
         }
         let make = || {
-            Arc::new(Entry {
+            let cell = Arc::new(ViewCell::closed(self.0.parts.context.clock.now()));
+            let entry = Arc::new(Entry {
                 id,
-                cell: Arc::new(ViewCell::closed()),
+                cell: Arc::clone(&cell),
                 inflight: Arc::default(),
                 concurrency: Concurrency { per_org: limits.calls_per_org, per_key: limits.calls_per_key },
                 fence: self.0.parts.store.fence(),
@@ -377,16 +380,15 @@ impl Registry {
                 permits: Arc::new(Semaphore::new(limits.asks_max)),
                 actor: Mutex::default(),
                 loading: AsyncMutex::default(),
-                last_used_ms: AtomicI64::new(self.0.parts.context.clock.now().0),
-                marked: AtomicBool::new(true),
                 evicted: AtomicBool::new(false),
                 used_keys: Mutex::default(),
                 sources: Mutex::new(Arc::new([])),
                 listed: AtomicBool::new(false),
                 draining: Arc::clone(&self.0.draining),
-            })
+            });
+            Active { cell, entry }
         };
-        Ok(Arc::clone(self.0.entries.pin().get_or_insert_with(id, make)))
+        Ok(Arc::clone(&self.0.entries.pin().get_or_insert_with(id, make).entry))
     }
 
     /// Reads the organization, publishes its view and starts its actor. Under the loading lock.
@@ -493,20 +495,19 @@ impl Registry {
 
     /// Ends every running call, for a shutdown that has waited long enough.
     pub fn stop_calls(&self) {
-        self.0.entries.pin().values().for_each(|entry| entry.inflight.stop_all(Stopped::Shutdown));
+        self.active_entries().iter().for_each(|entry| entry.inflight.stop_all(Stopped::Shutdown));
     }
 
     /// How many calls run, over all organizations.
     pub fn running_calls(&self) -> usize {
-        self.0.entries.pin().values().map(|entry| entry.inflight.count()).sum()
+        self.0.entries.pin().values().map(|active| active.entry.inflight.count()).sum()
     }
 
     /// Writes down what waits to be and lets go of every organization.
     pub async fn shut_down(&self) {
         self.collect_uses().await;
         self.0.stopping.store(true, Ordering::SeqCst);
-        let entries: Vec<_> = self.0.entries.pin().values().cloned().collect();
-        for entry in entries {
+        for entry in self.active_entries() {
             let _loading = entry.loading.lock().await;
             // Changes under way end first.
             let all = u32::try_from(entry.asks_max).unwrap_or(u32::MAX);

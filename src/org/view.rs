@@ -171,13 +171,43 @@ impl View {
 pub(super) struct ViewCell {
     // `None` is closed.
     view: ArcSwapOption<View>,
+    last_used_ms: AtomicI64,
+    // For the clock algorithm of eviction: used since the hand came by.
+    marked: AtomicBool,
     // The newest publisher's number; only that one may write. Readers never take this lock.
     incarnation: Mutex<u64>,
 }
 
 impl ViewCell {
-    pub(super) fn closed() -> Self {
-        Self { view: ArcSwapOption::empty(), incarnation: Mutex::new(0) }
+    /// Counts as used now.
+    pub(super) fn closed(now: Timestamp) -> Self {
+        Self {
+            view: ArcSwapOption::empty(),
+            last_used_ms: AtomicI64::new(now.0),
+            marked: AtomicBool::new(true),
+            incarnation: Mutex::new(0),
+        }
+    }
+
+    /// Notes that the organization is used.
+    pub(super) fn touch(&self, now: Timestamp) {
+        // Written at most once a second, so that readers do not fight for a cache line.
+        if now.0 - self.last_used_ms.load(Ordering::Relaxed) >= 1_000 {
+            self.last_used_ms.store(now.0, Ordering::Relaxed);
+        }
+        if !self.marked.load(Ordering::Relaxed) {
+            self.marked.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// When it was used last, within a second.
+    pub(super) fn last_used(&self) -> Timestamp {
+        Timestamp(self.last_used_ms.load(Ordering::Relaxed))
+    }
+
+    /// Whether it was used since this was asked last.
+    pub(super) fn unmark(&self) -> bool {
+        self.marked.swap(false, Ordering::Relaxed)
     }
 
     /// The view now, or `None` where it is closed. Lock-free.
@@ -306,7 +336,7 @@ mod tests {
 
     #[test]
     fn a_dropped_publisher_closes_the_cell() {
-        let cell = Arc::new(ViewCell::closed());
+        let cell = Arc::new(ViewCell::closed(Timestamp(0)));
         let publisher = cell.publisher();
         assert!(publisher.publish(empty()));
         assert!(cell.load().is_some());
@@ -316,7 +346,7 @@ mod tests {
 
     #[test]
     fn a_superseded_publisher_neither_opens_nor_closes() {
-        let cell = Arc::new(ViewCell::closed());
+        let cell = Arc::new(ViewCell::closed(Timestamp(0)));
         let old = cell.publisher();
         let new = cell.publisher();
         assert!(new.publish(empty()));

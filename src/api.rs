@@ -18,6 +18,8 @@
 //! | `GET /orgs/{org}/sources` | | 200 [`Sources`] |
 //! | `POST /orgs/{org}/sources/{source}/test` | | 200 [`Tested`] |
 //! | `DELETE /orgs/{org}/sources/{source}` | | 200 [`Deleted`] |
+//! | `GET /orgs/{org}/audit?`[`AuditQuery`] | | 200 [`Audit`] |
+//! | `GET /orgs/{org}/usage?`[`UsageQuery`] | | 200 [`Usage`] |
 
 use std::fmt;
 
@@ -261,6 +263,137 @@ pub struct Tested {
     /// Why it does not: one sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+}
+
+/// Which entries of the audit trail are wanted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuditQuery {
+    /// Most entries, 1 to 1,000; absent: 100.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
+    /// Only those before this entry: the `next` of the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<u64>,
+    /// Only those from this time on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+}
+
+/// Who made a change: `operator` (with `uid` and, where the machine knows one, `user`) or `sequel`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditBy {
+    /// `operator` or `sequel`.
+    pub kind: String,
+    /// The operating system's id of the user who ran the command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<u32>,
+    /// That user's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// `admin_socket` (a running server's), `command` (one that worked without a server) or `sequel`.
+    pub via: String,
+    /// From which address, where the change came over a network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+}
+
+/// What a change was made to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditTarget {
+    /// `org`, `key` or `source`.
+    pub kind: String,
+    /// Its id.
+    pub id: String,
+    /// Its name after the change.
+    pub name: String,
+}
+
+/// One change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditEntry {
+    /// Counts up with each change of the organization, with gaps.
+    pub number: u64,
+    /// When.
+    pub at: Timestamp,
+    /// Who, and by which way.
+    pub by: AuditBy,
+    /// What was done: `key.create`, `key.rename`, `key.disable`, `key.enable`, `key.rotate`, `key.delete`,
+    /// `source.add`, `source.remove`, `org.create`, ….
+    pub action: String,
+    /// To what.
+    pub target: AuditTarget,
+    /// What else there is to know; never a secret.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub details: Map<String, Value>,
+}
+
+/// A page of the audit trail, the newest entry first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Audit {
+    /// The entries.
+    pub entries: Vec<AuditEntry>,
+    /// Ask again with `before` set to this; `null` on the last page.
+    pub next: Option<u64>,
+}
+
+/// Which usage is wanted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UsageQuery {
+    /// Only this key's: an id, a name or a prefix.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// Only this data source's: an id or a name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// How many days, today included, 1 to 3,650; absent: 30. Days are UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub days: Option<u32>,
+}
+
+/// What one key did with one data source on one day.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsageLine {
+    /// In UTC: `2026-11-23`.
+    pub day: String,
+    /// The key's id.
+    pub key: String,
+    /// Its name; `null` once it was deleted.
+    pub key_name: Option<String>,
+    /// The data source's id; `null` for calls that touch none.
+    pub source: Option<String>,
+    /// Its name; `null` once it was removed, and for calls that touch none.
+    pub source_name: Option<String>,
+    /// How much.
+    #[serde(flatten)]
+    pub amount: UsageAmount,
+}
+
+/// How much was used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsageAmount {
+    /// Tool calls, failed ones included.
+    pub calls: u64,
+    /// Statements that a data source was given.
+    pub queries: u64,
+    /// Rows that were answered.
+    pub rows: u64,
+    /// Bytes of the answers.
+    pub bytes: u64,
+    /// Calls that failed.
+    pub errors: u64,
+}
+
+/// An organization's usage, the newest day first, in it the most calls first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// A line for each day, key and data source with calls; at most 10,000.
+    pub lines: Vec<UsageLine>,
+    /// All lines together, also those beyond the first 10,000.
+    pub total: UsageAmount,
+    /// Whether there are more lines than these: ask for fewer days or for one key.
+    pub truncated: bool,
 }
 
 /// Why a request was refused (RFC 9457).

@@ -1,47 +1,112 @@
-//! What happens on a timer: last uses are written down, idle organizations leave memory.
+//! What happens on a timer: usage is written down, idle organizations leave memory, history whose time is
+//! over is removed.
 
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
 use crate::context::Clock;
-use crate::org::Registry;
+use crate::org::{Registry, Retention};
+use crate::system::OrgIndex;
 
-/// How often last uses are written down: what a crash may lose of them.
+/// How often usage is written down: what a crash may lose of it.
 const COLLECT_EVERY: Duration = Duration::from_secs(1);
 /// How often idle organizations are looked for, in rounds of collection.
 const EVICT_EVERY_ROUNDS: u32 = 30;
+/// How often history whose time is over is looked for. Two small reads for each organization.
+const PRUNE_EVERY: Duration = Duration::from_secs(3_600);
+/// How long after the start it is looked for first: who restarts every day still has it removed.
+const PRUNE_FIRST: Duration = Duration::from_secs(60);
 
 /// How far the wall clock may move away before the operator is told.
 const DRIFT_TOLD_MS: i64 = 60_000;
 
-/// Runs until `stop` is cancelled.
-pub async fn sweep(registry: Registry, clock: Clock, stop: CancellationToken) {
-    let mut ticks = tokio::time::interval(COLLECT_EVERY);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut round = 0u32;
-    let mut told_drift_ms = 0;
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            _ = ticks.tick() => {}
+/// What the timers work on.
+#[derive(Clone)]
+pub struct Sweeper {
+    /// All organizations.
+    pub registry: Registry,
+    /// All organizations by name.
+    pub index: OrgIndex,
+    /// The process's clock.
+    pub clock: Clock,
+    /// How long history is kept.
+    pub retention: Retention,
+}
+
+impl Sweeper {
+    /// Runs until `stop` is cancelled.
+    pub async fn run(self, stop: CancellationToken) {
+        tokio::join!(self.collect(&stop), self.prune(&stop));
+    }
+
+    async fn collect(&self, stop: &CancellationToken) {
+        let Self { registry, clock, .. } = self;
+        let mut ticks = tokio::time::interval(COLLECT_EVERY);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut round = 0u32;
+        let mut told_drift_ms = 0;
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = ticks.tick() => {}
+            }
+            registry.collect_uses().await;
+            round = round.wrapping_add(1);
+            if round.is_multiple_of(EVICT_EVERY_ROUNDS) {
+                let drift_ms = clock.wall_drift_ms();
+                if (drift_ms - told_drift_ms).abs() > DRIFT_TOLD_MS {
+                    told_drift_ms = drift_ms;
+                    tracing::warn!(
+                        drift_ms,
+                        "the wall clock was set; expiries go by the time at start until a restart"
+                    );
+                }
+                registry.prune();
+                let evicted = registry.evict_idle();
+                if evicted > 0 {
+                    tracing::debug!(evicted, active = registry.active(), "idle organizations left memory");
+                }
+            }
         }
-        registry.collect_uses().await;
-        round = round.wrapping_add(1);
-        if round.is_multiple_of(EVICT_EVERY_ROUNDS) {
-            let drift_ms = clock.wall_drift_ms();
-            if (drift_ms - told_drift_ms).abs() > DRIFT_TOLD_MS {
-                told_drift_ms = drift_ms;
-                tracing::warn!(
-                    drift_ms,
-                    "the wall clock was set; expiries go by the time at start until a restart"
-                );
+    }
+
+    async fn prune(&self, stop: &CancellationToken) {
+        let mut wait = PRUNE_FIRST;
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(wait) => {}
             }
-            registry.prune();
-            let evicted = registry.evict_idle();
-            if evicted > 0 {
-                tracing::debug!(evicted, active = registry.active(), "idle organizations left memory");
+            wait = PRUNE_EVERY;
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.prune_once() => {}
             }
+        }
+    }
+
+    async fn prune_once(&self) {
+        let orgs = match self.index.all().await {
+            Ok(orgs) => orgs,
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, "old history could not be looked for");
+                return;
+            }
+        };
+        let mut pruned = 0;
+        for org in orgs {
+            match self.registry.prune_org(org, self.retention).await {
+                Ok(count) => pruned += count,
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(%org, error, "old history could not be removed");
+                }
+            }
+        }
+        if pruned > 0 {
+            tracing::info!(records = pruned, "old audit entries and usage were removed");
         }
     }
 }

@@ -73,6 +73,14 @@ pub(super) fn minute(time: Timestamp) -> String {
     }
 }
 
+/// A time to the second, in UTC.
+pub(super) fn second(time: Timestamp) -> String {
+    match jiff::Timestamp::from_millisecond(time.0) {
+        Ok(time) => time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
+        Err(_) => time.to_string(),
+    }
+}
+
 /// A time to the minute, or `otherwise`.
 pub(super) fn minute_or(time: Option<Timestamp>, otherwise: &str) -> String {
     time.map_or_else(|| otherwise.to_owned(), minute)

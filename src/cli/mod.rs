@@ -3,6 +3,7 @@
 //! keys and sources are clients of the admin API; they know neither actors nor the store.
 
 mod answer;
+mod audit;
 mod client;
 mod config;
 mod confirm;
@@ -16,6 +17,7 @@ mod source;
 #[cfg(test)]
 mod tests;
 mod time;
+mod usage;
 
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
@@ -80,6 +82,10 @@ enum AdminCommand {
     /// Data sources: the databases that may be asked
     #[command(subcommand)]
     Source(source::Command),
+    /// The audit trail: every change of an organization
+    #[command(subcommand)]
+    Audit(audit::Command),
+    Usage(usage::Args),
 }
 
 /// Which organization a command is about.
@@ -161,6 +167,8 @@ fn dispatch(cli: Cli, world: &mut World<'_>) -> Result<Answer, Failure> {
                 AdminCommand::Org(command) => org::run(command, session).await,
                 AdminCommand::Key(command) => key::run(command, session, world).await,
                 AdminCommand::Source(command) => source::run(command, session, world).await,
+                AdminCommand::Audit(command) => audit::run(command, session, world).await,
+                AdminCommand::Usage(args) => usage::run(args, session).await,
             })
         }
     }

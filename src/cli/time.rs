@@ -20,6 +20,26 @@ impl When {
     }
 }
 
+/// A point in time that has been: named itself or by how long it was ago.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Past(When);
+
+impl Past {
+    pub(super) fn before(self, now: Timestamp) -> Timestamp {
+        match self.0 {
+            When::In(ago) => {
+                Timestamp(now.0.saturating_sub(i64::try_from(ago.as_millis()).unwrap_or(i64::MAX)))
+            }
+            When::At(time) => time,
+        }
+    }
+}
+
+/// Reads `7d`, `12h` (so long ago), a date or an RFC 3339 time.
+pub(super) fn parse_past(text: &str) -> Result<Past, String> {
+    parse_when(text).map(Past)
+}
+
 /// Reads `90d`, `12h`, `2027-01-31` (the first moment of that day in UTC) or an RFC 3339 time.
 pub(super) fn parse_when(text: &str) -> Result<When, String> {
     if let Ok(duration) = parse_duration(text) {
@@ -90,6 +110,8 @@ mod tests {
         let day = Timestamp::parse("2027-01-31T00:00:00Z").unwrap();
         assert_eq!(parse_when("2027-01-31"), Ok(When::At(day)));
         assert_eq!(parse_when("2027-01-31T01:00:00+01:00"), Ok(When::At(day)));
+        assert_eq!(parse_past("1s").unwrap().before(now), Timestamp(0));
+        assert_eq!(parse_past("2027-01-31").unwrap().before(now), day);
         for bad in ["", "tomorrow", "2027-13-01", "2027-01-31T00:00:00", "2027-1-31", "31.1.2027"] {
             assert!(parse_when(bad).is_err(), "{bad}");
         }

@@ -9,6 +9,7 @@
 //! (`default_toml_equals_the_defaults_of_the_code`, `every_key_stands_in_default_toml`).
 
 mod admin;
+mod audit;
 mod auth;
 mod error;
 mod key;
@@ -25,8 +26,10 @@ mod sources;
 mod storage;
 #[cfg(test)]
 mod tests;
+mod usage;
 
 pub use admin::{Admin, SOCKET_PATH_BYTES_MAX, admin_socket_path, prepare_socket_folder};
+pub use audit::Audit;
 pub use auth::Auth;
 pub use error::{ConfigError, Place};
 pub use key::{Key, Kind};
@@ -40,6 +43,7 @@ pub use server::Server;
 pub use show::Setting;
 pub use sources::{Sources, Sqlite};
 pub use storage::{Storage, StoreLocation};
+pub use usage::Usage;
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -83,6 +87,10 @@ pub struct Config {
     pub admin: Admin,
     /// `[log]`
     pub log: Log,
+    /// `[audit]`
+    pub audit: Audit,
+    /// `[usage]`
+    pub usage: Usage,
 }
 
 const ROOT_KEYS: &[Key] = &[Key { path: "data_dir", kind: Kind::Path, secret: false }];
@@ -100,6 +108,8 @@ pub fn keys() -> impl Iterator<Item = &'static Key> {
         sources::KEYS,
         admin::KEYS,
         log::KEYS,
+        audit::KEYS,
+        usage::KEYS,
     ]
     .into_iter()
     .flatten()

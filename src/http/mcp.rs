@@ -254,6 +254,7 @@ async fn carry_out(
 ) -> ToolOutcome {
     let started = edge.tools.context.clock.elapsed();
     let outcome = edge.tools.carry_out(&call.tool, guard, &id.to_string()).await;
+    guard.concluded(outcome.size(), outcome.is_error());
     let elapsed_ms = (edge.tools.context.clock.elapsed() - started).as_millis();
     // Each call at `debug` only: a line costs more than verifying the key, and a busy server has many.
     tracing::debug!(

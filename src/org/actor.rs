@@ -10,22 +10,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use actix::{
     Actor, ActorContext, ActorFutureExt, AtomicResponse, Context as ActorCtx, Handler, Message, WrapFuture,
 };
-use sequel_store::{Batch, CommitError, CommitId, Expect, Revision, Write};
+use sequel_store::{Batch, CommitError, CommitId, Expect, Key, Revision, Write};
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::audit::{Author, Event};
 use super::error::ChangeError;
 use super::open::{OpenSources, Source};
-use super::org_store::OrgStore;
+use super::org_store::{OrgStore, UNKNOWN_TRIES};
 use super::record::{self, KeyRecord, SourceRecord, UsedRecord};
 use super::registry::Entry;
+use super::usage::{self, Line};
 use super::view::{KeyView, Publisher, View};
 use crate::context::Context;
 use crate::credential::{KeyId, OrgId, SourceId};
-
-/// Most writes in a batch of collected uses; the store allows 256 operations.
-const USES_PER_BATCH: usize = 256;
-/// How often a commit whose outcome is unknown is sent again to find out.
-const UNKNOWN_TRIES: usize = 3;
 
 /// What a change may look at and draw from while it decides.
 #[derive(Clone)]
@@ -67,6 +64,8 @@ pub(super) struct Decided<R> {
     /// Whether it takes a permission away.
     pub(super) narrows: bool,
     pub(super) edit: Edit,
+    /// What the audit trail says of it. `None` only for what the trail should not keep.
+    pub(super) event: Option<Event>,
 }
 
 /// How the view follows a change.
@@ -75,12 +74,15 @@ pub(super) enum Edit {
     RemoveKey(KeyId),
     PutSource(SourceId, SourceRecord),
     RemoveSource(SourceId),
+    /// Readers see no difference but the revision.
+    Nothing,
 }
 
 /// A message with its place in the organization's queue. The place is given back when the message
 /// was worked off or dropped, wherever that happens.
 pub(super) struct Asked<M> {
     pub(super) message: M,
+    pub(super) author: Arc<Author>,
     pub(super) permit: OwnedSemaphorePermit,
     /// Set when the actor takes the message up: a message that never was has changed nothing.
     pub(super) taken_up: Arc<AtomicBool>,
@@ -96,12 +98,14 @@ pub(super) struct OrgActor {
     view: Arc<View>,
     publisher: Arc<Publisher>,
     entry: Arc<Entry>,
+    // Sums of usage as they were written last.
+    known_usage: usage::Known,
 }
 
 impl OrgActor {
     /// With the view that `publisher` has just published.
     pub(super) fn new(desk: Desk, view: Arc<View>, publisher: Publisher, entry: Arc<Entry>) -> Self {
-        Self { desk, view, publisher: Arc::new(publisher), entry }
+        Self { desk, view, publisher: Arc::new(publisher), entry, known_usage: Default::default() }
     }
 
     /// Publishes the view that follows from an edit and ends the calls that the edit forbids. False where
@@ -130,6 +134,7 @@ impl OrgActor {
                 view.sources.iter().filter(|source| source.id() == id).for_each(|source| source.retire());
                 view.sources = view.sources.iter().filter(|source| source.id() != id).cloned().collect();
             }
+            Edit::Nothing => {}
         }
         if !Arc::ptr_eq(&self.view.sources, &view.sources) {
             *self.entry.sources.lock() = Arc::clone(&view.sources);
@@ -202,7 +207,7 @@ impl<C: Change> Handler<Asked<C>> for OrgActor {
     type Result = AtomicResponse<Self, Result<C::Reply, ChangeError>>;
 
     fn handle(&mut self, asked: Asked<C>, _: &mut ActorCtx<Self>) -> Self::Result {
-        let Asked { message, permit, taken_up } = asked;
+        let Asked { message, author, permit, taken_up } = asked;
         taken_up.store(true, Ordering::SeqCst);
         let desk = self.desk.clone();
         let view = Arc::clone(&self.view);
@@ -210,7 +215,10 @@ impl<C: Change> Handler<Asked<C>> for OrgActor {
         let work = async move {
             let decided = message.decide(desk.clone(), Arc::clone(&view)).await;
             let decided = decided.map_err(|error| Failed { error, actor_is_stale: false })?;
-            let Decided { reply, expects, writes, narrows, edit } = decided;
+            let Decided { reply, expects, mut writes, narrows, edit, event } = decided;
+            // In the same batch, under the revision that this batch makes.
+            let makes = Revision(view.revision.0 + 1);
+            writes.extend(event.map(|event| event.entry(makes, desk.context.clock.now(), &author)));
             let id =
                 desk.context.rng.bytes().map_err(|e| Failed { error: e.into(), actor_is_stale: false })?;
             let batch = desk.store.batch(CommitId(id), view.revision, narrows, expects, writes);
@@ -258,7 +266,7 @@ impl<C: Change> Handler<Asked<C>> for OrgActor {
     }
 }
 
-/// Asks the actor to write down the last uses of these keys. Not a change: it bumps no revision.
+/// Asks the actor to write down usage, and the last uses of these keys. Not a change: it bumps no revision.
 pub(super) struct CollectUses(pub(super) Vec<KeyId>);
 
 impl Message for Asked<CollectUses> {
@@ -269,39 +277,57 @@ impl Handler<Asked<CollectUses>> for OrgActor {
     type Result = AtomicResponse<Self, Result<(), ChangeError>>;
 
     fn handle(&mut self, asked: Asked<CollectUses>, _: &mut ActorCtx<Self>) -> Self::Result {
-        let Asked { message: CollectUses(ids), permit, .. } = asked;
+        let Asked { message: CollectUses(mut ids), permit, .. } = asked;
+        let counted = self.entry.ledger.take();
+        // Where a sum is written anyway, the last use costs nothing more.
+        ids.extend(counted.keys().map(Line::key));
+        ids.sort_unstable();
+        ids.dedup();
         let used = ids.into_iter().filter_map(|id| Some((id, self.view.keys.get(&id)?.uses.collect()?)));
         let writes: Vec<Write> = used
             .map(|(id, last_used_at)| {
                 Write::Put(record::used_at(id), record::encode(&UsedRecord { last_used_at }))
             })
             .collect();
-        AtomicResponse::new(Box::pin(log(self.desk.clone(), writes, permit).into_actor(self)))
+        let mut known = std::mem::take(&mut self.known_usage);
+        let (Desk { store, context, .. }, entry) = (self.desk.clone(), Arc::clone(&self.entry));
+        let writing = async move {
+            let written = usage::write_down(&store, &context.rng, &mut known, counted, writes).await;
+            let outcome = written.map_err(|(error, left)| {
+                entry.ledger.give_back(left);
+                error
+            });
+            drop(permit);
+            (known, outcome)
+        };
+        let written = writing.into_actor(self).map(|(known, outcome), actor, _| {
+            actor.known_usage = known;
+            outcome
+        });
+        AtomicResponse::new(Box::pin(written))
     }
 }
 
-/// Asks the actor to forget the last use of a deleted key.
-pub(super) struct ForgetUse(pub(super) KeyId);
+/// Asks the actor to remove records of the log lane: the last use of a deleted key, usage whose time is over.
+pub(super) struct Forget(pub(super) Vec<Key>);
 
-impl Message for Asked<ForgetUse> {
+impl Message for Asked<Forget> {
     type Result = Result<(), ChangeError>;
 }
 
-impl Handler<Asked<ForgetUse>> for OrgActor {
+impl Handler<Asked<Forget>> for OrgActor {
     type Result = AtomicResponse<Self, Result<(), ChangeError>>;
 
-    fn handle(&mut self, asked: Asked<ForgetUse>, _: &mut ActorCtx<Self>) -> Self::Result {
-        let writes = vec![Write::Delete(record::used_at(asked.message.0))];
-        AtomicResponse::new(Box::pin(log(self.desk.clone(), writes, asked.permit).into_actor(self)))
+    fn handle(&mut self, asked: Asked<Forget>, _: &mut ActorCtx<Self>) -> Self::Result {
+        let Asked { message: Forget(keys), permit, .. } = asked;
+        let Desk { store, context, .. } = self.desk.clone();
+        let forgetting = async move {
+            let forgotten = store.log(&context.rng, keys.into_iter().map(Write::Delete).collect()).await;
+            drop(permit);
+            forgotten
+        };
+        AtomicResponse::new(Box::pin(forgetting.into_actor(self)))
     }
-}
-
-async fn log(desk: Desk, writes: Vec<Write>, _permit: OwnedSemaphorePermit) -> Result<(), ChangeError> {
-    for chunk in writes.chunks(USES_PER_BATCH) {
-        let id = CommitId(desk.context.rng.bytes()?);
-        desk.store.commit(desk.store.log_batch(id, chunk.to_vec())).await?;
-    }
-    Ok(())
 }
 
 /// Makes the actor panic, for the test of what happens then.

@@ -9,6 +9,7 @@ use super::error::BeginError;
 use super::inflight::{CallKey, Stopped, Ticket};
 use super::open::Source;
 use super::registry::Entry;
+use super::usage::Tally;
 use super::view::View;
 use crate::credential::{Credential, SourceId};
 
@@ -20,6 +21,8 @@ pub struct Principal {
 
 /// A call under way. Dropping it ends the call's registration, not the call.
 pub struct CallGuard {
+    // Before the ticket, so that it is counted while the call still holds the organization in memory.
+    tally: Tally,
     // Kept for its drop: the call leaves the list of running ones.
     ticket: Ticket,
     view: Arc<View>,
@@ -44,7 +47,8 @@ impl Principal {
         let view = view.as_ref().filter(|_| entry.fence.holds()).ok_or(BeginError::Closed)?;
         let key = view.verify(&self.credential, entry.now()).map_err(|_| BeginError::Revoked)?;
         let sources = key.sources();
-        Ok(CallGuard { ticket, view: Arc::clone(view), sources })
+        let tally = Tally::new(Arc::clone(entry), id);
+        Ok(CallGuard { tally, ticket, view: Arc::clone(view), sources })
     }
 
     /// Ends the call of this credential that the client names so. True where there was just one.
@@ -67,6 +71,26 @@ impl CallGuard {
     /// Why the call was ended, once it was.
     pub fn stopped(&self) -> Option<Stopped> {
         self.ticket.stop.reason.get().copied()
+    }
+
+    /// Notes for the usage which data source the call is about.
+    pub fn touches(&self, source: &Source) {
+        self.tally.touches(source.id());
+    }
+
+    /// Notes for the usage that the data source was given a statement.
+    pub fn queried(&self) {
+        self.tally.queried();
+    }
+
+    /// Notes for the usage how many rows the answer holds.
+    pub fn answered_rows(&self, rows: u64) {
+        self.tally.answered_rows(rows);
+    }
+
+    /// Notes for the usage what the call came to. A call that is dropped without counts as failed.
+    pub fn concluded(&self, bytes: usize, is_error: bool) {
+        self.tally.concluded(bytes as u64, is_error);
     }
 
     /// The data sources that this credential reaches, by name.

@@ -18,6 +18,7 @@ impl Registry {
         entry.evicted.store(true, Ordering::SeqCst);
         entry.cell.close();
         entry.actor.lock().take();
+        self.0.orphans.adopt(entry.id, &entry.ledger);
         // The map frees what was taken out of it when it comes to it: connections must not wait for that.
         *entry.sources.lock() = Arc::new([]);
         // Where another entry stands by now, that one stays.

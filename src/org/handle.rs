@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use actix::Addr;
 use tokio::sync::{OwnedSemaphorePermit, TryAcquireError};
 
-use super::actor::{Asked, Change, ForgetUse, OrgActor};
+use super::actor::{Asked, Change, Forget, OrgActor};
+use super::audit::Author;
 use super::error::ChangeError;
 use super::open::OpenSources;
 use super::org_store::OrgStore;
@@ -23,6 +24,7 @@ use crate::credential::{KeyId, OrgId};
 pub struct Org {
     pub(super) entry: Arc<Entry>,
     pub(super) registry: Registry,
+    author: Arc<Author>,
 }
 
 /// An actor and a place in its queue.
@@ -39,6 +41,16 @@ enum Undelivered {
 }
 
 impl Org {
+    pub(super) fn new(entry: Arc<Entry>, registry: Registry) -> Self {
+        Self { entry, registry, author: Arc::new(Author::sequel()) }
+    }
+
+    /// The same organization, whose changes are made in this name. Without one they are Sequel's own.
+    pub fn by(mut self, author: Author) -> Self {
+        self.author = Arc::new(author);
+        self
+    }
+
     pub(super) fn store(&self) -> OrgStore {
         self.registry.store_of(self.entry.id)
     }
@@ -77,7 +89,7 @@ impl Org {
                     Ok(outcome) => return outcome,
                 }
             }
-            org = self.registry.activate(self.entry.id).await?;
+            org.entry = self.registry.activate(self.entry.id).await?.entry;
         }
         Err(ChangeError::Busy)
     }
@@ -106,7 +118,12 @@ impl Org {
         R: Send + 'static,
     {
         let taken_up = Arc::new(AtomicBool::new(false));
-        let sent = actor.send(Asked { message, permit, taken_up: Arc::clone(&taken_up) });
+        let sent = actor.send(Asked {
+            message,
+            author: Arc::clone(&self.author),
+            permit,
+            taken_up: Arc::clone(&taken_up),
+        });
         match tokio::time::timeout(self.registry.0.parts.limits.ask_timeout, sent).await {
             Ok(Ok(outcome)) => Ok(outcome),
             Ok(Err(_)) if taken_up.load(Ordering::SeqCst) => Err(Undelivered::BrokenOff),
@@ -132,7 +149,7 @@ impl Org {
 
     /// Forgets when a deleted key was used last. A failure leaves a small orphan, nothing worse.
     pub(super) async fn forget_use(&self, key: KeyId) {
-        if let Err(error) = self.tell(ForgetUse(key)).await {
+        if let Err(error) = self.tell(Forget(vec![record::used_at(key)])).await {
             tracing::debug!(error = &error as &dyn std::error::Error, "the last use of a deleted key stays");
         }
     }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use sequel_store::{Expect, Write};
 
 use super::actor::{Change, Decided, Desk, Edit};
+use super::audit::Event;
 use super::error::ChangeError;
 use super::handle::Org;
 use super::record::{
@@ -203,6 +204,11 @@ impl Change for Create {
             ],
             narrows: false,
             edit: Edit::PutKey(id, record.clone()),
+            event: Some(
+                Event::new("key.create", "key", id, &record.name)
+                    .with_some("expires_at", record.expires_at.map(|end| end.to_string()))
+                    .with_some("sources", record.sources.as_deref().map(ids)),
+            ),
             reply: MintedKey { id, record, plain },
         })
     }
@@ -222,6 +228,7 @@ impl Change for Alter {
         let at = key_at(self.id);
         let (mut key, revision) =
             desk.store.get::<KeyRecord>(&at).await?.ok_or(ChangeError::NotFound(KEY))?;
+        let before = key.name.clone();
         let mut expects = vec![Expect::At(at.clone(), revision)];
         let mut writes = Vec::new();
         if let Some(name) = self.name {
@@ -245,9 +252,26 @@ impl Change for Alter {
             writes,
             narrows: self.enabled == Some(false),
             edit: Edit::PutKey(self.id, key.clone()),
+            event: Some(altered(self.id, &before, &key.name, self.enabled)),
             reply: key,
         })
     }
+}
+
+/// The entry of a key that was renamed, switched, or both.
+fn altered(id: KeyId, before: &str, after: &str, enabled: Option<bool>) -> Event {
+    let renamed = (before != after).then_some(before);
+    let action = match enabled {
+        Some(true) => "key.enable",
+        Some(false) => "key.disable",
+        None => "key.rename",
+    };
+    Event::new(action, "key", id, after).with_some("renamed_from", renamed)
+}
+
+/// Ids as an entry lists them.
+fn ids(sources: &[SourceId]) -> Vec<String> {
+    sources.iter().map(ToString::to_string).collect()
 }
 
 /// Whether the name's index points to this key: an expired key may have lost its name to another.
@@ -279,6 +303,10 @@ impl Change for Rotate {
             // The old secret ends, now or later; that a later end needs no wait changes nothing here.
             narrows: true,
             edit: Edit::PutKey(self.id, record.clone()),
+            event: Some(
+                Event::new("key.rotate", "key", self.id, &record.name)
+                    .with("overlap_seconds", self.overlap.as_secs()),
+            ),
             reply: MintedKey { id: self.id, record, plain },
         })
     }
@@ -301,6 +329,7 @@ impl Change for Delete {
             writes,
             narrows: true,
             edit: Edit::RemoveKey(self.0),
+            event: Some(Event::new("key.delete", "key", self.0, &key.name)),
             reply: key,
         })
     }

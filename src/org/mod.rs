@@ -12,6 +12,7 @@
 //! (`tests::a_forged_credential_neither_loads_nor_evicts_an_org`).
 
 mod actor;
+pub mod audit;
 mod call;
 mod error;
 mod evict;
@@ -26,6 +27,7 @@ pub mod record;
 mod registry;
 pub mod sources;
 mod throttle;
+pub mod usage;
 mod view;
 
 pub use call::{CallGuard, Principal};
@@ -33,8 +35,12 @@ pub use error::{AuthError, BeginError, ChangeError, ResolveError};
 pub use handle::Org;
 pub use inflight::{CallKey, Stopped};
 pub use open::{OpenSources, Source, SourceInUse};
-pub use registry::{Registry, RegistryLimits, RegistryParts};
+pub use registry::{Registry, RegistryLimits, RegistryParts, Retention};
 pub use view::{KeyView, Refusal, View};
 
 #[cfg(test)]
+mod audit_tests;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod usage_tests;

@@ -6,11 +6,13 @@
 use std::sync::Arc;
 
 use sequel_store::{
-    Batch, CommitError, CommitId, Expect, Key, KeyRange, Lane, ReadError, Record, Revision, ScanLimit, Scope,
-    Store, Write,
+    BATCH_OPERATIONS_MAX, Batch, CommitError, CommitId, Expect, Key, KeyRange, Lane, Page, ReadError, Record,
+    Revision, ScanLimit, Scope, Store, Write,
 };
 
+use super::ChangeError;
 use super::record::{RecordError, Versioned, decode};
+use crate::context::Rng;
 use crate::credential::OrgId;
 
 /// A handle to one organization's records.
@@ -20,6 +22,8 @@ pub(super) struct OrgStore {
     scope: Scope,
 }
 
+/// How often a commit whose outcome is unknown is sent again to find out.
+pub(super) const UNKNOWN_TRIES: usize = 3;
 /// A scan that kept moving under its reader.
 const RESTARTS_MAX: usize = 8;
 
@@ -71,6 +75,24 @@ impl OrgStore {
         }
     }
 
+    /// The first records of a range, at most so many, in key order.
+    pub(super) async fn page(&self, range: KeyRange, records: usize) -> Result<Page, ReadError> {
+        self.store.scan(&self.scope, range, ScanLimit { records }).await
+    }
+
+    /// All records of a range that are never changed once written: no need for one revision.
+    pub(super) async fn records(&self, mut range: KeyRange) -> Result<Vec<Record>, ReadError> {
+        let mut records = Vec::new();
+        loop {
+            let page = self.store.scan(&self.scope, range.clone(), ScanLimit::default()).await?;
+            records.extend(page.records);
+            match page.next {
+                Some(key) => range = range.after(&key),
+                None => return Ok(records),
+            }
+        }
+    }
+
     /// A state batch of this scope, to be committed by [`OrgStore::commit`].
     pub(super) fn batch(
         &self,
@@ -86,6 +108,25 @@ impl OrgStore {
     /// A batch of blind appends.
     pub(super) fn log_batch(&self, id: CommitId, writes: Vec<Write>) -> Batch {
         Batch { scope: self.scope.clone(), lane: Lane::Log, id, expects: Vec::new(), writes }
+    }
+
+    /// Commits blind writes, in as many batches as it takes. Where an outcome is unknown, the same writes are
+    /// made again: writing one twice changes nothing.
+    pub(super) async fn log(&self, rng: &Rng, writes: Vec<Write>) -> Result<(), ChangeError> {
+        for chunk in writes.chunks(BATCH_OPERATIONS_MAX) {
+            let batch = self.log_batch(CommitId(rng.bytes()?), chunk.to_vec());
+            let mut outcome = self.commit(batch.clone()).await;
+            for _ in 0..UNKNOWN_TRIES {
+                let Err(CommitError::Unknown(_)) = outcome else { break };
+                outcome = match self.commit(batch.clone()).await {
+                    // It cannot be asked now: then it stays unknown.
+                    Err(CommitError::Unavailable(_)) => continue,
+                    decided => decided,
+                };
+            }
+            outcome?;
+        }
+        Ok(())
     }
 
     /// Applies a batch that this handle made.

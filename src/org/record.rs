@@ -9,13 +9,20 @@
 //! | `source/<source id>` | [`SourceRecord`] |
 //! | `source-name/<SHA-256 of the folded name>` | [`NameRecord`] |
 //! | `used/<key id>` | [`UsedRecord`], on the log lane |
+//! | `audit/<revision, 16 hexadecimal digits>` | [`AuditRecord`] of the change that made the revision |
+//! | `usage/<day>/<key id>/<source id or ->` | [`UsageRecord`], on the log lane |
 //!
 //! A record of a newer version is refused, never misread. Changing a shape means a new version, a
 //! decoder for the old one and a committed fixture (`tests/it/fixtures`).
 
-use sequel_store::Key;
-use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 
+use jiff::civil::Date;
+use sequel_store::{Key, Revision};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::audit::{Target, Via, Who};
 use crate::context::Timestamp;
 use crate::credential::{Digest, Id, KeyId, SourceId};
 pub use crate::record::{RecordError, Versioned, decode, encode};
@@ -106,12 +113,50 @@ pub struct UsedRecord {
     pub last_used_at: Timestamp,
 }
 
+/// One change: who, what, from where, when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditRecord {
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub who: Who,
+    /// By which way.
+    pub via: Via,
+    /// From which address, where it came over a network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<IpAddr>,
+    /// What was done, a word for programs such as `key.create`.
+    pub action: String,
+    /// To what.
+    pub target: Target,
+    /// What else there is to know.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub details: Map<String, Value>,
+}
+
+/// What one key did with one data source on one day, in all. Lossy: a crash may lose the last second.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsageRecord {
+    /// Tool calls, failed ones included.
+    pub calls: u64,
+    /// Statements that a data source was given.
+    pub queries: u64,
+    /// Rows that were answered.
+    pub rows: u64,
+    /// Bytes of the answers.
+    pub bytes: u64,
+    /// Calls that failed.
+    pub errors: u64,
+}
+
 versioned! {
     OrgRecord, "organization", 1;
     KeyRecord, "key", 1;
     NameRecord, "name", 1;
     SourceRecord, "data source", 1;
     UsedRecord, "use", 1;
+    AuditRecord, "audit entry", 1;
+    UsageRecord, "usage", 1;
 }
 
 /// The prefix of all API keys.
@@ -120,6 +165,10 @@ pub(super) const KEYS: &str = "key/";
 pub(super) const SOURCES: &str = "source/";
 /// The prefix of all uses.
 pub(super) const USED: &str = "used/";
+/// The prefix of all audit entries.
+pub(super) const AUDIT: &str = "audit/";
+/// The prefix of all usage.
+pub(super) const USAGE: &str = "usage/";
 
 fn stored(text: String) -> Key {
     Key::new(text).expect("record keys are built from fixed prefixes, ids and digests, all short")
@@ -143,6 +192,32 @@ pub(super) fn source_at(id: SourceId) -> Key {
 /// Where the last use of an API key is.
 pub(super) fn used_at(id: KeyId) -> Key {
     stored(format!("{USED}{id}"))
+}
+
+/// Where the entry of the change that made this revision is. Keys sort as the changes were made.
+pub(super) fn audit_at(revision: Revision) -> Key {
+    stored(format!("{AUDIT}{:016x}", revision.0))
+}
+
+/// The revision of an entry's change.
+pub(super) fn audit_revision(key: &Key) -> Option<Revision> {
+    let digits = std::str::from_utf8(key.as_bytes()).ok()?.strip_prefix(AUDIT)?;
+    u64::from_str_radix(digits, 16).ok().map(Revision)
+}
+
+/// Where the usage of a day by a key is; `None` for what touches no data source.
+pub(super) fn usage_at(day: Date, key: KeyId, source: Option<SourceId>) -> Key {
+    let source = source.as_ref().map_or("-", |source| source.as_str());
+    stored(format!("{USAGE}{day}/{key}/{source}"))
+}
+
+/// The day, key and data source of a usage record.
+pub(super) fn usage_of(key: &Key) -> Option<(Date, KeyId, Option<SourceId>)> {
+    let rest = std::str::from_utf8(key.as_bytes()).ok()?.strip_prefix(USAGE)?;
+    let (day, rest) = rest.split_once('/')?;
+    let (key, source) = rest.split_once('/')?;
+    let source = if source == "-" { None } else { Some(source.parse().ok()?) };
+    Some((day.parse().ok()?, key.parse().ok()?, source))
 }
 
 /// Where the holder of a key's name is.
@@ -209,5 +284,8 @@ mod tests {
         survives::<NameRecord>(fixture!("name.v1.json"));
         survives::<SourceRecord>(fixture!("source.v1.json"));
         survives::<UsedRecord>(fixture!("used.v1.json"));
+        survives::<AuditRecord>(fixture!("audit.v1.json"));
+        survives::<AuditRecord>(fixture!("audit-full.v1.json"));
+        survives::<UsageRecord>(fixture!("usage.v1.json"));
     }
 }

@@ -25,6 +25,7 @@ use sequel_store::{Expect, Fence, Revision, Store, Write};
 use tokio::sync::{Mutex as AsyncMutex, Semaphore};
 
 use super::actor::{ChangeLimits, CollectUses, Desk, OrgActor, by_name};
+use super::audit::{AuditRetention, Author, Event};
 use super::call::Principal;
 use super::error::{AuthError, ChangeError, ResolveError};
 use super::handle::Org;
@@ -34,6 +35,7 @@ use super::open::{OpenSources, Source};
 use super::org_store::OrgStore;
 use super::record::{self, KeyRecord, OrgRecord, SourceRecord, decode, encode, id_after};
 use super::throttle::Throttle;
+use super::usage::{Ledger, Orphans, day_of, usage_before};
 use super::view::{KeyView, Refusal, View, ViewCell};
 use crate::context::{Context, Timestamp};
 use crate::credential::{Credential, KeyId, OrgId, SourceId};
@@ -81,6 +83,25 @@ pub struct RegistryLimits {
     pub failures_per_minute: u32,
 }
 
+/// How long an organization's history is kept.
+#[derive(Debug, Clone, Copy)]
+pub struct Retention {
+    /// Days that entries of the audit trail are kept.
+    pub audit_days: u32,
+    /// Most entries of one organization.
+    pub audit_entries_max: u64,
+    /// Days that usage is kept, today included.
+    pub usage_days: u32,
+}
+
+impl Retention {
+    fn audit(&self, now: Timestamp) -> AuditRetention {
+        let kept_ms = i64::from(self.audit_days) * 86_400_000;
+        let keep_from = Timestamp(now.0.saturating_sub(kept_ms));
+        AuditRetention { keep_from, entries_max: self.audit_entries_max }
+    }
+}
+
 /// The registry. Clones share it.
 #[derive(Clone)]
 pub struct Registry(pub(super) Arc<Inner>);
@@ -92,7 +113,9 @@ pub(super) struct Inner {
     // Active organizations in the order of loading, for the clock algorithm of eviction.
     pub(super) hand: Mutex<VecDeque<OrgId>>,
     // Organizations with uses to collect.
-    used: Mutex<Vec<Arc<Entry>>>,
+    used: Arc<Mutex<Vec<Arc<Entry>>>>,
+    // What organizations counted that left memory before it was collected.
+    pub(super) orphans: Orphans,
     throttle: Throttle,
     // Running calls may go on, none may begin.
     draining: Arc<AtomicBool>,
@@ -126,6 +149,10 @@ pub(super) struct Entry {
     pub(super) evicted: AtomicBool,
     // Keys with uses to collect.
     used_keys: Mutex<Vec<KeyId>>,
+    // What calls came to, until the actor writes it down.
+    pub(super) ledger: Ledger,
+    // The registry's list of organizations with uses to collect.
+    to_collect: Arc<Mutex<Vec<Arc<Entry>>>>,
     // The sources of the last view. A fresh actor goes on with them: calls that outlived its predecessor
     // must still end when their source is removed.
     pub(super) sources: Mutex<Arc<[Arc<Source>]>>,
@@ -137,6 +164,11 @@ pub(super) struct Entry {
 impl Entry {
     pub(super) fn now(&self) -> Timestamp {
         self.context.clock.now()
+    }
+
+    /// Says that there is something to collect.
+    pub(super) fn list_for_collection(self: &Arc<Self>) {
+        self.to_collect.lock().push(Arc::clone(self));
     }
 
     /// The actor, if it is alive and its view is open.
@@ -156,7 +188,8 @@ impl Registry {
             entries: HashMap::default(),
             fence,
             hand: Mutex::default(),
-            used: Mutex::default(),
+            used: Arc::default(),
+            orphans: Orphans::default(),
             throttle,
             draining: Arc::default(),
             stopping: AtomicBool::new(false),
@@ -259,7 +292,7 @@ impl Registry {
         keys.push(key);
         if keys.len() == 1 {
             drop(keys);
-            self.0.used.lock().push(Arc::clone(entry));
+            entry.list_for_collection();
         }
     }
 
@@ -281,7 +314,7 @@ impl Registry {
         if let Some(entry) = self.active_entry(&id)
             && entry.alive().is_some()
         {
-            return Ok(Org { entry, registry: self.clone() });
+            return Ok(Org::new(entry, self.clone()));
         }
         // A missing organization must not push a living one out.
         self.store_of(id).get::<OrgRecord>(&record::org_at()).await?.ok_or(ResolveError::NotFound)?;
@@ -290,11 +323,13 @@ impl Registry {
 
     /// Writes the record of a new organization: the one change without an actor, since before it there is
     /// nothing that an actor could own. `Conflict` where one with this id exists.
-    pub async fn create(&self, id: OrgId, record: &OrgRecord) -> Result<(), ChangeError> {
+    pub async fn create(&self, id: OrgId, record: &OrgRecord, author: &Author) -> Result<(), ChangeError> {
         let store = self.store_of(id);
+        let event = Event::new("org.create", "org", id, &record.name);
         let commit = sequel_store::CommitId(self.0.parts.context.rng.bytes()?);
-        let (expects, writes) =
-            (vec![Expect::Absent(record::org_at())], vec![Write::Put(record::org_at(), encode(record))]);
+        let expects = vec![Expect::Absent(record::org_at())];
+        let entry = event.entry(Revision(1), record.created_at, author);
+        let writes = vec![Write::Put(record::org_at(), encode(record)), entry];
         store.commit(store.batch(commit, Revision(0), false, expects, writes)).await?;
         Ok(())
     }
@@ -351,7 +386,7 @@ impl Registry {
             }
             drop(loading);
             entry.cell.touch(entry.now());
-            return Ok(Org { entry, registry: self.clone() });
+            return Ok(Org::new(entry, self.clone()));
         }
     }
 
@@ -382,6 +417,8 @@ impl Registry {
                 loading: AsyncMutex::default(),
                 evicted: AtomicBool::new(false),
                 used_keys: Mutex::default(),
+                ledger: Ledger::default(),
+                to_collect: Arc::clone(&self.0.used),
                 sources: Mutex::new(Arc::new([])),
                 listed: AtomicBool::new(false),
                 draining: Arc::clone(&self.0.draining),
@@ -395,6 +432,7 @@ impl Registry {
     async fn load(&self, entry: &Arc<Entry>) -> Result<(), ResolveError> {
         let parts = &self.0.parts;
         let store = self.store_of(entry.id);
+        self.0.orphans.return_to(entry).await;
         let publisher = entry.cell.publisher();
         let view = Arc::new(self.read_view(&store, entry).await?);
         let desk = Desk {
@@ -459,13 +497,29 @@ impl Registry {
         list
     }
 
-    /// Writes down when keys were used last, to within a minute. A crash may lose the last minute of it.
+    /// Writes down what organizations counted that have left memory.
+    async fn collect_orphans(&self) {
+        for id in self.0.orphans.orgs() {
+            if let Err(error) = self.0.orphans.settle(id, &self.store_of(id), &self.0.parts.context.rng).await
+            {
+                tracing::warn!(error = &error as &dyn std::error::Error, "usage was not written down");
+                break;
+            }
+        }
+    }
+
+    /// Writes down what calls came to and when keys were used last. A crash may lose what was counted since
+    /// the last time, and of keys that call no tool the last minute of when they were used.
     pub async fn collect_uses(&self) {
+        self.collect_orphans().await;
         let used = std::mem::take(&mut *self.0.used.lock());
         // Together, so that the store commits them together.
         let told = used.into_iter().map(|entry| async move {
             let keys = std::mem::take(&mut *entry.used_keys.lock());
-            let org = Org { entry, registry: self.clone() };
+            if keys.is_empty() && entry.ledger.is_empty() {
+                return Ok(());
+            }
+            let org = Org::new(entry, self.clone());
             let told = org.tell(CollectUses(keys.clone())).await;
             if told.is_err() {
                 // They still wait: for the next round.
@@ -478,9 +532,26 @@ impl Registry {
         while let Some(outcome) = told.next().await {
             if let Err(error) = outcome {
                 let error = &error as &dyn std::error::Error;
-                tracing::warn!(error, "last uses of keys were not written down");
+                tracing::warn!(error, "usage was not written down");
             }
         }
+    }
+
+    /// Removes what an organization need not keep any more. Loads it only where there is something to remove.
+    pub async fn prune_org(&self, id: OrgId, retention: Retention) -> Result<usize, ChangeError> {
+        let store = self.store_of(id);
+        let today = day_of(self.0.parts.context.clock.now());
+        let keep_from = today.saturating_sub(jiff::Span::new().days(i64::from(retention.usage_days)));
+        let audit = retention.audit(self.0.parts.context.clock.now());
+        let has_usage = !usage_before(&store, keep_from, 1).await?.is_empty();
+        let has_entries = audit.is_due(&store).await?;
+        if !has_usage && !has_entries {
+            return Ok(0);
+        }
+        let org = self.resolve(id).await?;
+        let usage = if has_usage { org.prune_usage(keep_from).await? } else { 0 };
+        let entries = if has_entries { org.prune_audit(audit).await? } else { 0 };
+        Ok(usage + entries)
     }
 
     /// Forgets what the throttle need not remember any more.
@@ -516,5 +587,6 @@ impl Registry {
             entry.permits.close();
             self.forget(&entry);
         }
+        self.collect_orphans().await;
     }
 }

@@ -6,6 +6,7 @@ use sequel_connector::Settings;
 use sequel_store::{Expect, Write};
 
 use super::actor::{Change, Decided, Desk, Edit};
+use super::audit::Event;
 use super::error::ChangeError;
 use super::handle::Org;
 use super::keys::check_name;
@@ -67,6 +68,10 @@ impl Change for Add {
             ],
             narrows: false,
             edit: Edit::PutSource(id, record.clone()),
+            // Not its settings: those of other connectors will hold secrets.
+            event: Some(
+                Event::new("source.add", "source", id, &record.name).with("kind", record.kind.as_str()),
+            ),
             reply: (id, record),
         })
     }
@@ -86,6 +91,7 @@ impl Change for Remove {
             writes: vec![Write::Delete(at), Write::Delete(source_name_at(&record.name))],
             narrows: true,
             edit: Edit::RemoveSource(self.0),
+            event: Some(Event::new("source.remove", "source", self.0, &record.name)),
             reply: record,
         })
     }

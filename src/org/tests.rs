@@ -27,7 +27,7 @@ use crate::credential::{Credential, OrgId, PlainKey};
 
 /// What to do instead of, or before, the next commits.
 #[derive(Clone, Copy)]
-enum Fault {
+pub(super) enum Fault {
     Full,
     Unavailable,
     /// Applied, and the answer lost.
@@ -37,7 +37,7 @@ enum Fault {
 }
 
 /// A memory store that can be held at a commit or a settle, and that fails when told.
-struct Stage {
+pub(super) struct Stage {
     inner: MemoryStore,
     faults: Mutex<Vec<Fault>>,
     commits: Gate,
@@ -80,6 +80,13 @@ impl Gate {
             self.arrived.notify_one();
             self.passes.acquire().await.unwrap().forget();
         }
+    }
+}
+
+impl Stage {
+    /// What becomes of the next commit.
+    pub(super) fn fail(&self, fault: Fault) {
+        self.faults.lock().push(fault);
     }
 }
 
@@ -128,7 +135,7 @@ impl Store for Stage {
     }
 }
 
-const LIMITS: RegistryLimits = RegistryLimits {
+pub(super) const LIMITS: RegistryLimits = RegistryLimits {
     active_max: 100,
     idle: Duration::from_secs(60),
     asks_max: 8,
@@ -141,15 +148,15 @@ const LIMITS: RegistryLimits = RegistryLimits {
 };
 
 /// A registry over a stage, with its own arbiter.
-struct House {
-    stage: Arc<Stage>,
-    registry: Registry,
-    context: Context,
+pub(super) struct House {
+    pub(super) stage: Arc<Stage>,
+    pub(super) registry: Registry,
+    pub(super) context: Context,
     arbiter: Arbiter,
 }
 
 impl House {
-    fn with(limits: RegistryLimits) -> Self {
+    pub(super) fn with(limits: RegistryLimits) -> Self {
         let stage = Arc::new(Stage {
             inner: MemoryStore::new(),
             faults: Mutex::default(),
@@ -172,14 +179,14 @@ impl House {
         Self { stage, registry, context, arbiter }
     }
 
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self::with(LIMITS)
     }
 
-    async fn org(&self, name: &str) -> Org {
+    pub(super) async fn org(&self, name: &str) -> Org {
         let id = OrgId::mint(&self.context.rng).unwrap();
         let record = OrgRecord { name: name.into(), created_at: self.context.clock.now() };
-        self.registry.create(id, &record).await.unwrap();
+        self.registry.create(id, &record, &audit::Author::sequel()).await.unwrap();
         self.registry.resolve(id).await.unwrap()
     }
 
@@ -198,11 +205,11 @@ impl Drop for House {
     }
 }
 
-fn named(name: &str) -> NewKey {
+pub(super) fn named(name: &str) -> NewKey {
     NewKey { name: name.into(), expires_at: None, sources: None }
 }
 
-fn credential(key: &MintedKey) -> Credential {
+pub(super) fn credential(key: &MintedKey) -> Credential {
     Credential::parse(key.plain.reveal()).unwrap()
 }
 
@@ -247,7 +254,7 @@ mod connectors {
     }
 }
 
-fn source(name: &str) -> NewSource {
+pub(super) fn source(name: &str) -> NewSource {
     NewSource { name: name.into(), kind: "nothing".into(), settings: Default::default(), description: None }
 }
 

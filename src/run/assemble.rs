@@ -16,7 +16,9 @@ use crate::context::Context;
 use crate::http::api::Admin;
 use crate::http::{Challenge, Edge, Hosts, Peers};
 use crate::mcp::ServerFacts;
-use crate::org::{OpenSources, Registry, RegistryLimits, RegistryParts};
+use crate::org::audit::Via;
+use crate::org::{OpenSources, Registry, RegistryLimits, RegistryParts, Retention};
+use crate::sweep::Sweeper;
 use crate::system::OrgIndex;
 use crate::tools::{QueryPolicy, Tools};
 
@@ -57,6 +59,7 @@ impl Inside {
     /// What the administration's handlers share. `mcp_url` is `None` where nothing is served.
     pub(super) fn admin(&self, config: &Config, mcp_url: Option<String>) -> Admin {
         Admin {
+            via: if mcp_url.is_some() { Via::AdminSocket } else { Via::Command },
             registry: self.registry.clone(),
             index: self.index.clone(),
             context: self.context.clone(),
@@ -87,6 +90,20 @@ impl Inside {
             body_max_bytes: config.server.body_max_bytes,
             body_timeout: BODY_TIMEOUT,
             ready,
+        }
+    }
+
+    /// What happens on a timer.
+    pub(super) fn sweeper(&self, config: &Config) -> Sweeper {
+        Sweeper {
+            registry: self.registry.clone(),
+            index: self.index.clone(),
+            clock: self.context.clock.clone(),
+            retention: Retention {
+                audit_days: config.audit.days,
+                audit_entries_max: config.audit.entries_max,
+                usage_days: config.usage.days,
+            },
         }
     }
 

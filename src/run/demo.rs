@@ -17,6 +17,7 @@ use crate::demo as data_set;
 use crate::flow::create_org::create_org;
 use crate::flow::find_org::find_org;
 use crate::install;
+use crate::org::audit::Author;
 use crate::org::keys::NewKey;
 use crate::org::sources::NewSource;
 use crate::org::{ChangeError, Org};
@@ -79,7 +80,8 @@ pub fn demo(options: DemoOptions) -> anyhow::Result<()> {
 
 /// The organization with its data source and key; the key's secret where it was just made.
 async fn prepare(inside: &Inside, file: PathBuf) -> anyhow::Result<Option<String>> {
-    match create_org(&inside.registry, &inside.index, &inside.context, ORG).await {
+    let author = Author::sequel();
+    match create_org(&inside.registry, &inside.index, &inside.context, &author, ORG).await {
         Ok(_) | Err(ChangeError::NameTaken { .. }) => {}
         Err(error) => return Err(error).context("the demo's organization cannot be made"),
     }

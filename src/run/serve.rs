@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,8 +21,8 @@ use super::public::public_server;
 use super::shutdown::StopSignals;
 use super::{data_dir, log, shutdown};
 use crate::config::{Config, admin_socket_path, prepare_socket_folder};
+use crate::http;
 use crate::http::api::Admin;
-use crate::{http, sweep};
 
 /// Serves until it is told to stop.
 pub fn serve(config: Config) -> anyhow::Result<()> {
@@ -84,11 +85,7 @@ where
     let admin = admin_server(inside.admin(config, Some(mcp_url.clone())), socket)?;
     let (public_handle, admin_handle) = (public.handle(), admin.handle());
     let stop_sweeping = CancellationToken::new();
-    let sweeping = actix_rt::spawn(sweep::sweep(
-        inside.registry.clone(),
-        inside.context.clock.clone(),
-        stop_sweeping.clone(),
-    ));
+    let sweeping = actix_rt::spawn(inside.sweeper(config).run(stop_sweeping.clone()));
     let (public, admin) = (actix_rt::spawn(public), actix_rt::spawn(admin));
     ready.store(true, Ordering::SeqCst);
     let outcome = match started(inside, Served { mcp_url, bound }).await {
@@ -135,12 +132,16 @@ pub(super) fn admin_server(admin: Admin, socket: &Path) -> anyhow::Result<Server
         }
         _ => {}
     }
+    let listener = UnixListener::bind(socket)
+        .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
+        .with_context(|| format!("the admin socket {} cannot be made", socket.display()))?;
     let admin = Data::new(admin);
     let server = HttpServer::new(move || App::new().app_data(admin.clone()).configure(http::api::routes))
         .workers(1)
+        .on_connect(http::api::note_peer)
         .shutdown_timeout(1)
         .disable_signals()
-        .bind_uds(socket)
-        .with_context(|| format!("the admin socket {} cannot be made", socket.display()))?;
+        .listen_uds(listener)
+        .with_context(|| format!("the admin socket {} cannot be listened on", socket.display()))?;
     Ok(server.run())
 }

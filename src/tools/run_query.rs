@@ -58,11 +58,12 @@ pub(super) async fn run(tools: &Tools, asked: &RunQuery, guard: &CallGuard, requ
         Ok(source) => source,
         Err(message) => return ToolOutcome::error(&message),
     };
+    guard.touches(&source);
     let outcome = tokio::select! {
         biased;
         () = guard.token().cancelled() => Err(Failure::Query(QueryError::Cancelled)),
         () = source.retired().cancelled() => Err(Failure::Retired),
-        outcome = tokio::time::timeout(tools.query.time_max + GRACE, query(tools, asked, &source)) => {
+        outcome = tokio::time::timeout(tools.query.time_max + GRACE, query(tools, asked, &source, guard)) => {
             outcome.unwrap_or_else(|_| Err(Failure::Stuck))
         }
     };
@@ -168,7 +169,12 @@ impl Failure {
     }
 }
 
-async fn query(tools: &Tools, asked: &RunQuery, source: &Arc<Source>) -> Result<ToolOutcome, Failure> {
+async fn query(
+    tools: &Tools,
+    asked: &RunQuery,
+    source: &Arc<Source>,
+    guard: &CallGuard,
+) -> Result<ToolOutcome, Failure> {
     let started = tools.context.clock.elapsed();
     let handle = source.open().await.map_err(Failure::Open)?;
     // Dropping this future, for whatever reason, stops the query.
@@ -176,6 +182,7 @@ async fn query(tools: &Tools, asked: &RunQuery, source: &Arc<Source>) -> Result<
     let _stop_on_drop = stop.clone().drop_guard();
     let limits = tools.query.limits(asked.row_limit);
     let query = Query { sql: asked.sql.clone(), limits, cancel: stop };
+    guard.queried();
     let mut rows = handle.query(query).await.map_err(Failure::Query)?;
     let nonce: Id<16> = Id::mint(&tools.context.rng).map_err(|_| Failure::Random)?;
     let name = &source.record().name;
@@ -197,5 +204,6 @@ async fn query(tools: &Tools, asked: &RunQuery, source: &Arc<Source>) -> Result<
     }
     let truncated = truncated.or(rows.ending().and_then(|ending| ending.truncated));
     let elapsed = tools.context.clock.elapsed() - started;
+    guard.answered_rows(encoder.rows());
     Ok(encoder.finish(truncated, elapsed))
 }

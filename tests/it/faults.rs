@@ -26,7 +26,12 @@ enum Known {
 }
 
 /// One admin request whose answer may never come, since the server may die at any moment.
-fn attempt(server_socket: &std::path::Path, method: &str, path: &str, body: &Value) -> Option<Value> {
+pub(crate) fn attempt(
+    server_socket: &std::path::Path,
+    method: &str,
+    path: &str,
+    body: &Value,
+) -> Option<Value> {
     let stream = std::os::unix::net::UnixStream::connect(server_socket).ok()?;
     drop(stream);
     std::panic::catch_unwind(|| {

@@ -5,6 +5,7 @@
 //! own, and stops it by its process id.
 
 mod architecture;
+mod audit;
 mod canaries;
 mod command_line;
 mod credentials;
@@ -20,5 +21,6 @@ mod routes;
 mod server;
 mod sources;
 mod tools;
+mod usage;
 mod waiting;
 mod wire;

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use actix_web::HttpResponse;
 use actix_web::http::header;
-use actix_web::web::{Data, Json, Path};
+use actix_web::web::{Json, Path};
 
-use super::Admin;
+use super::acting::Acting;
 use super::problem::Refused;
 use crate::api;
 use crate::context::Timestamp;
@@ -17,7 +17,7 @@ use crate::org::record::{KeyRecord, Owner};
 use crate::org::{ChangeError, Org, Source};
 
 pub(super) async fn create(
-    admin: Data<Admin>,
+    admin: Acting,
     org: Path<String>,
     body: Json<api::CreateKey>,
 ) -> Result<HttpResponse, Refused> {
@@ -35,7 +35,7 @@ pub(super) async fn create(
     }))
 }
 
-pub(super) async fn list(admin: Data<Admin>, org: Path<String>) -> Result<Json<api::Keys>, Refused> {
+pub(super) async fn list(admin: Acting, org: Path<String>) -> Result<Json<api::Keys>, Refused> {
     let org = admin.org(&org).await?;
     let now = admin.context.clock.now();
     let sources = org.list_sources()?;
@@ -78,14 +78,14 @@ fn status(record: &KeyRecord, now: Timestamp) -> api::KeyStatus {
     }
 }
 
-async fn find(admin: &Admin, path: &(String, String)) -> Result<(Org, KeyId), Refused> {
+async fn find(admin: &Acting, path: &(String, String)) -> Result<(Org, KeyId), Refused> {
     let org = admin.org(&path.0).await?;
     let key = org.find_key(&path.1).await?;
     Ok((org, key))
 }
 
 pub(super) async fn change(
-    admin: Data<Admin>,
+    admin: Acting,
     path: Path<(String, String)>,
     body: Json<api::ChangeKey>,
 ) -> Result<Json<api::Key>, Refused> {
@@ -98,7 +98,7 @@ pub(super) async fn change(
 }
 
 pub(super) async fn rotate(
-    admin: Data<Admin>,
+    admin: Acting,
     path: Path<(String, String)>,
     body: Json<api::RotateKey>,
 ) -> Result<HttpResponse, Refused> {
@@ -120,7 +120,7 @@ pub(super) async fn rotate(
 }
 
 pub(super) async fn delete(
-    admin: Data<Admin>,
+    admin: Acting,
     path: Path<(String, String)>,
 ) -> Result<Json<api::Deleted>, Refused> {
     let (org, id) = find(&admin, &path).await?;

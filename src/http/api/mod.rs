@@ -3,10 +3,15 @@
 //! The command line is a client of it. Shapes are in [`crate::api`]; what is done lies in `flow` and
 //! `org`.
 
+mod acting;
+mod audit;
 mod keys;
 mod orgs;
 mod problem;
 mod sources;
+mod usage;
+
+pub use acting::note_peer;
 
 use std::time::Duration;
 
@@ -15,6 +20,7 @@ use actix_web::web;
 use crate::api;
 use crate::context::Context;
 use crate::org::Registry;
+use crate::org::audit::Via;
 use crate::system::OrgIndex;
 
 /// What the administration's handlers share.
@@ -33,6 +39,8 @@ pub struct Admin {
     pub test_timeout: Duration,
     /// What the server says of itself.
     pub server: api::Server,
+    /// Whether a server or a command that works alone carries changes out, for the audit trail.
+    pub via: Via,
 }
 
 /// Longest body of an administrative request: settings and names, nothing large.
@@ -41,7 +49,8 @@ const BODY_BYTES_MAX: usize = 256 * 1024;
 /// Adds the administration's routes to an application.
 pub fn routes(app: &mut web::ServiceConfig) {
     let json = web::JsonConfig::default().limit(BODY_BYTES_MAX).error_handler(problem::bad_json);
-    app.app_data(json).service(
+    let query = web::QueryConfig::default().error_handler(problem::bad_query);
+    app.app_data(json).app_data(query).service(
         web::scope(api::BASE)
             .service(web::resource("/server").get(orgs::server))
             .service(web::resource("/orgs").get(orgs::list).post(orgs::create))
@@ -50,13 +59,9 @@ pub fn routes(app: &mut web::ServiceConfig) {
             .service(web::resource("/orgs/{org}/keys/{key}/rotate").post(keys::rotate))
             .service(web::resource("/orgs/{org}/sources").get(sources::list).post(sources::add))
             .service(web::resource("/orgs/{org}/sources/{source}").delete(sources::remove))
-            .service(web::resource("/orgs/{org}/sources/{source}/test").post(sources::test)),
+            .service(web::resource("/orgs/{org}/sources/{source}/test").post(sources::test))
+            .service(web::resource("/orgs/{org}/audit").get(audit::list))
+            .service(web::resource("/orgs/{org}/usage").get(usage::list)),
     );
     app.default_service(web::to(problem::no_such_path));
-}
-
-impl Admin {
-    async fn org(&self, word: &str) -> Result<crate::org::Org, problem::Refused> {
-        Ok(crate::flow::find_org::find_org(&self.registry, &self.index, word).await?)
-    }
 }

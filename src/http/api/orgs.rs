@@ -4,6 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::web::{Data, Json};
 
 use super::Admin;
+use super::acting::Acting;
 use super::problem::Refused;
 use crate::api;
 use crate::credential::OrgId;
@@ -24,8 +25,9 @@ pub(super) async fn list(admin: Data<Admin>) -> Result<Json<api::Orgs>, Refused>
     Ok(Json(api::Orgs { orgs: orgs.into_iter().map(shape).collect() }))
 }
 
-pub(super) async fn create(admin: Data<Admin>, body: Json<api::CreateOrg>) -> Result<HttpResponse, Refused> {
-    let created = create_org(&admin.registry, &admin.index, &admin.context, &body.name).await?;
+pub(super) async fn create(admin: Acting, body: Json<api::CreateOrg>) -> Result<HttpResponse, Refused> {
+    let created =
+        create_org(&admin.registry, &admin.index, &admin.context, admin.author(), &body.name).await?;
     tracing::info!(org = %created.0, "an organization was created");
     Ok(HttpResponse::Created().json(shape(created)))
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use actix_web::error::JsonPayloadError;
+use actix_web::error::{JsonPayloadError, QueryPayloadError};
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 
@@ -92,6 +92,13 @@ pub(super) fn bad_json(error: JsonPayloadError, _: &HttpRequest) -> actix_web::E
         _ => (StatusCode::BAD_REQUEST, "bad_json"),
     };
     let response = problem(status, code, "The body cannot be read", sentence(&error.to_string()));
+    actix_web::error::InternalError::from_response(error, response).into()
+}
+
+/// The answer to a query string that is not what the route takes.
+pub(super) fn bad_query(error: QueryPayloadError, _: &HttpRequest) -> actix_web::Error {
+    let detail = sentence(&error.to_string());
+    let response = problem(StatusCode::BAD_REQUEST, "bad_query", "The query string cannot be read", detail);
     actix_web::error::InternalError::from_response(error, response).into()
 }
 

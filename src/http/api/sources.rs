@@ -1,9 +1,9 @@
 //! `/orgs/{org}/sources`.
 
 use actix_web::HttpResponse;
-use actix_web::web::{Data, Json, Path};
+use actix_web::web::{Json, Path};
 
-use super::Admin;
+use super::acting::Acting;
 use super::problem::Refused;
 use crate::api;
 use crate::credential::SourceId;
@@ -15,7 +15,7 @@ fn shape(id: SourceId, record: SourceRecord) -> api::Source {
     api::Source { id: id.to_string(), name, kind, settings, description, created_at }
 }
 
-pub(super) async fn list(admin: Data<Admin>, org: Path<String>) -> Result<Json<api::Sources>, Refused> {
+pub(super) async fn list(admin: Acting, org: Path<String>) -> Result<Json<api::Sources>, Refused> {
     let org = admin.org(&org).await?;
     let sources = org.list_sources()?;
     let sources = sources.iter().map(|source| shape(source.id(), source.record().clone())).collect();
@@ -23,7 +23,7 @@ pub(super) async fn list(admin: Data<Admin>, org: Path<String>) -> Result<Json<a
 }
 
 pub(super) async fn add(
-    admin: Data<Admin>,
+    admin: Acting,
     org: Path<String>,
     body: Json<api::AddSource>,
 ) -> Result<HttpResponse, Refused> {
@@ -34,10 +34,7 @@ pub(super) async fn add(
     Ok(HttpResponse::Created().json(shape(id, record)))
 }
 
-pub(super) async fn test(
-    admin: Data<Admin>,
-    path: Path<(String, String)>,
-) -> Result<Json<api::Tested>, Refused> {
+pub(super) async fn test(admin: Acting, path: Path<(String, String)>) -> Result<Json<api::Tested>, Refused> {
     let source = admin.org(&path.0).await?.find_source(&path.1)?;
     let started = admin.context.clock.elapsed();
     let outcome = tokio::time::timeout(admin.test_timeout, source.try_out()).await;
@@ -48,7 +45,7 @@ pub(super) async fn test(
 }
 
 pub(super) async fn remove(
-    admin: Data<Admin>,
+    admin: Acting,
     path: Path<(String, String)>,
 ) -> Result<Json<api::Deleted>, Refused> {
     let org = admin.org(&path.0).await?;

@@ -1,0 +1,86 @@
+//! `sequel audit list`.
+
+use super::OrgArg;
+use super::World;
+use super::answer::{Answer, clean, second, table};
+use super::failure::Failure;
+use super::session::Session;
+use super::time::{Past, parse_past};
+use crate::api;
+
+/// Entries that one request brings.
+const PAGE: usize = 1_000;
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    List(Args),
+}
+
+/// List the changes of an organization, the newest first: who did what, from where, when
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    org: OrgArg,
+    /// Only changes since then: a duration (7d, 12h), a date or a time
+    #[arg(long, value_name = "WHEN", value_parser = parse_past)]
+    since: Option<Past>,
+    /// Most entries
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    limit: u32,
+}
+
+const HEADER: &[&str] = &["time", "who", "from", "action", "name", "id", "details"];
+
+pub(super) async fn run(
+    command: Command,
+    session: &mut Session,
+    world: &mut World<'_>,
+) -> Result<Answer, Failure> {
+    let Command::List(args) = command;
+    let (org, path) = session.org(args.org.org).await?;
+    let since = args.since.map(|since| since.before(world.clock.now()));
+    let wanted = args.limit as usize;
+    let mut audit = api::Audit { entries: Vec::new(), next: None };
+    loop {
+        let limit = (wanted - audit.entries.len()).min(PAGE);
+        let mut query = format!("limit={limit}");
+        if let Some(before) = audit.next {
+            query.push_str(&format!("&before={before}"));
+        }
+        if let Some(since) = since {
+            // RFC 3339 in UTC has no character that a query string gives a meaning to.
+            query.push_str(&format!("&since={since}"));
+        }
+        let page: api::Audit = session.client.get(&format!("{path}/audit?{query}")).await?;
+        audit.entries.extend(page.entries);
+        audit.next = page.next;
+        if audit.next.is_none() || audit.entries.len() >= wanted {
+            break;
+        }
+    }
+    let text = if audit.entries.is_empty() {
+        format!("{} has no entries{}.", clean(&org), if since.is_some() { " since then" } else { "" })
+    } else {
+        table(HEADER, audit.entries.iter().map(row))
+    };
+    Ok(Answer::new(&audit, text))
+}
+
+fn row(entry: &api::AuditEntry) -> Vec<String> {
+    let api::AuditBy { kind, uid, user, via, address } = &entry.by;
+    let who = match (user, uid) {
+        (Some(user), Some(uid)) => format!("{user} ({uid})"),
+        (None, Some(uid)) => format!("uid {uid}"),
+        _ => kind.clone(),
+    };
+    let details: Vec<_> = entry.details.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    vec![
+        second(entry.at),
+        who,
+        address.clone().unwrap_or_else(|| via.replace('_', " ")),
+        entry.action.clone(),
+        entry.target.name.clone(),
+        entry.target.id.clone(),
+        details.join(" "),
+    ]
+}

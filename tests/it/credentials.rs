@@ -19,7 +19,7 @@ fn acme() -> (Home, TestServer) {
 }
 
 /// A well-formed key that nobody ever made, of an organization that may exist.
-fn forged(org: Option<&str>) -> String {
+pub(crate) fn forged(org: Option<&str>) -> String {
     let rng = Rng::system();
     let org = org.map_or_else(|| OrgId::mint(&rng).unwrap(), |id| id.parse().unwrap());
     PlainKey::mint(KeyId::mint(&rng).unwrap(), org, &rng).unwrap().reveal().to_owned()

@@ -49,6 +49,10 @@ fn an_ambiguous_length_gets_one_refusal_and_the_connection_ends() {
         "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n".to_owned(),
         "Transfer-Encoding: xchunked\r\n".to_owned(),
         "Transfer-Encoding: chunked, identity\r\n".to_owned(),
+        "Transfer-Encoding: gzip, chunked\r\n".to_owned(),
+        "Transfer-Encoding:\tchunked\r\nTransfer-Encoding: x\r\n".to_owned(),
+        format!("Content-Length: {length}, {}\r\n", length + 1),
+        format!("Content-Length: {length}\r\nContent-Length: {length}\r\nTransfer-Encoding: chunked\r\n"),
         format!("Content-Length : {length}\r\n"),
         format!("X: y\r\n folded\r\nContent-Length: {length}\r\n"),
         format!("X: y\r\n\tfolded\r\nContent-Length: {length}\r\n"),
@@ -252,6 +256,16 @@ fn a_broken_chunk_ends_the_connection_and_nothing_after_it_is_read_as_a_request(
         }
         assert!(wire.ends(), "{body:?}");
     }
+}
+
+#[test]
+fn what_follows_the_last_chunk_is_no_header() {
+    let client = client(Home::new(), &[]);
+    let mut wire = client.server.connect();
+    wire.request("POST", "/mcp", &[("Transfer-Encoding", "chunked")], b"");
+    let bearer = &client.bearer;
+    wire.try_send(format!("{:x}\r\n{LIST}\r\n0\r\nAuthorization: {bearer}\r\n\r\n", LIST.len()).as_bytes());
+    assert_eq!(wire.answer().status, 401);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! A home for one test: a folder with configuration, data and databases, the program on it as a server
 //! or for one command, and JSON-RPC calls to it.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -222,6 +223,20 @@ impl TestServer {
     /// Waits for a line of the log that contains this.
     pub(crate) fn logs(&self, what: &str) -> String {
         self.log.until(|text| text.contains(what)).unwrap_or_else(|text| panic!("{what} is not in {text}"))
+    }
+
+    /// The files below a folder that it holds open.
+    pub(crate) fn files_below(&self, folder: &Path) -> BTreeSet<PathBuf> {
+        let open = std::fs::read_dir(format!("/proc/{}/fd", self.child.0.id())).unwrap();
+        let targets = open.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
+        targets.filter(|target| target.starts_with(folder)).collect()
+    }
+
+    /// The memory that it has.
+    pub(crate) fn resident_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.0.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
     }
 
     /// Waits until it has worked for a tenth of a second, so that what was asked of it certainly runs.

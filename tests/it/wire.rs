@@ -60,6 +60,15 @@ impl Wire<TcpStream> {
         peeked
     }
 
+    /// Whether the peer takes all of this without much waiting. After a no, part of it may have been taken.
+    pub(crate) fn takes(&mut self, bytes: &[u8]) -> bool {
+        let stream = self.reader.get_mut();
+        stream.set_write_timeout(Some(Duration::from_millis(500))).unwrap();
+        let taken = stream.write_all(bytes).is_ok();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        taken
+    }
+
     /// Hangs up rudely: the peer gets an RST.
     pub(crate) fn reset(self) {
         let stream = socket2::Socket::from(self.reader.into_inner());

@@ -90,6 +90,9 @@ const LIMITS: &[(&str, &[&str])] = &[
     ("admin.socket", &["a place"]),
     ("log.format", &["a form"]),
     ("log.filter", &["a form"]),
+    ("audit.days", &["an_entry_goes_when_its_time_is_over_and_not_before"]),
+    ("audit.entries_max", &["as_many_entries_as_allowed_are_kept_and_the_oldest_beyond_them_go"]),
+    ("usage.days", &["a_day_goes_when_its_time_is_over_and_not_before"]),
 ];
 
 #[test]
@@ -99,7 +102,11 @@ fn every_limit_names_its_tests() {
     let mut settings = BTreeSet::new();
     leaves("", &toml::Value::Table(toml::from_str(&text).unwrap()), &mut settings);
     let listed: BTreeSet<_> = LIMITS.iter().map(|(setting, _)| (*setting).to_owned()).collect();
-    assert_eq!(listed, settings, "tests/it/limits.rs lists every setting, and no other");
+    let differ: Vec<_> = listed.symmetric_difference(&settings).collect();
+    assert!(
+        differ.is_empty(),
+        "say in tests/it/limits.rs where these are tested, or that they are gone: {differ:?}"
+    );
 
     let mut tests = String::new();
     for folder in ["src", "tests/it", "plugins", "storage"] {

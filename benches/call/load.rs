@@ -5,6 +5,7 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
@@ -25,6 +26,8 @@ pub(crate) struct Plan {
     secrets: Arc<Vec<Secret>>,
     next: usize,
     step: usize,
+    // Whether a refusal for too much (429, 503) is an answer like others.
+    may_be_refused: bool,
 }
 
 impl Plan {
@@ -49,7 +52,13 @@ impl Plan {
         request.extend_from_slice(&secret);
         request.extend_from_slice(b"\r\n\r\n");
         request.extend_from_slice(body.as_bytes());
-        Self { request, secret_at: head.len(), secrets, next: first, step }
+        Self { request, secret_at: head.len(), secrets, next: first, step, may_be_refused: false }
+    }
+
+    /// For a flood, which a server refuses in part.
+    pub(crate) fn may_be_refused(mut self) -> Self {
+        self.may_be_refused = true;
+        self
     }
 
     fn advance(&mut self) {
@@ -61,7 +70,9 @@ impl Plan {
 
 /// When to stop.
 #[derive(Clone, Copy)]
-pub(crate) enum Until {
+pub(crate) enum Until<'a> {
+    /// Somebody says so.
+    Told(&'a AtomicBool),
     /// After this time.
     Elapsed(Duration),
     /// After this many requests on each connection.
@@ -76,6 +87,8 @@ pub(crate) struct Done {
     pub(crate) cpu: Duration,
     /// Bytes of the last response's body, with its framing.
     pub(crate) body_bytes: usize,
+    /// Of the requests, those that were refused for too much.
+    pub(crate) refused: usize,
 }
 
 impl Done {
@@ -97,7 +110,7 @@ impl Load {
     }
 
     /// Sends requests. Every response must be 200.
-    pub(crate) fn run(&mut self, until: Until) -> anyhow::Result<Done> {
+    pub(crate) fn run(&mut self, until: Until<'_>) -> anyhow::Result<Done> {
         let started = Instant::now();
         let share = self.connections.len().div_ceil(THREADS);
         let counts: Vec<anyhow::Result<(usize, Duration)>> = std::thread::scope(|scope| {
@@ -115,14 +128,16 @@ impl Load {
             requests += sent;
             cpu += spent;
         }
-        Ok(Done { requests, elapsed, cpu, body_bytes: self.connections[0].body_bytes })
+        let refused =
+            self.connections.iter_mut().map(|connection| std::mem::take(&mut connection.refused)).sum();
+        Ok(Done { requests, elapsed, cpu, body_bytes: self.connections[0].body_bytes, refused })
     }
 }
 
 fn drive(
     connections: &mut [Connection],
     started: Instant,
-    until: Until,
+    until: Until<'_>,
 ) -> anyhow::Result<(usize, Duration)> {
     let mut requests = 0;
     let before = own_cpu()?;
@@ -133,6 +148,7 @@ fn drive(
         let is_last = match until {
             Until::Elapsed(time) => started.elapsed() >= time,
             Until::Requests(count) => round >= count,
+            Until::Told(over) => over.load(Ordering::SeqCst),
         };
         for connection in &mut *connections {
             connection.receive()?;
@@ -153,6 +169,7 @@ struct Connection {
     plan: Plan,
     buffer: Vec<u8>,
     body_bytes: usize,
+    refused: usize,
 }
 
 impl Connection {
@@ -160,7 +177,7 @@ impl Connection {
         let stream = TcpStream::connect(server)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(60)))?;
-        Ok(Self { stream, plan, buffer: vec![0; 256 * 1024], body_bytes: 0 })
+        Ok(Self { stream, plan, buffer: vec![0; 256 * 1024], body_bytes: 0, refused: 0 })
     }
 
     fn send(&mut self) -> anyhow::Result<()> {
@@ -180,17 +197,20 @@ impl Connection {
             filled += read;
             let seen = &self.buffer[..filled];
             if framing.is_none() {
-                framing = Framing::of(seen)?;
+                framing = Framing::of(seen, self.plan.may_be_refused)?;
             }
             if let Some(framing) = &mut framing
                 && framing.is_complete(seen)?
             {
                 self.body_bytes = filled - framing.body_at();
+                self.refused += usize::from(!seen.starts_with(OK));
                 return Ok(());
             }
         }
     }
 }
+
+const OK: &[u8] = b"HTTP/1.1 200 ";
 
 /// How the end of a response is told.
 enum Framing {
@@ -199,10 +219,12 @@ enum Framing {
 }
 
 impl Framing {
-    fn of(seen: &[u8]) -> anyhow::Result<Option<Self>> {
+    fn of(seen: &[u8], may_be_refused: bool) -> anyhow::Result<Option<Self>> {
         let Some(head) = find(seen, b"\r\n\r\n") else { return Ok(None) };
         let text = std::str::from_utf8(&seen[..head]).context("the response's head is not ASCII")?;
-        ensure!(text.starts_with("HTTP/1.1 200 "), "a request failed: {}", String::from_utf8_lossy(seen));
+        let refused = ["HTTP/1.1 429 ", "HTTP/1.1 503 "].iter().any(|status| text.starts_with(status));
+        let is_answer = seen.starts_with(OK) || refused && may_be_refused;
+        ensure!(is_answer, "a request failed: {}", String::from_utf8_lossy(seen));
         let body_at = head + 4;
         let field = |name: &str| {
             text.find(name).map(|at| text[at + name.len()..].lines().next().unwrap_or("").trim())
@@ -243,6 +265,26 @@ impl Framing {
 
 fn find(text: &[u8], what: &[u8]) -> Option<usize> {
     text.windows(what.len()).position(|window| window == what)
+}
+
+/// What each of `count` requests took, sent one after the other with `pause` in between on a connection of
+/// its own.
+pub(crate) fn latencies(
+    server: SocketAddr,
+    plan: Plan,
+    count: usize,
+    pause: Duration,
+) -> anyhow::Result<Vec<Duration>> {
+    let mut connection = Connection::open(server, plan)?;
+    (0..count)
+        .map(|_| {
+            std::thread::sleep(pause);
+            let started = Instant::now();
+            connection.send()?;
+            connection.receive()?;
+            Ok(started.elapsed())
+        })
+        .collect()
 }
 
 /// Sends one request on a connection of its own, once the server listens; for start-up times.

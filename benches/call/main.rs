@@ -7,7 +7,7 @@
 //! same cores. Never a test: nothing fails where a floor is missed.
 //!
 //! Flags: `--quick` (fewer, shorter rounds; 10,000 organizations instead of 100,000), `--json`,
-//! `--only list|query|rows|start` (any number of them).
+//! `--only list|query|rows|start|quiet` (any number of them).
 
 #![expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
 
@@ -34,6 +34,12 @@ const CONNECTIONS: usize = 32;
 const META: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{},"io.modelcontextprotocol/clientInfo":{"name":"bench","version":"1"}}"#;
 const ROWS_SQL: &str =
     "SELECT id, departure, origin, destination, distance_miles, delay_minutes FROM flights LIMIT 10000";
+
+/// What the quiet organization asks: an index and a few rows.
+const QUIET_SQL: &str = "SELECT name FROM airports WHERE state = 'AK' LIMIT 10";
+/// What the loud one asks: some tenths of a second of processor time.
+const FLOOD_SQL: &str =
+    "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c LIMIT 1000000) SELECT max(n) FROM c";
 
 fn main() -> anyhow::Result<()> {
     // cargo adds `--bench`.
@@ -62,9 +68,11 @@ impl Options {
             match argument.as_str() {
                 "--quick" => options.quick = true,
                 "--json" => options.json = true,
-                "--only" => options.only.push(arguments.next().context("--only list|query|rows|start")?),
+                "--only" => {
+                    options.only.push(arguments.next().context("--only list|query|rows|start|quiet")?)
+                }
                 other => bail!(
-                    "unknown argument {other}; there are --quick, --json and --only list|query|rows|start"
+                    "unknown argument {other}; there are --quick, --json and --only list|query|rows|start|quiet"
                 ),
             }
         }
@@ -172,6 +180,9 @@ impl Bench {
         }
         if self.options.wants("rows") {
             self.rows(&few, &sequel)?;
+        }
+        if self.options.wants("quiet") {
+            self.quiet(&few, &sequel)?;
         }
         let took = started.elapsed().as_secs();
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -374,6 +385,57 @@ impl Bench {
         Ok(())
     }
 
+    /// One organization asks now and then while another one floods the server, first with queries that take
+    /// all that they get, then with requests as many as it can.
+    fn quiet(&mut self, few: &Prepared, sequel: &Arc<Process>) -> anyhow::Result<()> {
+        let (loud, quiet) = (&few.keys[0], few.keys[1][0]);
+        let asked = || query_plan("/mcp", QUIET_SQL, Arc::new(vec![quiet]));
+        let keys = |at: usize| Arc::new(vec![loud[at % loud.len()]]);
+        let flood = |of_queries: bool| -> Vec<Plan> {
+            let plan = |at| match of_queries {
+                true => query_plan("/mcp", FLOOD_SQL, keys(at)),
+                false => list_plan("/mcp", keys(at), 0, 1),
+            };
+            (0..CONNECTIONS).map(|at| plan(at).may_be_refused()).collect()
+        };
+        let count = if self.options.quick { 200 } else { 500 };
+        let pause = Duration::from_millis(2);
+        for (what, of_queries) in [("queries that run long", true), ("as many requests as it can", false)] {
+            let mut loud = Load::connect(sequel.address, flood(of_queries))?;
+            let (mut alone, mut beside) = (Vec::new(), Vec::new());
+            let (mut sent, mut refused) = (0, 0);
+            for _ in 0..self.rounds.min(5) {
+                alone.extend(load::latencies(sequel.address, asked(), count, pause)?);
+                let over = std::sync::atomic::AtomicBool::new(false);
+                let (times, done) = std::thread::scope(|scope| {
+                    let flooding = scope.spawn(|| loud.run(Until::Told(&over)));
+                    let times = load::latencies(sequel.address, asked(), count, pause);
+                    over.store(true, std::sync::atomic::Ordering::SeqCst);
+                    (times, flooding.join().expect("the flood does not panic"))
+                });
+                beside.extend(times?);
+                let done = done?;
+                sent += done.requests;
+                refused += done.refused;
+            }
+            let (p50, p99) = (percentile(alone.clone(), 50), percentile(alone, 99));
+            let (p50_beside, p99_beside) = (percentile(beside.clone(), 50), percentile(beside, 99));
+            self.report.note(format!(
+                "quiet organization, beside one that sends {what}: p50 {p50:.2} → {p50_beside:.2} ms, p99 {p99:.2} → \
+                 {p99_beside:.2} ms; the other one sent {sent} requests on {CONNECTIONS} connections, {refused} were \
+                 refused with 429 or 503"
+            ));
+            self.row(
+                format!("a quiet organization's p99 while another one sends {what} ÷ p99 alone"),
+                p99_beside / p99,
+                "",
+                (2.0, 1.5),
+                Better::Lower,
+            );
+        }
+        Ok(())
+    }
+
     fn rows(&mut self, few: &Prepared, sequel: &Arc<Process>) -> anyhow::Result<()> {
         let raw = Raw::open(&self.database)?;
         let plans = (0..2).map(|at| query_plan("/mcp", ROWS_SQL, Arc::new(vec![few.keys[at][0]]))).collect();
@@ -406,6 +468,11 @@ impl Bench {
         );
         Ok(())
     }
+}
+
+fn percentile(mut times: Vec<Duration>, percent: usize) -> f64 {
+    times.sort_unstable();
+    times[(times.len() * percent / 100).min(times.len() - 1)].as_secs_f64() * 1e3
 }
 
 fn list_body() -> String {

@@ -13,7 +13,7 @@ use rusqlite::types::ValueRef;
 use sequel::config::Config;
 use sequel::context::Context;
 use sequel::credential::Credential;
-use sequel::mcp::{Decision, HeaderField, RequestHead, ServerFacts, decide};
+use sequel::mcp::{Decision, HeaderField, RequestHead, ServerFacts, decide, fact_reply};
 use sequel::org::{OpenSources, Registry, RegistryLimits, RegistryParts};
 use serde::ser::{SerializeSeq, Serializer};
 
@@ -48,9 +48,10 @@ pub(crate) fn steps(prepared: &Prepared, body: &str, rounds: usize) -> anyhow::R
             mcp_method: HeaderField::One(b"tools/list"),
             mcp_name: HeaderField::Absent,
         };
-        let Decision::Reply { status: 200, body: list } = decide(&head, body.as_bytes(), &facts) else {
+        let Decision::Fact { id, fact } = decide(&head, body.as_bytes(), &facts) else {
             anyhow::bail!("tools/list was refused")
         };
+        let list: usize = fact_reply(&id, facts.fact(fact)).iter().map(|part| part.len()).sum();
         let (mut parse, mut authenticate, mut decided) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..rounds {
             let started = Instant::now();
@@ -75,7 +76,7 @@ pub(crate) fn steps(prepared: &Prepared, body: &str, rounds: usize) -> anyhow::R
         let _ = tokio::task::spawn_blocking(move || arbiter.join()).await;
         let best = |times: Vec<Duration>| times.into_iter().min().unwrap_or_default();
         let (parse, authenticate, decide) = (best(parse), best(authenticate), best(decided));
-        Ok(Steps { parse, authenticate, decide, list_bytes: list.len() })
+        Ok(Steps { parse, authenticate, decide, list_bytes: list })
     })
 }
 

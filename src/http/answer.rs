@@ -50,6 +50,31 @@ pub(super) async fn made<F: Future<Output = Answer> + 'static>(making: F) -> Htt
     HttpResponse::Ok().content_type("application/json").body(body)
 }
 
+/// A body in two parts, both there already.
+pub(super) struct Parts {
+    left: std::array::IntoIter<Bytes, 2>,
+    size: u64,
+}
+
+impl Parts {
+    pub(super) fn new(parts: [Bytes; 2]) -> Self {
+        let size = parts.iter().map(|part| part.len() as u64).sum();
+        Self { left: parts.into_iter(), size }
+    }
+}
+
+impl MessageBody for Parts {
+    type Error = std::convert::Infallible;
+
+    fn size(&self) -> BodySize {
+        BodySize::Sized(self.size)
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Poll::Ready(self.left.next().map(Ok))
+    }
+}
+
 /// A body that may still be in the making when the response begins.
 struct LazyBody<F> {
     making: Option<Pin<Box<F>>>,

@@ -13,13 +13,15 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::web::{Bytes, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::answer::{Answer, made};
+use super::answer::{Answer, Parts, made};
 use super::bearer::{Bearer, bearer, oauth_error, retry_after};
 use super::body::{discard, read_json};
 use super::request_id::RequestId;
 use super::{Edge, Worker};
 use crate::credential::Credential;
-use crate::mcp::{Call, Decision, HeaderField, INTERNAL_ERROR, RequestHead, ToolOutcome, decide, join_batch};
+use crate::mcp::{
+    Call, Decision, HeaderField, INTERNAL_ERROR, RequestHead, ToolOutcome, decide, fact_reply, join_batch,
+};
 use crate::org::{AuthError, BeginError, CallGuard, CallKey, Principal};
 use crate::tools::Tools;
 
@@ -83,8 +85,9 @@ async fn answer(
         Ok(body) => body,
         Err(error) => return error.response(edge.body_max_bytes),
     };
-    match decide(&head(request.headers()), &body, &edge.facts) {
+    match decide(&head(request.headers()), &body, &worker.facts) {
         Decision::Reply { status, body } => json(status, body),
+        Decision::Fact { id, fact } => known(fact_reply(&id, worker.facts.fact(fact))),
         Decision::Accepted => HttpResponse::Accepted().finish(),
         decision => Box::pin(act(request, Arc::clone(&worker.edge), credential, decision, id)).await,
     }
@@ -107,6 +110,7 @@ async fn act(
     };
     match decision {
         Decision::Reply { status, body } => json(status, body),
+        Decision::Fact { id, fact } => known(fact_reply(&id, edge.facts.fact(fact))),
         Decision::Accepted => HttpResponse::Accepted().finish(),
         Decision::Cancelled { request_id } => {
             principal.cancel(&CallKey(request_id.as_json().into()));
@@ -179,6 +183,11 @@ fn unavailable() -> HttpResponse {
 fn json(status: u16, body: Bytes) -> HttpResponse {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     HttpResponse::build(status).insert_header(JSON.clone()).body(body)
+}
+
+/// An answer of which nearly all is kept ready.
+fn known(parts: [Bytes; 2]) -> HttpResponse {
+    HttpResponse::Ok().insert_header(JSON.clone()).body(Parts::new(parts))
 }
 
 /// Why a call did not begin.
@@ -306,8 +315,8 @@ async fn batch(
                     principal.cancel(&CallKey(request_id.as_json().into()));
                     continue;
                 }
-                // The core never nests batches.
-                Decision::Accepted | Decision::Batch(_) => continue,
+                // The core never nests batches, and puts facts into replies there.
+                Decision::Accepted | Decision::Fact { .. } | Decision::Batch(_) => continue,
             };
             bytes += parts.iter().map(Bytes::len).sum::<usize>();
             responses.push(parts);

@@ -62,6 +62,8 @@ pub struct Worker {
     pub edge: Arc<Edge>,
     /// Numbers this worker's requests.
     pub request_ids: RequestIds,
+    /// What the server says of itself, in memory of this worker's own.
+    pub facts: ServerFacts,
 }
 
 impl Edge {

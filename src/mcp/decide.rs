@@ -11,7 +11,7 @@ use super::jsonrpc::{
     result_reply, string,
 };
 use super::outcome::ToolOutcome;
-use super::server::ServerFacts;
+use super::server::{Fact, ServerFacts, fact_reply};
 use super::tools::{BadCall, tool_call};
 
 /// What to do with a POST.
@@ -23,6 +23,14 @@ pub enum Decision {
         status: u16,
         /// One JSON-RPC response.
         body: Bytes,
+    },
+    /// Answer 200 with [`fact_reply`]: what the server says of itself, which is the same for everyone and is
+    /// not copied for each.
+    Fact {
+        /// The request's id.
+        id: RequestId,
+        /// Which of them.
+        fact: Fact,
     },
     /// Answer 202 without a body.
     Accepted,
@@ -96,6 +104,9 @@ fn batch(head: &RequestHead<'_>, items: &[&RawValue], server: &ServerFacts) -> D
         }
         Ok(message) => match one(head, message, server) {
             Decision::Reply { body, .. } => Decision::Reply { status: 200, body },
+            Decision::Fact { id, fact } => {
+                Decision::Reply { status: 200, body: fact_reply(&id, server.fact(fact)).concat().into() }
+            }
             decision => decision,
         },
     });
@@ -136,10 +147,10 @@ fn request(
     let era = settled.version.era();
     match (era, method) {
         (_, "tools/call") => call(id, &settled, server),
-        (_, "tools/list") => list(&id, &settled, server),
-        (Era::Modern, "server/discover") => ok(&id, &server.discover),
-        (Era::Legacy, "initialize") => initialize(&id, &settled, server),
-        (Era::Legacy, "ping") => ok(&id, b"{}"),
+        (_, "tools/list") => list(id, &settled),
+        (Era::Modern, "server/discover") => Decision::Fact { id, fact: Fact::Discover },
+        (Era::Legacy, "initialize") => initialize(id, &settled),
+        (Era::Legacy, "ping") => Decision::Reply { status: 200, body: result_reply(&id, b"{}") },
         _ => {
             let status = if era == Era::Modern { 404 } else { 200 };
             Refusal::new(status, METHOD_NOT_FOUND, format!("Method not found: {}.", quoted(method)))
@@ -148,29 +159,22 @@ fn request(
     }
 }
 
-fn ok(id: &RequestId, result: &[u8]) -> Decision {
-    Decision::Reply { status: 200, body: result_reply(id, result) }
-}
-
-fn initialize(id: &RequestId, settled: &Settled<'_>, server: &ServerFacts) -> Decision {
+fn initialize(id: RequestId, settled: &Settled<'_>) -> Decision {
     let Some(asked) = settled.params.protocol_version.and_then(string) else {
         return Refusal::new(200, INVALID_PARAMS, "initialize needs params.protocolVersion, a string.")
-            .decision(Some(id));
+            .decision(Some(&id));
     };
     let version = Version::parse(&asked).filter(|v| v.era() == Era::Legacy).unwrap_or(Version::NEWEST_LEGACY);
-    ok(id, server.initialize(version))
+    Decision::Fact { id, fact: Fact::Initialize(version) }
 }
 
-fn list(id: &RequestId, settled: &Settled<'_>, server: &ServerFacts) -> Decision {
+fn list(id: RequestId, settled: &Settled<'_>) -> Decision {
     // The list fits one page, so no cursor was ever given out.
     if settled.params.cursor.is_some_and(|cursor| cursor.get() != "null") {
         return Refusal::new(200, INVALID_PARAMS, "Unknown cursor; ask tools/list without one.")
-            .decision(Some(id));
+            .decision(Some(&id));
     }
-    match settled.version.era() {
-        Era::Modern => ok(id, &server.tools_modern),
-        Era::Legacy => ok(id, &server.tools_legacy),
-    }
+    Decision::Fact { id, fact: Fact::Tools(settled.version.era()) }
 }
 
 fn call(id: RequestId, settled: &Settled<'_>, server: &ServerFacts) -> Decision {

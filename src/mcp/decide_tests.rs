@@ -47,6 +47,10 @@ fn ask_legacy(version: &str, body: &Value) -> Decision {
 fn reply(decision: Decision) -> (u16, Value) {
     match decision {
         Decision::Reply { status, body } => (status, serde_json::from_slice(&body).expect("a reply is JSON")),
+        Decision::Fact { id, fact } => {
+            let body = fact_reply(&id, ServerFacts::sequel().fact(fact)).concat();
+            (200, serde_json::from_slice(&body).expect("a reply is JSON"))
+        }
         other => panic!("not a reply: {other:?}"),
     }
 }

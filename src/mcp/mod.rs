@@ -44,5 +44,5 @@ pub use jsonrpc::{
 };
 pub use outcome::{DataSourceEntry, ToolOutcome};
 pub use pieces::Pieces;
-pub use server::ServerFacts;
+pub use server::{Fact, ServerFacts, fact_reply};
 pub use tools::{Format, RunQuery, TOOLS, ToolCall};

@@ -102,6 +102,7 @@ proptest! {
                 prop_assert!([200, 400, 404].contains(&status));
                 body
             }
+            Decision::Fact { id, fact } => fact_reply(&id, ServerFacts::sequel().fact(fact)).concat().into(),
             Decision::Call(call) => call.encode(ToolOutcome::error("no")),
             other => return Err(TestCaseError::fail(format!("{other:?}"))),
         };

@@ -6,27 +6,44 @@
 use bytes::Bytes;
 use serde_json::json;
 
-use super::era::Version;
+use super::era::{Era, Version};
 use super::json::{minified, string_into};
+use super::jsonrpc::{RequestId, result_head};
 use super::tools::TOOLS;
 
 /// How long a client may keep what does not change while a server runs: five minutes, so that an
 /// upgraded server is noticed soon.
 const TTL_MS: u32 = 300_000;
 
-/// What the server says of itself. Made once at start; every answer copies from it.
+/// Something that the server says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fact {
+    /// The result of `server/discover`.
+    Discover,
+    /// The result of `tools/list`.
+    Tools(Era),
+    /// The result of `initialize`, settling on this version.
+    Initialize(Version),
+}
+
+/// What the server says of itself. Made once at start.
 #[derive(Debug, Clone)]
 pub struct ServerFacts {
     /// `_meta` of every modern result.
     pub(super) meta: Bytes,
-    /// Result of `server/discover`.
-    pub(super) discover: Bytes,
-    /// Result of modern `tools/list`.
-    pub(super) tools_modern: Bytes,
-    /// Result of legacy `tools/list`.
-    pub(super) tools_legacy: Bytes,
-    /// Result of `initialize`, by version in the order of [`Version::ALL`].
+    // Results, each with the brace that closes the response around it.
+    discover: Bytes,
+    tools_modern: Bytes,
+    tools_legacy: Bytes,
+    // By version in the order of [`Version::ALL`].
     initialize: [Bytes; 5],
+}
+
+/// The response to a request for a fact, in parts.
+pub fn fact_reply(id: &RequestId, fact: &Bytes) -> [Bytes; 2] {
+    let mut head = Vec::with_capacity(40 + id.as_json().len());
+    result_head(&mut head, id);
+    [head.into(), fact.clone()]
 }
 
 impl ServerFacts {
@@ -49,18 +66,18 @@ impl ServerFacts {
         let cache = format!(r#""ttlMs":{TTL_MS},"cacheScope":"private","_meta":{meta}"#);
         let tools = minified(TOOLS);
         let discover = format!(
-            r#"{{"resultType":"complete","supportedVersions":{supported},"capabilities":{{"tools":{{}}}},"instructions":{instructions},{cache}}}"#
+            r#"{{"resultType":"complete","supportedVersions":{supported},"capabilities":{{"tools":{{}}}},"instructions":{instructions},{cache}}}}}"#
         );
         let initialize = Version::ALL.map(|version| {
             let version = version.as_str();
             let result = format!(
-                r#"{{"protocolVersion":"{version}","capabilities":{{"tools":{{}}}},"serverInfo":{info},"instructions":{instructions}}}"#
+                r#"{{"protocolVersion":"{version}","capabilities":{{"tools":{{}}}},"serverInfo":{info},"instructions":{instructions}}}}}"#
             );
             Bytes::from(result)
         });
         Self {
-            tools_modern: format!(r#"{{"resultType":"complete","tools":{tools},{cache}}}"#).into(),
-            tools_legacy: format!(r#"{{"tools":{tools}}}"#).into(),
+            tools_modern: format!(r#"{{"resultType":"complete","tools":{tools},{cache}}}}}"#).into(),
+            tools_legacy: format!(r#"{{"tools":{tools}}}}}"#).into(),
             meta: meta.into(),
             discover: discover.into(),
             initialize,
@@ -83,8 +100,27 @@ impl ServerFacts {
         )
     }
 
-    pub(super) fn initialize(&self, version: Version) -> &Bytes {
-        let at = Version::ALL.iter().position(|v| *v == version).unwrap_or_default();
-        &self.initialize[at]
+    /// A fact, as [`fact_reply`] takes it.
+    pub fn fact(&self, fact: Fact) -> &Bytes {
+        match fact {
+            Fact::Discover => &self.discover,
+            Fact::Tools(Era::Modern) => &self.tools_modern,
+            Fact::Tools(Era::Legacy) => &self.tools_legacy,
+            Fact::Initialize(version) => {
+                &self.initialize[Version::ALL.iter().position(|v| *v == version).unwrap_or_default()]
+            }
+        }
+    }
+
+    /// The same in memory of its own: who gives out what all share counts references that all share.
+    pub fn apart(&self) -> Self {
+        let copy = |bytes: &Bytes| Bytes::copy_from_slice(bytes);
+        Self {
+            meta: copy(&self.meta),
+            discover: copy(&self.discover),
+            tools_modern: copy(&self.tools_modern),
+            tools_legacy: copy(&self.tools_legacy),
+            initialize: self.initialize.each_ref().map(copy),
+        }
     }
 }

@@ -48,7 +48,8 @@ pub(super) fn public_server(
     };
     let request_ids = Arc::new(RequestIds::new(&edge.tools.context.rng)?);
     let factory = move || {
-        let worker = Data::new(Worker { edge: Arc::clone(&edge), request_ids: request_ids.another() });
+        let (request_ids, facts) = (request_ids.another(), edge.facts.apart());
+        let worker = Data::new(Worker { edge: Arc::clone(&edge), request_ids, facts });
         let app = App::new().app_data(worker).configure(http::routes);
         let app = app.into_factory().map_err(|error: Error| error.error_response());
         let goodbye = goodbye.clone();

@@ -11,6 +11,7 @@ pub mod flow;
 pub mod http;
 pub mod install;
 pub mod mcp;
+pub mod metrics;
 pub mod org;
 pub mod record;
 pub mod run;

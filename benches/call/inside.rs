@@ -97,6 +97,7 @@ fn registry(store: Arc<dyn sequel_store::Store>, arbiter: &Arbiter, orgs: usize)
             active_max: orgs.max(config.orgs.active_max),
             ..sequel::run::registry_limits(&config)
         },
+        metrics: sequel::metrics::Metrics::new(context.clock.clone()),
     }))
 }
 

@@ -16,6 +16,7 @@ mod key;
 mod keys;
 mod layer;
 mod log;
+mod metrics;
 mod network;
 mod orgs;
 mod query;
@@ -35,6 +36,7 @@ pub use error::{ConfigError, Place};
 pub use key::{Key, Kind};
 pub use keys::Keys;
 pub use log::{Log, LogFormat};
+pub use metrics::Metrics;
 pub use network::{Network, NetworkError};
 pub use orgs::Orgs;
 pub use query::Query;
@@ -87,6 +89,8 @@ pub struct Config {
     pub admin: Admin,
     /// `[log]`
     pub log: Log,
+    /// `[metrics]`
+    pub metrics: Metrics,
     /// `[audit]`
     pub audit: Audit,
     /// `[usage]`
@@ -108,6 +112,7 @@ pub fn keys() -> impl Iterator<Item = &'static Key> {
         sources::KEYS,
         admin::KEYS,
         log::KEYS,
+        metrics::KEYS,
         audit::KEYS,
         usage::KEYS,
     ]

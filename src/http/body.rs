@@ -7,6 +7,8 @@ use actix_web::web::{Bytes, BytesMut, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::StreamExt;
 
+use crate::metrics::Refusal;
+
 /// A body that was not read to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum BodyError {
@@ -23,6 +25,15 @@ pub(super) enum BodyError {
 }
 
 impl BodyError {
+    /// What it counts as.
+    pub(super) fn counted(self) -> Refusal {
+        match self {
+            Self::TooLarge => Refusal::BodyTooLarge,
+            Self::TooSlow => Refusal::BodyTooSlow,
+            Self::Broken | Self::Encoded | Self::NotJson => Refusal::BodyUnreadable,
+        }
+    }
+
     pub(super) fn response(self, bytes_max: usize) -> HttpResponse {
         let (mut response, text) = match self {
             Self::TooLarge => {

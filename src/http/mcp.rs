@@ -22,7 +22,8 @@ use crate::credential::Credential;
 use crate::mcp::{
     Call, Decision, HeaderField, INTERNAL_ERROR, RequestHead, ToolOutcome, decide, fact_reply, join_batch,
 };
-use crate::org::{AuthError, BeginError, CallGuard, CallKey, Principal};
+use crate::metrics::{Refusal as Counted, Route, Tool};
+use crate::org::{AuthError, BeginError, CallGuard, CallKey, Principal, Refusal};
 use crate::tools::Tools;
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -45,11 +46,13 @@ pub(super) async fn endpoint(
     let id = worker.request_ids.next();
     let edge = &worker.edge;
     let bytes_max = edge.body_max_bytes;
+    let started = edge.metrics.now();
     let mut response = answer(&request, &mut payload, &worker, id).await;
     if !response.status().is_success() {
         Box::pin(discard(&request, &mut payload, bytes_max)).await;
     }
     response.headers_mut().insert(REQUEST_ID.clone(), id.header());
+    edge.metrics.answered(Route::Mcp, response.status().as_u16(), started);
     response
 }
 
@@ -62,11 +65,18 @@ async fn answer(
     let edge = &*worker.edge;
     if let Err(found) = edge.hosts.check(request.headers(), request.uri().authority()) {
         tracing::info!(request_id = %id, ?found, "a request under a foreign name was refused");
+        edge.metrics.refused(Counted::Foreign);
         return foreign();
     }
     let credential = match bearer(request.headers()) {
-        Bearer::Missing => return edge.challenge.missing(),
-        Bearer::Malformed => return edge.challenge.invalid(),
+        Bearer::Missing => {
+            edge.metrics.refused(Counted::Missing);
+            return edge.challenge.missing();
+        }
+        Bearer::Malformed => {
+            edge.metrics.refused(Counted::Malformed);
+            return edge.challenge.invalid();
+        }
         Bearer::Presented(credential) => credential,
     };
     // What is rare is boxed, here and below: a request's future is as large as its largest branch, and it is
@@ -77,13 +87,17 @@ async fn answer(
         return response;
     }
     if request.method() != Method::POST {
+        edge.metrics.refused(Counted::HttpMethod);
         let mut response = HttpResponse::MethodNotAllowed();
         response.insert_header((header::ALLOW, HeaderValue::from_static("POST")));
         return oauth_error(&mut response, "invalid_request", "This endpoint takes POST only.");
     }
     let body = match read_json(request, payload, edge.body_max_bytes, edge.body_timeout).await {
         Ok(body) => body,
-        Err(error) => return error.response(edge.body_max_bytes),
+        Err(error) => {
+            edge.metrics.refused(error.counted());
+            return error.response(edge.body_max_bytes);
+        }
     };
     match decide(&head(request.headers()), &body, &worker.facts) {
         Decision::Reply { status, body } => json(status, body),
@@ -156,6 +170,13 @@ fn refused(
     from: Option<IpAddr>,
     id: RequestId,
 ) -> HttpResponse {
+    edge.metrics.refused(match error {
+        AuthError::Invalid(Refusal::Unknown) => Counted::Unknown,
+        AuthError::Invalid(Refusal::Disabled) => Counted::Disabled,
+        AuthError::Invalid(Refusal::Expired) => Counted::Expired,
+        AuthError::Throttled(_) => Counted::Throttled,
+        AuthError::Unavailable(_) => Counted::Unavailable,
+    });
     match error {
         AuthError::Invalid(refusal) => {
             let key = crate::credential::prefix(&credential.id);
@@ -222,6 +243,14 @@ async fn begin(
         },
         begun => begun,
     };
+    let counted = |error: &BeginError| match error {
+        BeginError::Revoked => Counted::Revoked,
+        BeginError::Closed => Counted::Unavailable,
+        BeginError::Draining => Counted::Draining,
+        BeginError::OrgBusy { .. } => Counted::OrgBusy,
+        BeginError::KeyBusy { .. } => Counted::KeyBusy,
+    };
+    let begun = begun.inspect_err(|error| edge.metrics.refused(counted(error)));
     begun.map_err(|error| match error {
         BeginError::Revoked => NotBegun::Revoked(edge.challenge.invalid()),
         BeginError::Closed | BeginError::Draining => NotBegun::Unavailable(unavailable()),
@@ -264,7 +293,9 @@ async fn carry_out(
     let started = edge.tools.context.clock.elapsed();
     let outcome = edge.tools.carry_out(&call.tool, guard, &id.to_string()).await;
     guard.concluded(outcome.size(), outcome.is_error());
-    let elapsed_ms = (edge.tools.context.clock.elapsed() - started).as_millis();
+    let elapsed = edge.tools.context.clock.elapsed() - started;
+    edge.metrics.called(Tool::named(call.tool.name()), outcome.is_error(), elapsed);
+    let elapsed_ms = elapsed.as_millis();
     // Each call at `debug` only: a line costs more than verifying the key, and a busy server has many.
     tracing::debug!(
         request_id = %id,

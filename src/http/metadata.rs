@@ -7,9 +7,19 @@ use serde_json::json;
 
 use super::Worker;
 use super::bearer::SCOPES;
+use crate::metrics::{Refusal, Route};
 
 pub(super) async fn resource(request: HttpRequest, worker: web::Data<Worker>) -> HttpResponse {
+    let metrics = &worker.edge.metrics;
+    let started = metrics.now();
+    let response = describe(&request, &worker);
+    metrics.answered(Route::Metadata, response.status().as_u16(), started);
+    response
+}
+
+fn describe(request: &HttpRequest, worker: &Worker) -> HttpResponse {
     if worker.edge.hosts.check(request.headers(), request.uri().authority()).is_err() {
+        worker.edge.metrics.refused(Refusal::Foreign);
         return super::mcp::foreign();
     }
     HttpResponse::Ok().json(json!({

@@ -10,6 +10,7 @@ mod body;
 mod health;
 mod mcp;
 mod metadata;
+pub mod metrics;
 mod origin;
 mod paced;
 mod peer;
@@ -26,6 +27,7 @@ pub use paced::{Pace, Paced};
 pub use peer::Peers;
 
 use crate::mcp::ServerFacts;
+use crate::metrics::{Metrics, Route as Counted};
 use crate::org::Registry;
 use crate::tools::Tools;
 
@@ -45,6 +47,8 @@ pub struct Edge {
     pub mcp_url: String,
     /// Whose word about a client's address is taken.
     pub peers: Peers,
+    /// What is counted.
+    pub metrics: Metrics,
     /// Most bytes of a request's body.
     pub body_max_bytes: usize,
     /// How long a request's body may take.
@@ -130,7 +134,9 @@ pub fn routes(app: &mut web::ServiceConfig) {
 }
 
 /// A real 404, also for well-known paths: an empty object there would mislead clients.
-async fn nothing_here(request: HttpRequest) -> HttpResponse {
+async fn nothing_here(request: HttpRequest, worker: web::Data<Worker>) -> HttpResponse {
+    let metrics = &worker.edge.metrics;
+    metrics.answered(Counted::Other, 404, metrics.now());
     tracing::debug!(path = request.path(), "no such path");
     HttpResponse::NotFound().json(serde_json::json!({
         "error": "not_found",

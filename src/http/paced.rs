@@ -17,6 +17,8 @@ use actix_web::rt::net::TcpStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
+use crate::metrics::Connection;
+
 /// How fast a connection has to get on. Looked at in steps of half of `answer`, so that a connection is
 /// over between one and one and a half times as late as it says: a clock and a timer for each request
 /// would cost as much as verifying its credential.
@@ -42,11 +44,13 @@ pub struct Paced {
     unanswered: bool,
     steps_unanswered: u32,
     steps_silent: u32,
+    // Kept for its drop: one connection less is open.
+    _counted: Connection,
 }
 
 impl Paced {
     /// Starts with the time for an answer.
-    pub fn new(stream: TcpStream, pace: Pace) -> Self {
+    pub fn new(stream: TcpStream, pace: Pace, counted: Connection) -> Self {
         let step = (pace.answer / 2).max(Duration::from_millis(1));
         let silence_steps = pace.silence.as_nanos().div_ceil(step.as_nanos());
         Self {
@@ -58,6 +62,7 @@ impl Paced {
             unanswered: true,
             steps_unanswered: 0,
             steps_silent: 0,
+            _counted: counted,
         }
     }
 
@@ -150,6 +155,8 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
+    use crate::context::Clock;
+    use crate::metrics::Metrics;
 
     const SOON: Duration = Duration::from_millis(50);
     const NEVER: Duration = Duration::from_secs(3_600);
@@ -158,7 +165,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (server, _) = listener.accept().await.unwrap();
-        (Paced::new(server, Pace { answer, silence }), client)
+        let counted = Metrics::new(Clock::system()).connection();
+        (Paced::new(server, Pace { answer, silence }, counted), client)
     }
 
     fn is_over(outcome: io::Result<usize>) -> bool {

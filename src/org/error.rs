@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use super::record::RecordError;
 use super::view::Refusal;
+use crate::metrics::Change as Counted;
 
 /// A credential that was not accepted.
 #[derive(Debug, Error)]
@@ -113,6 +114,21 @@ pub enum ChangeError {
     /// Something is broken in the server; the log says what.
     #[error("internal error")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl ChangeError {
+    /// What it counts as.
+    pub(super) fn counted(&self) -> Counted {
+        match self {
+            Self::NotFound(_) | Self::NameTaken { .. } | Self::Invalid(_) => Counted::Refused,
+            Self::Limit(_) => Counted::Limit,
+            Self::Busy => Counted::Busy,
+            Self::TimedOut | Self::Unknown => Counted::Unknown,
+            Self::StoreFull | Self::StoreUnavailable(_) | Self::Conflict | Self::Internal(_) => {
+                Counted::Failed
+            }
+        }
+    }
 }
 
 impl From<ReadError> for ChangeError {

@@ -56,6 +56,7 @@ impl Registry {
         entry.permits.close();
         drop(permits);
         self.forget(entry);
+        self.0.parts.metrics.org_evicted();
         true
     }
 

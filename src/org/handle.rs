@@ -18,6 +18,7 @@ use super::record::{self, OrgRecord};
 use super::registry::{Entry, Registry};
 use super::view::View;
 use crate::credential::{KeyId, OrgId};
+use crate::metrics::Change as Counted;
 
 /// A handle to one organization: the permission to act in it. Clones are cheap.
 #[derive(Clone)]
@@ -77,6 +78,15 @@ impl Org {
 
     /// Asks the actor for a change. The only way to one.
     pub(super) async fn ask<C: Change>(&self, make: impl Fn() -> C) -> Result<C::Reply, ChangeError> {
+        let outcome = self.ask_uncounted(make).await;
+        self.registry.0.parts.metrics.changed(match &outcome {
+            Ok(_) => Counted::Made,
+            Err(error) => error.counted(),
+        });
+        outcome
+    }
+
+    async fn ask_uncounted<C: Change>(&self, make: impl Fn() -> C) -> Result<C::Reply, ChangeError> {
         let mut org = self.clone();
         // Twice: an organization that was evicted, or whose actor died before it took the message up, is
         // loaded again, once.

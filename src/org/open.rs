@@ -70,6 +70,16 @@ impl OpenSources {
         Arc::new(Self { connectors, clock, open_max, list: Mutex::default() })
     }
 
+    /// How many handles are open.
+    pub(super) fn count(&self) -> usize {
+        self.list.lock().iter().filter(|source| source.strong_count() > 0).count()
+    }
+
+    /// Most that may be open.
+    pub(super) fn most(&self) -> usize {
+        self.open_max
+    }
+
     /// Holds a source's kind and settings against its connector, without opening anything.
     pub(super) async fn check(
         &self,

@@ -39,6 +39,7 @@ use super::usage::{Ledger, Orphans, day_of, usage_before};
 use super::view::{KeyView, Refusal, View, ViewCell};
 use crate::context::{Context, Timestamp};
 use crate::credential::{Credential, KeyId, OrgId, SourceId};
+use crate::metrics::{Metrics, Readings};
 
 /// Organizations whose last uses are written down at once: as many as a group commit takes well.
 const COLLECTED_AT_ONCE: usize = 64;
@@ -58,6 +59,8 @@ pub struct RegistryParts {
     pub arbiters: Vec<ArbiterHandle>,
     /// Its limits.
     pub limits: RegistryLimits,
+    /// What is counted.
+    pub metrics: Metrics,
 }
 
 /// The registry's limits.
@@ -451,6 +454,7 @@ impl Registry {
         let actor = OrgActor::new(desk, view, publisher, Arc::clone(entry));
         let actor = OrgActor::start_in_arbiter(arbiter, move |_: &mut ActorCtx<OrgActor>| actor);
         *entry.actor.lock() = Some(actor);
+        parts.metrics.org_loaded();
         Ok(())
     }
 
@@ -552,6 +556,27 @@ impl Registry {
         let usage = if has_usage { org.prune_usage(keep_from).await? } else { 0 };
         let entries = if has_entries { org.prune_audit(audit).await? } else { 0 };
         Ok(usage + entries)
+    }
+
+    /// What there is to read for the operator's monitoring. Looks at each active organization.
+    pub fn readings(&self) -> Readings {
+        let limits = &self.0.parts.limits;
+        let mut readings = Readings {
+            orgs_active: self.active(),
+            orgs_active_max: limits.active_max,
+            changes_waiting_max: limits.asks_max,
+            sources_open: self.0.parts.open.count(),
+            sources_open_max: self.0.parts.open.most(),
+            ..Readings::default()
+        };
+        for entry in self.0.entries.pin().values() {
+            let entry = &entry.entry;
+            let waiting = limits.asks_max.saturating_sub(entry.permits.available_permits());
+            readings.changes_waiting += waiting;
+            readings.changes_waiting_most = readings.changes_waiting_most.max(waiting);
+            readings.calls_running += entry.inflight.count();
+        }
+        readings
     }
 
     /// Forgets what the throttle need not remember any more.

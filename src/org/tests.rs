@@ -175,6 +175,7 @@ impl House {
             open: OpenSources::new(connectors::registry(), context.clock.clone(), 10),
             arbiters: vec![arbiter.handle()],
             limits,
+            metrics: crate::metrics::Metrics::new(context.clock.clone()),
         });
         Self { stage, registry, context, arbiter }
     }

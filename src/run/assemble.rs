@@ -9,6 +9,7 @@ use actix_rt::Arbiter;
 use anyhow::Context as _;
 use sequel_store::{Holder, Store};
 
+use super::metered::Metered;
 use crate::api;
 use crate::backends;
 use crate::config::Config;
@@ -16,6 +17,7 @@ use crate::context::Context;
 use crate::http::api::Admin;
 use crate::http::{Challenge, Edge, Hosts, Peers};
 use crate::mcp::ServerFacts;
+use crate::metrics::Metrics;
 use crate::org::audit::Via;
 use crate::org::{OpenSources, Registry, RegistryLimits, RegistryParts, Retention};
 use crate::sweep::Sweeper;
@@ -32,6 +34,7 @@ pub(super) struct Inside {
     pub(super) registry: Registry,
     pub(super) index: OrgIndex,
     pub(super) context: Context,
+    pub(super) metrics: Metrics,
     arbiters: Vec<Arbiter>,
     // Dropped last, on a thread that may block: closing checkpoints the store and gives the lock back.
     store: Arc<dyn Store>,
@@ -40,8 +43,10 @@ pub(super) struct Inside {
 impl Inside {
     /// Opens the store and builds the registry. Inside an actix system; blocks while the store opens.
     pub(super) fn open(config: &Config, holder: Holder) -> anyhow::Result<Self> {
-        let store = backends::open_store(config, holder)?;
         let context = Context::system();
+        let metrics = Metrics::new(context.clock.clone());
+        let store = backends::open_store(config, holder)?;
+        let store: Arc<dyn Store> = Arc::new(Metered::new(store, metrics.clone()));
         let connectors = backends::connectors(config).context("the connectors' threads cannot be started")?;
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let arbiters: Vec<Arbiter> = (0..threads).map(|_| Arbiter::new()).collect();
@@ -51,9 +56,10 @@ impl Inside {
             open: OpenSources::new(connectors, context.clock.clone(), config.sources.open_max),
             arbiters: arbiters.iter().map(Arbiter::handle).collect(),
             limits: registry_limits(config),
+            metrics: metrics.clone(),
         });
         let index = OrgIndex::new(Arc::clone(&store), context.rng.clone());
-        Ok(Self { registry, index, context, arbiters, store })
+        Ok(Self { registry, index, context, metrics, arbiters, store })
     }
 
     /// What the administration's handlers share. `mcp_url` is `None` where nothing is served.
@@ -81,7 +87,12 @@ impl Inside {
         let (hosts, origins) = (&config.server.allowed_hosts, &config.server.allowed_origins);
         Edge {
             registry: self.registry.clone(),
-            tools: Tools { context: self.context.clone(), query: query_policy(config) },
+            tools: Tools {
+                context: self.context.clone(),
+                query: query_policy(config),
+                metrics: self.metrics.clone(),
+            },
+            metrics: self.metrics.clone(),
             facts: ServerFacts::sequel(),
             hosts: Hosts::new(&public_url, bound, hosts, origins),
             challenge: Challenge::new(&public_url),

@@ -9,6 +9,8 @@ mod demo;
 mod embedded;
 mod goodbye;
 mod log;
+mod metered;
+mod monitor;
 mod public;
 mod serve;
 mod shutdown;

@@ -47,6 +47,7 @@ pub(super) fn public_server(
         silence: answer + config.query.time_max() + Duration::from_secs(config.server.keep_alive_seconds),
     };
     let request_ids = Arc::new(RequestIds::new(&edge.tools.context.rng)?);
+    let metrics = edge.metrics.clone();
     let factory = move || {
         let (request_ids, facts) = (request_ids.another(), edge.facts.apart());
         let worker = Data::new(Worker { edge: Arc::clone(&edge), request_ids, facts });
@@ -61,10 +62,11 @@ pub(super) fn public_server(
             // A client that closes its side has gone away: its query must end, not run to its time limit.
             .h1_allow_half_closed(false)
             .h1(map_config(app, |()| AppConfig::default()));
+        let metrics = metrics.clone();
         let paced = fn_service(move |stream: TcpStream| {
             let peer = stream.peer_addr().ok();
             set_up(&stream);
-            let paced = Paced::new(stream, pace);
+            let paced = Paced::new(stream, pace, metrics.connection());
             async move { Ok::<_, actix_http::error::DispatchError>((paced, peer)) }
         });
         paced.and_then(service)

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::assemble::Inside;
 use super::goodbye::Goodbye;
+use super::monitor::Monitor;
 use super::public::public_server;
 use super::shutdown::StopSignals;
 use super::{data_dir, log, shutdown};
@@ -75,11 +76,19 @@ where
 {
     let mut stop = StopSignals::listen().context("signals cannot be listened for")?;
     prepare_socket_folder(config, socket).map_err(anyhow::Error::msg)?;
-    let listener = listen(config.server.listen)?;
+    let listener = listen(config.server.listen, "--port or server.listen")?;
     let bound = listener.local_addr().context("the bound address cannot be read")?;
     let ready = Arc::new(AtomicBool::new(false));
     let mcp_url = config.server.mcp_url(bound);
     let edge = Arc::new(inside.edge(config, bound, Arc::clone(&ready)));
+    let metrics = match config.metrics.address() {
+        Some(address) => {
+            let monitor = Monitor::start(listen(address, "metrics.listen")?, inside, Arc::clone(&ready))?;
+            tracing::info!(address = %monitor.bound, "metrics are served, to whoever reaches this address");
+            Some(monitor)
+        }
+        None => None,
+    };
     let goodbye = Goodbye::default();
     let public = public_server(config, edge, listener, goodbye.clone())?;
     let admin = admin_server(inside.admin(config, Some(mcp_url.clone())), socket)?;
@@ -98,6 +107,10 @@ where
     let _ = admin.await;
     stop_sweeping.cancel();
     let _ = sweeping.await;
+    // Last, so that a shutdown can be watched.
+    if let Some(metrics) = metrics {
+        metrics.stop().await;
+    }
     outcome
 }
 
@@ -112,12 +125,12 @@ async fn until_stopped(
     }
 }
 
-fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+fn listen(address: SocketAddr, setting: &str) -> anyhow::Result<TcpListener> {
     let listener = TcpListener::bind(address).map_err(|error| match error.kind() {
         std::io::ErrorKind::AddrInUse => anyhow::anyhow!(
-            "{address} is in use by another program. Stop it, or choose another port with --port or server.listen."
+            "{address} is in use by another program. Stop it, or choose another port with {setting}."
         ),
-        _ => anyhow::anyhow!("cannot listen on {address} ({error}). Choose another address with server.listen."),
+        _ => anyhow::anyhow!("cannot listen on {address} ({error}). Choose another address with {setting}."),
     })?;
     listener.set_nonblocking(true).context("the listening socket cannot be set up")?;
     Ok(listener)

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::context::{Clock, Context};
 use crate::mcp::{ToolCall, ToolOutcome};
+use crate::metrics::Metrics;
 use crate::org::CallGuard;
 
 /// What tools need besides the call.
@@ -20,6 +21,8 @@ pub struct Tools {
     pub context: Context,
     /// Limits of queries.
     pub query: QueryPolicy,
+    /// What is counted.
+    pub metrics: Metrics,
 }
 
 /// A batch's share of memory and time.

@@ -11,6 +11,7 @@ use super::encode::{QueryEncoder, fenced_error, without_fence};
 use crate::context::Rng;
 use crate::credential::Id;
 use crate::mcp::{RunQuery, ToolOutcome};
+use crate::metrics::Ending;
 use crate::org::{CallGuard, Source, Stopped};
 
 /// How long after its own time limit a connector is waited for before the call is given up.
@@ -59,6 +60,7 @@ pub(super) async fn run(tools: &Tools, asked: &RunQuery, guard: &CallGuard, requ
         Err(message) => return ToolOutcome::error(&message),
     };
     guard.touches(&source);
+    let timer = tools.metrics.query();
     let outcome = tokio::select! {
         biased;
         () = guard.token().cancelled() => Err(Failure::Query(QueryError::Cancelled)),
@@ -67,6 +69,7 @@ pub(super) async fn run(tools: &Tools, asked: &RunQuery, guard: &CallGuard, requ
             outcome.unwrap_or_else(|_| Err(Failure::Stuck))
         }
     };
+    timer.ended(ending(&outcome, guard));
     let (name, rng) = (&source.record().name, &tools.context.rng);
     match outcome {
         // Ended in the very moment in which it was done: then it was ended.
@@ -75,6 +78,24 @@ pub(super) async fn run(tools: &Tools, asked: &RunQuery, guard: &CallGuard, requ
         }
         Ok(outcome) => outcome,
         Err(failure) => ToolOutcome::error(&failure.message(name, guard, rng, request_id)),
+    }
+}
+
+/// How it ended, to be counted.
+fn ending(outcome: &Result<ToolOutcome, Failure>, guard: &CallGuard) -> Ending {
+    match outcome {
+        Ok(_) => Ending::Ok,
+        Err(Failure::Open(_)) => Ending::CannotOpen,
+        Err(Failure::Query(QueryError::Sql(_))) => Ending::Sql,
+        Err(Failure::Query(QueryError::Refused(_))) => Ending::Refused,
+        Err(Failure::Query(QueryError::Limit(_)) | Failure::Stuck) => Ending::Limit,
+        Err(Failure::Query(QueryError::Cancelled)) if guard.stopped() == Some(Stopped::Revoked) => {
+            Ending::Revoked
+        }
+        Err(Failure::Query(QueryError::Cancelled)) => Ending::Cancelled,
+        Err(Failure::Query(QueryError::Unavailable(_))) => Ending::Unavailable,
+        Err(Failure::Retired) => Ending::Revoked,
+        Err(Failure::Random) => Ending::Internal,
     }
 }
 
@@ -205,5 +226,8 @@ async fn query(
     let truncated = truncated.or(rows.ending().and_then(|ending| ending.truncated));
     let elapsed = tools.context.clock.elapsed() - started;
     guard.answered_rows(encoder.rows());
-    Ok(encoder.finish(truncated, elapsed))
+    let (rows, cut) = (encoder.rows(), truncated.is_some());
+    let outcome = encoder.finish(truncated, elapsed);
+    tools.metrics.answered_rows(rows, outcome.size() as u64, cut);
+    Ok(outcome)
 }

@@ -90,6 +90,7 @@ const LIMITS: &[(&str, &[&str])] = &[
     ("admin.socket", &["a place"]),
     ("log.format", &["a form"]),
     ("log.filter", &["a form"]),
+    ("metrics.listen", &["a place"]),
     ("audit.days", &["an_entry_goes_when_its_time_is_over_and_not_before"]),
     ("audit.entries_max", &["as_many_entries_as_allowed_are_kept_and_the_oldest_beyond_them_go"]),
     ("usage.days", &["a_day_goes_when_its_time_is_over_and_not_before"]),

@@ -17,6 +17,7 @@ mod fuzz_corpus;
 mod hostile_http;
 mod hosts;
 mod limits;
+mod metrics;
 mod neighbours;
 mod protocol;
 mod revocation;

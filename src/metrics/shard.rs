@@ -1,0 +1,89 @@
+//! Where counts lie: one shard for about each thread.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::labels::{Change, Ending, Method, Refusal, Route, StoreOperation, StoreOutcome, Tool};
+
+/// Classes of HTTP statuses: 1xx to 5xx.
+pub(super) const CLASSES: usize = 5;
+
+/// Upper bounds of a histogram's buckets: from what a list takes to what the longest query may take.
+pub(super) const BOUNDS: [Duration; 18] = [
+    Duration::from_micros(50),
+    Duration::from_micros(100),
+    Duration::from_micros(250),
+    Duration::from_micros(500),
+    Duration::from_millis(1),
+    Duration::from_micros(2_500),
+    Duration::from_millis(5),
+    Duration::from_millis(10),
+    Duration::from_millis(25),
+    Duration::from_millis(50),
+    Duration::from_millis(100),
+    Duration::from_millis(250),
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_millis(2_500),
+    Duration::from_secs(5),
+    Duration::from_secs(10),
+    Duration::from_secs(30),
+];
+
+/// A count. Added to by about one thread, so that it is hardly ever waited for.
+#[derive(Default)]
+pub(super) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(super) fn add(&self, count: u64) {
+        self.0.fetch_add(count, Ordering::Relaxed);
+    }
+
+    pub(super) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// How long things took.
+#[derive(Default)]
+pub(super) struct Histogram {
+    // The last one is for what is longer than every bound.
+    pub(super) buckets: [Counter; BOUNDS.len() + 1],
+    pub(super) nanoseconds: Counter,
+}
+
+impl Histogram {
+    pub(super) fn observe(&self, elapsed: Duration) {
+        let bucket = BOUNDS.iter().position(|bound| elapsed <= *bound).unwrap_or(BOUNDS.len());
+        self.buckets[bucket].add(1);
+        self.nanoseconds.add(u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX));
+    }
+}
+
+/// One thread's counts. Aligned so that no two shards share a cache line, nor the pair of lines that a
+/// processor fetches together.
+#[derive(Default)]
+#[repr(align(128))]
+pub(super) struct Shard {
+    pub(super) requests: [[Counter; CLASSES]; Route::COUNT],
+    pub(super) request_seconds: [Histogram; Route::COUNT],
+    pub(super) messages: [Counter; Method::COUNT],
+    pub(super) refusals: [Counter; Refusal::COUNT],
+    // Without and with an error.
+    pub(super) calls: [[Counter; 2]; Tool::COUNT],
+    pub(super) call_seconds: [Histogram; Tool::COUNT],
+    pub(super) queries_begun: Counter,
+    pub(super) queries: [Counter; Ending::COUNT],
+    pub(super) query_seconds: Histogram,
+    pub(super) query_rows: Counter,
+    pub(super) query_bytes: Counter,
+    pub(super) query_cuts: Counter,
+    pub(super) changes: [Counter; Change::COUNT],
+    pub(super) org_loads: Counter,
+    pub(super) org_evictions: Counter,
+    pub(super) connections_opened: Counter,
+    pub(super) connections_closed: Counter,
+    pub(super) store_begun: [Counter; StoreOperation::COUNT],
+    pub(super) store_ended: [[Counter; StoreOutcome::COUNT]; StoreOperation::COUNT],
+    pub(super) store_seconds: [Histogram; StoreOperation::COUNT],
+}

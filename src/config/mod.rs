@@ -25,6 +25,7 @@ mod server;
 mod show;
 mod sources;
 mod storage;
+mod streams;
 #[cfg(test)]
 mod tests;
 mod usage;
@@ -45,6 +46,7 @@ pub use server::Server;
 pub use show::Setting;
 pub use sources::{Sources, Sqlite};
 pub use storage::{Storage, StoreLocation};
+pub use streams::Streams;
 pub use usage::Usage;
 
 use std::collections::BTreeMap;
@@ -83,6 +85,8 @@ pub struct Config {
     pub auth: Auth,
     /// `[query]`
     pub query: Query,
+    /// `[streams]`
+    pub streams: Streams,
     /// `[sources]`
     pub sources: Sources,
     /// `[admin]`
@@ -109,6 +113,7 @@ pub fn keys() -> impl Iterator<Item = &'static Key> {
         keys::KEYS,
         auth::KEYS,
         query::KEYS,
+        streams::KEYS,
         sources::KEYS,
         admin::KEYS,
         log::KEYS,
@@ -212,6 +217,7 @@ impl Config {
     fn check(&self) -> Result<(), ConfigError> {
         self.keys.check()?;
         self.query.check()?;
+        self.streams.check()?;
         self.admin.check()
     }
 

@@ -16,14 +16,16 @@ use actix_web::{HttpRequest, HttpResponse};
 use super::answer::{Answer, Parts, made};
 use super::bearer::{Bearer, bearer, oauth_error, retry_after};
 use super::body::{discard, read_json};
+use super::listen::listen;
 use super::request_id::RequestId;
-use super::{Edge, Worker};
+use super::{Edge, Worker, progress};
 use crate::credential::Credential;
 use crate::mcp::{
-    Call, Decision, HeaderField, INTERNAL_ERROR, RequestHead, ToolOutcome, decide, fact_reply, join_batch,
+    Call, Decision, HeaderField, INTERNAL_ERROR, ProgressToken, RequestHead, ToolOutcome, decide, fact_reply,
+    join_batch,
 };
 use crate::metrics::{Refusal as Counted, Route, Tool};
-use crate::org::{AuthError, BeginError, CallGuard, CallKey, Principal, Refusal};
+use crate::org::{AuthError, BeginError, CallGuard, CallKey, Principal, Progress, Refusal};
 use crate::tools::Tools;
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -130,7 +132,11 @@ async fn act(
             principal.cancel(&CallKey(request_id.as_json().into()));
             HttpResponse::Accepted().finish()
         }
-        Decision::Call(call) => call_alone(edge, principal, credential, call, id).await,
+        Decision::Call(call) => {
+            let told = progress::token(request.headers(), &call);
+            call_alone(edge, principal, credential, call, told, id).await
+        }
+        Decision::Listen(asked) => listen(&edge, principal, credential, asked, id).await,
         Decision::Batch(decisions) => batch(edge, principal, credential, decisions, id).await,
     }
 }
@@ -163,7 +169,7 @@ pub(super) fn foreign() -> HttpResponse {
     oauth_error(&mut HttpResponse::Forbidden(), "forbidden", text)
 }
 
-fn refused(
+pub(super) fn refused(
     edge: &Edge,
     error: &AuthError,
     credential: &Credential,
@@ -195,7 +201,7 @@ fn refused(
     }
 }
 
-fn unavailable() -> HttpResponse {
+pub(super) fn unavailable() -> HttpResponse {
     let mut response = HttpResponse::ServiceUnavailable();
     response.insert_header(retry_after(UNAVAILABLE_FOR));
     oauth_error(&mut response, "temporarily_unavailable", "The server cannot answer right now; try again.")
@@ -243,13 +249,6 @@ async fn begin(
         },
         begun => begun,
     };
-    let counted = |error: &BeginError| match error {
-        BeginError::Revoked => Counted::Revoked,
-        BeginError::Closed => Counted::Unavailable,
-        BeginError::Draining => Counted::Draining,
-        BeginError::OrgBusy { .. } => Counted::OrgBusy,
-        BeginError::KeyBusy { .. } => Counted::KeyBusy,
-    };
     let begun = begun.inspect_err(|error| edge.metrics.refused(counted(error)));
     begun.map_err(|error| match error {
         BeginError::Revoked => NotBegun::Revoked(edge.challenge.invalid()),
@@ -260,11 +259,23 @@ async fn begin(
     })
 }
 
+/// As what something that did not begin is counted.
+pub(super) fn counted(error: &BeginError) -> Counted {
+    match error {
+        BeginError::Revoked => Counted::Revoked,
+        BeginError::Closed => Counted::Unavailable,
+        BeginError::Draining => Counted::Draining,
+        BeginError::OrgBusy { .. } => Counted::OrgBusy,
+        BeginError::KeyBusy { .. } => Counted::KeyBusy,
+    }
+}
+
 async fn call_alone(
     edge: Arc<Edge>,
     principal: Principal,
     credential: Credential,
     call: Call,
+    told: Option<ProgressToken>,
     id: RequestId,
 ) -> HttpResponse {
     let guard = match begin(&edge, &principal, &credential, &call, id).await {
@@ -275,6 +286,14 @@ async fn call_alone(
     if !Tools::touches_a_source(&call.tool) {
         let outcome = carry_out(&edge, &principal, &call, &guard, id).await;
         return json(200, call.encode(outcome));
+    }
+    if let Some(token) = told {
+        let (progress, clock) = (Arc::new(Progress::default()), edge.tools.context.clock.clone());
+        let guard = guard.heard_by(Arc::clone(&progress));
+        return progress::told(token, progress, clock, async move {
+            let outcome = carry_out(&edge, &principal, &call, &guard, id).await;
+            Answer { parts: call.encode_parts(outcome), call: Some(guard) }
+        });
     }
     made(async move {
         let outcome = carry_out(&edge, &principal, &call, &guard, id).await;
@@ -346,8 +365,11 @@ async fn batch(
                     principal.cancel(&CallKey(request_id.as_json().into()));
                     continue;
                 }
-                // The core never nests batches, and puts facts into replies there.
-                Decision::Accepted | Decision::Fact { .. } | Decision::Batch(_) => continue,
+                // The core never nests batches, puts facts into replies there, and has streams in no version with
+                // batches.
+                Decision::Accepted | Decision::Fact { .. } | Decision::Listen(_) | Decision::Batch(_) => {
+                    continue;
+                }
             };
             bytes += parts.iter().map(Bytes::len).sum::<usize>();
             responses.push(parts);

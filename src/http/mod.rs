@@ -8,13 +8,16 @@ pub mod api;
 mod bearer;
 mod body;
 mod health;
+mod listen;
 mod mcp;
 mod metadata;
 pub mod metrics;
 mod origin;
 mod paced;
 mod peer;
+mod progress;
 mod request_id;
+mod sse;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,6 +25,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use actix_web::{HttpRequest, HttpResponse, Resource, web};
 
 pub use bearer::Challenge;
+pub use listen::StreamTimes;
 pub use origin::Hosts;
 pub use paced::{Pace, Paced};
 pub use peer::Peers;
@@ -53,6 +57,8 @@ pub struct Edge {
     pub body_max_bytes: usize,
     /// How long a request's body may take.
     pub body_timeout: std::time::Duration,
+    /// How streams of change notices are bounded in time.
+    pub streams: StreamTimes,
     /// False before start-up is over and again once a shutdown has begun.
     pub ready: Arc<AtomicBool>,
 }

@@ -4,13 +4,15 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use super::call::{Call, ProgressToken};
-use super::era::{Era, Refusal, Settled, Version, quoted, settle};
+use super::era::{Era, Refusal, Settled, Version, quoted, settle, unnamed};
 use super::head::RequestHead;
 use super::jsonrpc::{
-    self, Body, Given, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, Message, RequestId, error_reply,
-    result_reply, string,
+    self, Body, Given, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, Message, RequestId, Unnamed,
+    error_reply, result_reply, string,
 };
+use super::listen::Listen;
 use super::outcome::ToolOutcome;
+use super::rounds::no_round_is_open;
 use super::server::{Fact, ServerFacts, fact_reply};
 use super::tools::{BadCall, tool_call};
 
@@ -43,6 +45,8 @@ pub enum Decision {
     },
     /// Carry this call out; answer 200 with [`Call::encode`].
     Call(Call),
+    /// Open a stream of change notices. Modern only.
+    Listen(Box<Listen>),
     /// Do each of these, in any order; answer 200 with [`join_batch`] of the responses, or 202
     /// without a body where there are none. Never nested, never empty.
     Batch(Vec<Decision>),
@@ -66,7 +70,7 @@ pub fn join_batch(responses: Vec<Vec<Bytes>>) -> Vec<Bytes> {
 /// method and body size.
 pub fn decide(head: &RequestHead<'_>, body: &[u8], server: &ServerFacts) -> Decision {
     match jsonrpc::parse(body) {
-        Err(malformed) => Decision::Reply { status: 400, body: malformed.body() },
+        Err(malformed) => Decision::Reply { status: 400, body: malformed.body(unnamed(head)) },
         Ok(Body::One(message)) => one(head, message, server),
         Ok(Body::Batch(items)) => batch(head, &items, server),
     }
@@ -79,24 +83,24 @@ fn one(head: &RequestHead<'_>, message: Message<'_>, server: &ServerFacts) -> De
             Ok(settled) => notification(&method, &settled),
             // There is nobody to tell but by status; parameters alone never make it an error.
             Err(refusal) if refusal.status == 200 => Decision::Accepted,
-            Err(refusal) => refusal.decision(None),
+            Err(refusal) => refusal.unnamed(head),
         },
         Message::Response => response(head),
     }
 }
 
 fn batch(head: &RequestHead<'_>, items: &[&RawValue], server: &ServerFacts) -> Decision {
-    let refuse = |message| Refusal::new(400, INVALID_REQUEST, message).decision(None);
+    let refuse = |message| Refusal::new(400, INVALID_REQUEST, message).unnamed(head);
     // As for one message without `_meta`: the header, or 2025-03-26 without one.
     match settle(head, "", Given::Raw(None), false) {
-        Err(refusal) => return refusal.decision(None),
+        Err(refusal) => return refusal.unnamed(head),
         Ok(settled) if !settled.version.has_batches() => {
             return refuse("This protocol version has no batches; send one message a request.");
         }
         Ok(_) => {}
     }
     let decisions = items.iter().map(|item| match jsonrpc::message(item.get()) {
-        Err(malformed) => Decision::Reply { status: 200, body: malformed.body() },
+        Err(malformed) => Decision::Reply { status: 200, body: malformed.body(Unnamed::Null) },
         Ok(Message::Request { id, method, .. }) if method == "initialize" => {
             let body =
                 error_reply(Some(&id), INVALID_REQUEST, "initialize must not be part of a batch.", None);
@@ -116,9 +120,9 @@ fn batch(head: &RequestHead<'_>, items: &[&RawValue], server: &ServerFacts) -> D
 /// A response to a question that Sequel never asked.
 fn response(head: &RequestHead<'_>) -> Decision {
     match settle(head, "", Given::Raw(None), false) {
-        Err(refusal) => refusal.decision(None),
+        Err(refusal) => refusal.unnamed(head),
         Ok(settled) if settled.version.era() == Era::Modern => {
-            Refusal::new(400, INVALID_REQUEST, "Responses cannot be sent to this endpoint.").decision(None)
+            Refusal::new(400, INVALID_REQUEST, "Responses cannot be sent to this endpoint.").unnamed(head)
         }
         Ok(_) => Decision::Accepted,
     }
@@ -142,19 +146,23 @@ fn request(
 ) -> Decision {
     let settled = match settle(head, method, params, true) {
         Ok(settled) => settled,
-        Err(refusal) => return refusal.decision(Some(&id)),
+        Err(refusal) => return refusal.decision(&id),
     };
     let era = settled.version.era();
+    if let Err(message) = no_round_is_open(method, &settled) {
+        return Refusal::new(200, INVALID_PARAMS, message).decision(&id);
+    }
     match (era, method) {
         (_, "tools/call") => call(id, &settled, server),
         (_, "tools/list") => list(id, &settled),
         (Era::Modern, "server/discover") => Decision::Fact { id, fact: Fact::Discover },
+        (Era::Modern, "subscriptions/listen") => listen(id, &settled, server),
         (Era::Legacy, "initialize") => initialize(id, &settled),
         (Era::Legacy, "ping") => Decision::Reply { status: 200, body: result_reply(&id, b"{}") },
         _ => {
             let status = if era == Era::Modern { 404 } else { 200 };
             Refusal::new(status, METHOD_NOT_FOUND, format!("Method not found: {}.", quoted(method)))
-                .decision(Some(&id))
+                .decision(&id)
         }
     }
 }
@@ -162,7 +170,7 @@ fn request(
 fn initialize(id: RequestId, settled: &Settled<'_>) -> Decision {
     let Some(asked) = settled.params.protocol_version.and_then(string) else {
         return Refusal::new(200, INVALID_PARAMS, "initialize needs params.protocolVersion, a string.")
-            .decision(Some(&id));
+            .decision(&id);
     };
     let version = Version::parse(&asked).filter(|v| v.era() == Era::Legacy).unwrap_or(Version::NEWEST_LEGACY);
     Decision::Fact { id, fact: Fact::Initialize(version) }
@@ -172,9 +180,16 @@ fn list(id: RequestId, settled: &Settled<'_>) -> Decision {
     // The list fits one page, so no cursor was ever given out.
     if settled.params.cursor.is_some_and(|cursor| cursor.get() != "null") {
         return Refusal::new(200, INVALID_PARAMS, "Unknown cursor; ask tools/list without one.")
-            .decision(Some(&id));
+            .decision(&id);
     }
     Decision::Fact { id, fact: Fact::Tools(settled.version.era()) }
+}
+
+fn listen(id: RequestId, settled: &Settled<'_>, server: &ServerFacts) -> Decision {
+    match Listen::read(id.clone(), settled.params.notifications, &server.meta) {
+        Ok(listen) => Decision::Listen(Box::new(listen)),
+        Err(message) => Refusal::new(200, INVALID_PARAMS, message).decision(&id),
+    }
 }
 
 fn call(id: RequestId, settled: &Settled<'_>, server: &ServerFacts) -> Decision {
@@ -187,7 +202,7 @@ fn call(id: RequestId, settled: &Settled<'_>, server: &ServerFacts) -> Decision 
     };
     match tool_call(settled.params.name, settled.params.arguments) {
         Ok(tool) => Decision::Call(call(tool)),
-        Err(BadCall::Protocol(message)) => Refusal::new(200, INVALID_PARAMS, message).decision(Some(&id)),
+        Err(BadCall::Protocol(message)) => Refusal::new(200, INVALID_PARAMS, message).decision(&id),
         Err(BadCall::Arguments(message)) => {
             // Which tool it was makes no difference to how a failure is written.
             let body = call(super::ToolCall::ListDataSources).encode(ToolOutcome::error(&message));

@@ -11,8 +11,8 @@ use serde_json::value::RawValue;
 
 use super::head::{HeaderField, RequestHead};
 use super::jsonrpc::{
-    Given, HEADER_MISMATCH, INVALID_PARAMS, Object, RequestId, UNSUPPORTED_PROTOCOL_VERSION, error_reply,
-    none, object, present, string,
+    Given, HEADER_MISMATCH, INVALID_PARAMS, Object, RequestId, UNSUPPORTED_PROTOCOL_VERSION, Unnamed,
+    error_reply, none, object, present, string,
 };
 use super::{Decision, json};
 
@@ -96,6 +96,33 @@ pub(super) struct Params<'a, M = ()> {
     pub(super) protocol_version: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present", rename = "requestId")]
     pub(super) request_id: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    pub(super) notifications: Option<&'a RawValue>,
+    // Of these two it is only asked what they are: they are never of use here.
+    #[serde(default, rename = "inputResponses")]
+    pub(super) input_responses: Shape,
+    #[serde(default, rename = "requestState")]
+    pub(super) request_state: Shape,
+}
+
+/// What a member is, where its value does not matter.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// Not there, or `null`, which some clients write for what they have not got.
+    #[default]
+    Nothing,
+    Object,
+    Other,
+}
+
+impl<'de> Deserialize<'de> for Shape {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(match <&RawValue>::deserialize(deserializer)?.get() {
+            "null" => Self::Nothing,
+            text if text.starts_with('{') => Self::Object,
+            _ => Self::Other,
+        })
+    }
 }
 
 impl<M> Default for Params<'_, M> {
@@ -108,6 +135,9 @@ impl<M> Default for Params<'_, M> {
             cursor: None,
             protocol_version: None,
             request_id: None,
+            notifications: None,
+            input_responses: Shape::Nothing,
+            request_state: Shape::Nothing,
         }
     }
 }
@@ -115,8 +145,21 @@ impl<M> Default for Params<'_, M> {
 impl<'a, M> Params<'a, M> {
     /// The parameters and what stood in their `_meta`.
     fn apart(self) -> (Params<'a>, Option<M>) {
-        let Self { meta, name, uri, arguments, cursor, protocol_version, request_id } = self;
-        (Params { meta: None, name, uri, arguments, cursor, protocol_version, request_id }, meta)
+        let Self { meta, name, uri, arguments, cursor, protocol_version, request_id, .. } = self;
+        let Self { notifications, input_responses, request_state, .. } = self;
+        let params = Params {
+            meta: None,
+            name,
+            uri,
+            arguments,
+            cursor,
+            protocol_version,
+            request_id,
+            notifications,
+            input_responses,
+            request_state,
+        };
+        (params, meta)
     }
 }
 
@@ -156,9 +199,25 @@ impl Refusal {
         Self { status, code, message: message.into(), data: None }
     }
 
-    pub(super) fn decision(&self, id: Option<&RequestId>) -> Decision {
-        let body = error_reply(id, self.code, &self.message, self.data.as_deref());
+    pub(super) fn decision(&self, id: &RequestId) -> Decision {
+        let body = error_reply(Some(id), self.code, &self.message, self.data.as_deref());
         Decision::Reply { status: self.status, body }
+    }
+
+    /// As the answer to what has no id.
+    pub(super) fn unnamed(&self, head: &RequestHead<'_>) -> Decision {
+        let body = unnamed(head).error(self.code, &self.message, self.data.as_deref());
+        Decision::Reply { status: self.status, body }
+    }
+}
+
+/// How an error without an id is written for whoever sent this head.
+pub(super) fn unnamed(head: &RequestHead<'_>) -> Unnamed {
+    match head.protocol_version.text().map(Version::parse) {
+        None => Unnamed::Null,
+        Some(Some(Version::V2024_11_05 | Version::V2025_03_26 | Version::V2025_06_18)) => Unnamed::Null,
+        // Also a version that is not known: it is a newer one.
+        Some(Some(Version::V2025_11_25 | Version::V2026_07_28) | None) => Unnamed::Left,
     }
 }
 

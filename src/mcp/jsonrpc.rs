@@ -111,9 +111,12 @@ impl Malformed {
         Self { id: None, code, message }
     }
 
-    /// The error response, always with HTTP status 400.
-    pub(super) fn body(&self) -> Bytes {
-        error_reply(self.id.as_ref(), self.code, self.message, None)
+    /// The error response, always with HTTP status 400. `unnamed` writes one where no id could be read.
+    pub(super) fn body(&self, unnamed: Unnamed) -> Bytes {
+        match &self.id {
+            Some(id) => error_reply(Some(id), self.code, self.message, None),
+            None => unnamed.error(self.code, self.message, None),
+        }
     }
 }
 
@@ -343,21 +346,48 @@ fn batch(text: &str) -> Result<Vec<&RawValue>, Malformed> {
     }
 }
 
+/// How an error is written that answers no request that could be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unnamed {
+    /// `"id":null`, as JSON-RPC 2.0 has it.
+    Null,
+    /// Without an id: since 2025-11-25 the schema takes nothing but a string or a number.
+    Left,
+}
+
+impl Unnamed {
+    pub(super) fn error(self, code: i32, message: &str, data: Option<&str>) -> Bytes {
+        match self {
+            Self::Null => error_reply(None, code, message, data),
+            Self::Left => {
+                let mut out = b"{\"jsonrpc\":\"2.0\"".to_vec();
+                error_into(&mut out, code, message, data);
+                out.into()
+            }
+        }
+    }
+}
+
 /// An error response. Without an id it says `"id":null`; `data` is JSON.
 pub fn error_reply(id: Option<&RequestId>, code: i32, message: &str, data: Option<&str>) -> Bytes {
     let mut out = Vec::with_capacity(96 + message.len() + data.map_or(0, str::len));
     out.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"id\":");
     out.extend_from_slice(id.map_or("null", RequestId::as_json).as_bytes());
+    error_into(&mut out, code, message, data);
+    out.into()
+}
+
+/// What follows the id of an error response.
+fn error_into(out: &mut Vec<u8>, code: i32, message: &str, data: Option<&str>) {
     out.extend_from_slice(b",\"error\":{\"code\":");
     out.extend_from_slice(code.to_string().as_bytes());
     out.extend_from_slice(b",\"message\":");
-    json::string_into(&mut out, message);
+    json::string_into(out, message);
     if let Some(data) = data {
         out.extend_from_slice(b",\"data\":");
         out.extend_from_slice(data.as_bytes());
     }
     out.extend_from_slice(b"}}");
-    out.into()
 }
 
 /// A result response around a ready-made result object.

@@ -15,20 +15,27 @@
 //! (`properties::every_reply_is_json_rpc_with_the_id_that_was_asked`).
 
 mod call;
+pub mod cursor;
 mod decide;
 mod era;
 mod head;
 pub mod json;
 mod jsonrpc;
+mod listen;
 mod outcome;
 mod pieces;
+mod progress;
+mod rounds;
 mod server;
 mod tools;
+pub mod uri;
 
 #[cfg(test)]
 mod decide_tests;
 #[cfg(test)]
 mod input_tests;
+#[cfg(test)]
+mod listen_tests;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
@@ -42,7 +49,9 @@ pub use jsonrpc::{
     HEADER_MISMATCH, INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, PARSE_ERROR,
     RequestId, UNSUPPORTED_PROTOCOL_VERSION, error_reply,
 };
+pub use listen::{Listen, RESOURCES_MAX};
 pub use outcome::{DataSourceEntry, ToolOutcome};
 pub use pieces::Pieces;
+pub use progress::progress;
 pub use server::{Fact, ServerFacts, fact_reply};
 pub use tools::{Format, RunQuery, TOOLS, ToolCall};

@@ -147,7 +147,8 @@ impl OrgActor {
         if let Some(id) = touched {
             let now = self.desk.context.clock.now();
             let key = self.view.keys.get(&id);
-            let ended = self.entry.inflight.sweep(id, |d| key.is_some_and(|key| key.accepts(d, now).is_ok()));
+            let holds = |d: &_| key.is_some_and(|key| key.accepts(d, now).is_ok());
+            let ended = self.entry.inflight.sweep(id, holds) + self.entry.streams.sweep(id, holds);
             if ended > 0 {
                 tracing::info!(key = %crate::credential::prefix(&id), ended, "running calls were ended");
             }

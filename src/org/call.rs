@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::error::BeginError;
 use super::inflight::{CallKey, Stopped, Ticket};
 use super::open::Source;
+use super::progress::Progress;
 use super::registry::Entry;
 use super::usage::Tally;
 use super::view::View;
@@ -15,8 +16,8 @@ use crate::credential::{Credential, SourceId};
 
 /// Who asks: a verified credential, in its own organization.
 pub struct Principal {
-    entry: Arc<Entry>,
-    credential: Credential,
+    pub(super) entry: Arc<Entry>,
+    pub(super) credential: Credential,
 }
 
 /// A call under way. Dropping it ends the call's registration, not the call.
@@ -27,6 +28,8 @@ pub struct CallGuard {
     ticket: Ticket,
     view: Arc<View>,
     sources: Option<Arc<[SourceId]>>,
+    // Where somebody wants to hear of it.
+    progress: Option<Arc<Progress>>,
 }
 
 impl Principal {
@@ -48,12 +51,13 @@ impl Principal {
         let key = view.verify(&self.credential, entry.now()).map_err(|_| BeginError::Revoked)?;
         let sources = key.sources();
         let tally = Tally::new(Arc::clone(entry), id);
-        Ok(CallGuard { tally, ticket, view: Arc::clone(view), sources })
+        Ok(CallGuard { tally, ticket, view: Arc::clone(view), sources, progress: None })
     }
 
-    /// Ends the call of this credential that the client names so. True where there was just one.
+    /// Ends the call or stream of this credential that the client names so. True where there was just one.
     pub fn cancel(&self, call: &CallKey) -> bool {
-        self.entry.inflight.cancel(self.credential.id, call)
+        let id = self.credential.id;
+        self.entry.inflight.cancel(id, call) || self.entry.streams.cancel(id, call)
     }
 
     /// The key's visible prefix, for logs.
@@ -95,7 +99,25 @@ impl CallGuard {
 
     /// The data sources that this credential reaches, by name.
     pub fn sources(&self) -> impl Iterator<Item = &Arc<Source>> {
-        let reached = self.sources.as_deref();
-        self.view.sources().iter().filter(move |source| reached.is_none_or(|ids| ids.contains(&source.id())))
+        reached(&self.view, self.sources.as_deref())
     }
+
+    /// The same call, of which this hears how far it is.
+    pub fn heard_by(mut self, progress: Arc<Progress>) -> Self {
+        self.progress = Some(progress);
+        self
+    }
+
+    /// Where to say how far the call is, if anybody wants to hear of it.
+    pub fn progress(&self) -> Option<&Arc<Progress>> {
+        self.progress.as_ref()
+    }
+}
+
+/// The sources of a view that are among these; all where there is no list.
+pub(super) fn reached<'a>(
+    view: &'a View,
+    only: Option<&'a [SourceId]>,
+) -> impl Iterator<Item = &'a Arc<Source>> {
+    view.sources().iter().filter(move |source| only.is_none_or(|ids| ids.contains(&source.id())))
 }

@@ -41,7 +41,8 @@ impl Registry {
 
     /// Unloads an organization unless something of it runs or waits.
     fn try_evict(&self, entry: &Arc<Entry>) -> bool {
-        if entry.inflight.count() > 0 {
+        let in_use = || entry.inflight.count() + entry.streams.count() > 0;
+        if in_use() {
             return false;
         }
         let Ok(_loading) = entry.loading.try_lock() else { return false };
@@ -50,7 +51,7 @@ impl Registry {
         let Ok(permits) = Arc::clone(&entry.permits).try_acquire_many_owned(all) else { return false };
         // The view is withdrawn first: a call that entered before is seen here, one that enters later
         // finds the view closed.
-        if !entry.cell.close_unless(|| entry.inflight.count() > 0) {
+        if !entry.cell.close_unless(in_use) {
             return false;
         }
         entry.permits.close();

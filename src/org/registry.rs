@@ -82,6 +82,10 @@ pub struct RegistryLimits {
     pub calls_per_org: usize,
     /// Most calls that one key runs at once.
     pub calls_per_key: usize,
+    /// Most streams of change notices that are open to one organization at once.
+    pub streams_per_org: usize,
+    /// Most of them of one key.
+    pub streams_per_key: usize,
     /// Unknown credentials that one address may present in a minute.
     pub failures_per_minute: u32,
 }
@@ -142,6 +146,9 @@ pub(super) struct Entry {
     pub(super) cell: Arc<ViewCell>,
     pub(super) inflight: Arc<Inflight>,
     pub(super) concurrency: Concurrency,
+    // Streams of change notices. Apart from the calls: they last, and a shutdown does not wait for them.
+    pub(super) streams: Arc<Inflight>,
+    pub(super) streams_most: Concurrency,
     pub(super) fence: Fence,
     pub(super) asks_max: usize,
     context: Context,
@@ -412,6 +419,11 @@ impl Registry {
                 cell: Arc::clone(&cell),
                 inflight: Arc::default(),
                 concurrency: Concurrency { per_org: limits.calls_per_org, per_key: limits.calls_per_key },
+                streams: Arc::default(),
+                streams_most: Concurrency {
+                    per_org: limits.streams_per_org,
+                    per_key: limits.streams_per_key,
+                },
                 fence: self.0.parts.store.fence(),
                 asks_max: limits.asks_max,
                 context: self.0.parts.context.clone(),
@@ -584,9 +596,10 @@ impl Registry {
         self.0.throttle.prune();
     }
 
-    /// Lets running calls go on and none begin.
+    /// Lets running calls go on and none begin. Streams of change notices end: nothing waits for them.
     pub fn begin_draining(&self) {
         self.0.draining.store(true, Ordering::SeqCst);
+        self.active_entries().iter().for_each(|entry| entry.streams.stop_all(Stopped::Shutdown));
     }
 
     /// Ends every running call, for a shutdown that has waited long enough.

@@ -144,6 +144,8 @@ pub(super) const LIMITS: RegistryLimits = RegistryLimits {
     sources_max: 5,
     calls_per_org: 1_000,
     calls_per_key: 1_000,
+    streams_per_org: 1_000,
+    streams_per_key: 1_000,
     failures_per_minute: 100_000,
 };
 
@@ -732,3 +734,6 @@ async fn many_who_come_at_once_load_an_org_once() {
     futures_util::future::join_all(all).await;
     assert_eq!((accepted.into_inner(), house.registry.active()), (50, 1));
 }
+
+#[path = "listen_tests.rs"]
+mod listening;

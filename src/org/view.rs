@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 use sequel_store::Revision;
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 
 use super::keyring::Keyring;
 use super::open::Source;
@@ -127,6 +129,16 @@ impl KeyView {
         self.rare.as_ref()?.sources.clone()
     }
 
+    /// Until when a digest that is accepted now stays so, if nobody changes the key.
+    pub(super) fn accepted_until(&self, digest: &Digest) -> Timestamp {
+        let previous = self.rare.iter().flat_map(|rare| &rare.previous);
+        let previous = previous.filter(|previous| previous.digest.matches(digest));
+        match previous.map(|previous| previous.valid_until).max() {
+            Some(overlap) if !self.digest.matches(digest) => overlap.min(self.expires_at),
+            _ => self.expires_at,
+        }
+    }
+
     /// Holds a digest against the key. Pure; every secret is compared in constant time.
     pub fn accepts(&self, digest: &Digest, now: Timestamp) -> Result<(), Refusal> {
         let mut known = self.digest.matches(digest);
@@ -176,6 +188,8 @@ pub(super) struct ViewCell {
     marked: AtomicBool,
     // The newest publisher's number; only that one may write. Readers never take this lock.
     incarnation: Mutex<u64>,
+    // Wakes those who wait for another view. Readers of requests do not touch it.
+    published: Notify,
 }
 
 impl ViewCell {
@@ -186,6 +200,7 @@ impl ViewCell {
             last_used_ms: AtomicI64::new(now.0),
             marked: AtomicBool::new(true),
             incarnation: Mutex::new(0),
+            published: Notify::new(),
         }
     }
 
@@ -215,11 +230,21 @@ impl ViewCell {
         self.view.load()
     }
 
+    /// Wakes when a view is published or closed after it was enabled.
+    pub(super) fn published(&self) -> Notified<'_> {
+        self.published.notified()
+    }
+
+    fn show(&self, view: Option<Arc<View>>) {
+        self.view.store(view);
+        self.published.notify_waiters();
+    }
+
     /// A new publisher; all former ones can write nothing from here on.
     pub(super) fn publisher(self: &Arc<Self>) -> Publisher {
         let mut incarnation = self.incarnation.lock();
         *incarnation += 1;
-        self.view.store(None);
+        self.show(None);
         Publisher { cell: Arc::clone(self), incarnation: *incarnation }
     }
 
@@ -227,7 +252,7 @@ impl ViewCell {
     pub(super) fn close(&self) {
         let mut incarnation = self.incarnation.lock();
         *incarnation += 1;
-        self.view.store(None);
+        self.show(None);
     }
 
     /// Closes, unless `stays_open_if` says otherwise after the view has been withdrawn; then the
@@ -240,6 +265,7 @@ impl ViewCell {
             return false;
         }
         *incarnation += 1;
+        self.published.notify_waiters();
         true
     }
 }
@@ -256,7 +282,7 @@ impl Publisher {
         let incarnation = self.cell.incarnation.lock();
         let mine = *incarnation == self.incarnation;
         if mine {
-            self.cell.view.store(Some(view));
+            self.cell.show(Some(view));
         }
         mine
     }
@@ -265,7 +291,7 @@ impl Publisher {
     pub(super) fn close(&self) {
         let incarnation = self.cell.incarnation.lock();
         if *incarnation == self.incarnation {
-            self.cell.view.store(None);
+            self.cell.show(None);
         }
     }
 }

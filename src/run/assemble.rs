@@ -15,7 +15,7 @@ use crate::backends;
 use crate::config::Config;
 use crate::context::Context;
 use crate::http::api::Admin;
-use crate::http::{Challenge, Edge, Hosts, Peers};
+use crate::http::{Challenge, Edge, Hosts, Peers, StreamTimes};
 use crate::mcp::ServerFacts;
 use crate::metrics::Metrics;
 use crate::org::audit::Via;
@@ -100,6 +100,10 @@ impl Inside {
             peers: Peers::new(config.server.trusted_proxies.clone()),
             body_max_bytes: config.server.body_max_bytes,
             body_timeout: BODY_TIMEOUT,
+            streams: StreamTimes {
+                longest: config.streams.longest(),
+                keep_alive: config.streams.keep_alive(),
+            },
             ready,
         }
     }
@@ -142,6 +146,8 @@ pub fn registry_limits(config: &Config) -> RegistryLimits {
         sources_max: config.orgs.sources_max,
         calls_per_org: config.query.concurrent_per_org,
         calls_per_key: config.query.concurrent_per_key,
+        streams_per_org: config.streams.per_org,
+        streams_per_key: config.streams.per_key,
         failures_per_minute: config.auth.failures_per_minute,
     }
 }

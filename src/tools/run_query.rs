@@ -222,6 +222,9 @@ async fn query(
             truncated = Some(Truncated::Bytes);
             break;
         }
+        if let Some(progress) = guard.progress() {
+            progress.rows(encoder.rows());
+        }
     }
     let truncated = truncated.or(rows.ending().and_then(|ending| ending.truncated));
     let elapsed = tools.context.clock.elapsed() - started;

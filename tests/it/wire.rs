@@ -124,21 +124,22 @@ impl<S: Read + Write> Wire<S> {
             body.resize(length.parse().unwrap(), 0);
             self.reader.read_exact(&mut body).unwrap();
         } else if find("transfer-encoding") == Some("chunked") {
-            loop {
-                let line = self.line().expect("a chunk's length");
-                let length = usize::from_str_radix(&line, 16).expect(&line);
-                let at = body.len();
-                body.resize(at + length, 0);
-                self.reader.read_exact(&mut body[at..]).unwrap();
-                assert_eq!(self.line().as_deref(), Some(""), "a chunk ends with a line end");
-                if length == 0 {
-                    break;
-                }
+            while let Some(chunk) = self.chunk() {
+                body.extend_from_slice(&chunk);
             }
         } else {
             assert!(matches!(status, 202 | 204), "an answer {status} without a length");
         }
         Answer { status, headers, body }
+    }
+
+    /// Reads one chunk of a chunked body; `None` for the last one, which is empty.
+    pub(crate) fn chunk(&mut self) -> Option<Vec<u8>> {
+        let line = self.line().expect("a chunk's length");
+        let mut chunk = vec![0; usize::from_str_radix(&line, 16).expect(&line)];
+        self.reader.read_exact(&mut chunk).unwrap();
+        assert_eq!(self.line().as_deref(), Some(""), "a chunk ends with a line end");
+        Some(chunk).filter(|chunk| !chunk.is_empty())
     }
 
     /// Reads one answer; `None` where the connection ended instead.

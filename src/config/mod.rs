@@ -15,6 +15,7 @@ mod error;
 mod key;
 mod keys;
 mod layer;
+mod limits;
 mod log;
 mod metrics;
 mod network;
@@ -36,6 +37,7 @@ pub use auth::Auth;
 pub use error::{ConfigError, Place};
 pub use key::{Key, Kind};
 pub use keys::Keys;
+pub use limits::Limits;
 pub use log::{Log, LogFormat};
 pub use metrics::Metrics;
 pub use network::{Network, NetworkError};
@@ -83,6 +85,8 @@ pub struct Config {
     pub keys: Keys,
     /// `[auth]`
     pub auth: Auth,
+    /// `[limits]`
+    pub limits: Limits,
     /// `[query]`
     pub query: Query,
     /// `[streams]`
@@ -112,6 +116,7 @@ pub fn keys() -> impl Iterator<Item = &'static Key> {
         orgs::KEYS,
         keys::KEYS,
         auth::KEYS,
+        limits::KEYS,
         query::KEYS,
         streams::KEYS,
         sources::KEYS,

@@ -25,7 +25,9 @@ use crate::mcp::{
     join_batch,
 };
 use crate::metrics::{Refusal as Counted, Route, Tool};
-use crate::org::{AuthError, BeginError, CallGuard, CallKey, Principal, Progress, Refusal};
+use crate::org::{
+    Admission, AuthError, BeginError, CallGuard, CallKey, Limited, Principal, Progress, RateOf, Refusal,
+};
 use crate::tools::Tools;
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -83,10 +85,17 @@ async fn answer(
     };
     // What is rare is boxed, here and below: a request's future is as large as its largest branch, and it is
     // moved and allocated for each of them.
-    if !edge.registry.accepts(&credential)
-        && let Err(response) = Box::pin(authenticated(edge, request, &credential, id)).await
-    {
-        return response;
+    match edge.registry.admit(&credential) {
+        Admission::Accepted => {}
+        Admission::Limited(limited) => return slow_down(edge, limited, id),
+        Admission::Undecided => {
+            if let Err(response) = Box::pin(authenticated(edge, request, &credential, id)).await {
+                return response;
+            }
+            if let Err(limited) = edge.registry.charge(&credential) {
+                return slow_down(edge, limited, id);
+            }
+        }
     }
     if request.method() != Method::POST {
         edge.metrics.refused(Counted::HttpMethod);
@@ -199,6 +208,27 @@ pub(super) fn refused(
             unavailable()
         }
     }
+}
+
+/// The answer to who has used up the rate of the key or the organization. Nothing was done.
+fn slow_down(edge: &Edge, limited: Limited, id: RequestId) -> HttpResponse {
+    edge.metrics.refused(match limited.of {
+        RateOf::Key => Counted::KeyRate,
+        RateOf::Org => Counted::OrgRate,
+    });
+    // A flood must not flood the log as well.
+    tracing::debug!(request_id = %id, %limited, "a request was refused for its rate");
+    let mut response = HttpResponse::TooManyRequests();
+    response.insert_header(retry_after(limited.wait));
+    let text = match limited.of {
+        RateOf::Key => {
+            "This API key makes more requests than it may in a minute; wait as long as Retry-After says."
+        }
+        RateOf::Org => {
+            "This organization makes more requests than it may in a minute; wait as long as Retry-After says."
+        }
+    };
+    oauth_error(&mut response, "slow_down", text)
 }
 
 pub(super) fn unavailable() -> HttpResponse {

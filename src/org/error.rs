@@ -24,6 +24,34 @@ pub enum AuthError {
     Unavailable(#[source] ResolveError),
 }
 
+/// A credential that is valid and has to wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("more requests than the {of} may make in a minute")]
+pub struct Limited {
+    /// Whose rate is used up.
+    pub of: RateOf,
+    /// How long until one more may go.
+    pub wait: Duration,
+}
+
+/// Whose rate it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RateOf {
+    /// The credential's.
+    Key,
+    /// The organization's.
+    Org,
+}
+
+impl std::fmt::Display for RateOf {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Key => "API key",
+            Self::Org => "organization",
+        })
+    }
+}
+
 /// A tool call that may not begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum BeginError {
@@ -93,6 +121,14 @@ pub enum ChangeError {
     /// A limit of the organization is reached; the message names it.
     #[error("{0}")]
     Limit(String),
+    /// It was done more often than it may be; try again after this long.
+    #[error("{what}; try again in {} s", .wait.as_millis().div_ceil(1_000))]
+    TooFast {
+        /// What was done too often, as a sentence without its end.
+        what: &'static str,
+        /// How long to wait.
+        wait: Duration,
+    },
     /// Too many changes wait already; try again.
     #[error("the organization has too many changes waiting; try again in a moment")]
     Busy,
@@ -121,7 +157,7 @@ impl ChangeError {
     pub(super) fn counted(&self) -> Counted {
         match self {
             Self::NotFound(_) | Self::NameTaken { .. } | Self::Invalid(_) => Counted::Refused,
-            Self::Limit(_) => Counted::Limit,
+            Self::Limit(_) | Self::TooFast { .. } => Counted::Limit,
             Self::Busy => Counted::Busy,
             Self::TimedOut | Self::Unknown => Counted::Unknown,
             Self::StoreFull | Self::StoreUnavailable(_) | Self::Conflict | Self::Internal(_) => {

@@ -338,6 +338,11 @@ impl Change for Delete {
 impl Org {
     /// Creates an API key; the answer holds its secret for the only time.
     pub async fn create_key(&self, new: NewKey) -> Result<MintedKey, ChangeError> {
+        if let Err(wait) = self.entry.take_key_creation() {
+            self.registry.0.parts.metrics.refused(crate::metrics::Refusal::KeyCreations);
+            let what = "the organization creates API keys faster than limits.key_creations_per_minute allows";
+            return Err(ChangeError::TooFast { what, wait });
+        }
         self.ask(|| Create(new.clone())).await
     }
 

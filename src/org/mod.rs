@@ -25,6 +25,7 @@ mod listen;
 mod open;
 mod org_store;
 mod progress;
+mod rate;
 pub mod record;
 mod registry;
 pub mod sources;
@@ -33,13 +34,13 @@ pub mod usage;
 mod view;
 
 pub use call::{CallGuard, Principal};
-pub use error::{AuthError, BeginError, ChangeError, ResolveError};
+pub use error::{AuthError, BeginError, ChangeError, Limited, RateOf, ResolveError};
 pub use handle::Org;
 pub use inflight::{CallKey, Stopped};
 pub use listen::{Listening, Over};
 pub use open::{OpenSources, Source, SourceInUse};
 pub use progress::{Progress, Step};
-pub use registry::{Registry, RegistryLimits, RegistryParts, Retention};
+pub use registry::{Admission, Registry, RegistryLimits, RegistryParts, Retention};
 pub use view::{KeyView, Refusal, View};
 
 #[cfg(test)]

@@ -27,12 +27,13 @@ use tokio::sync::{Mutex as AsyncMutex, Semaphore};
 use super::actor::{ChangeLimits, CollectUses, Desk, OrgActor, by_name};
 use super::audit::{AuditRetention, Author, Event};
 use super::call::Principal;
-use super::error::{AuthError, ChangeError, ResolveError};
+use super::error::{AuthError, ChangeError, Limited, RateOf, ResolveError};
 use super::handle::Org;
 use super::id_map::BuildIdHasher;
 use super::inflight::{Concurrency, Inflight, Stopped};
 use super::open::{OpenSources, Source};
 use super::org_store::OrgStore;
+use super::rate::{Rate, RateCell};
 use super::record::{self, KeyRecord, OrgRecord, SourceRecord, decode, encode, id_after};
 use super::throttle::Throttle;
 use super::usage::{Ledger, Orphans, day_of, usage_before};
@@ -88,6 +89,49 @@ pub struct RegistryLimits {
     pub streams_per_key: usize,
     /// Unknown credentials that one address may present in a minute.
     pub failures_per_minute: u32,
+    /// Requests of one key in a minute; 0 for no limit.
+    pub requests_per_minute_per_key: u32,
+    /// Requests of one organization in a minute; 0 for no limit.
+    pub requests_per_minute_per_org: u32,
+    /// API keys that one organization may create in a minute; 0 for no limit.
+    pub key_creations_per_minute: u32,
+}
+
+/// The limits of how often, ready to be held against.
+#[derive(Clone, Copy)]
+pub(super) struct Rates {
+    per_key: Rate,
+    per_org: Rate,
+    pub(super) key_creations: Rate,
+}
+
+impl Rates {
+    fn of(limits: &RegistryLimits) -> Self {
+        Self {
+            per_key: Rate::per_minute(limits.requests_per_minute_per_key),
+            per_org: Rate::per_minute(limits.requests_per_minute_per_org),
+            key_creations: Rate::per_minute(limits.key_creations_per_minute),
+        }
+    }
+
+    /// Takes one request of the key's rate and the organization's. A key that has used up its own takes
+    /// nothing of the organization's.
+    fn take(&self, cell: &ViewCell, key: &KeyView, now: Timestamp) -> Result<(), Limited> {
+        let limited = |of| move |wait| Limited { of, wait };
+        key.uses.requests.take(self.per_key, now).map_err(limited(RateOf::Key))?;
+        cell.requests.take(self.per_org, now).map_err(limited(RateOf::Org))
+    }
+}
+
+/// Whether a request may go on, as far as it can be said without waiting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// It may.
+    Accepted,
+    /// Its credential holds and has to wait.
+    Limited(Limited),
+    /// [`Registry::authenticate`] settles it.
+    Undecided,
 }
 
 /// How long an organization's history is kept.
@@ -117,6 +161,7 @@ pub(super) struct Inner {
     pub(super) parts: RegistryParts,
     pub(super) entries: HashMap<OrgId, Active, BuildIdHasher>,
     fence: Fence,
+    rates: Rates,
     // Active organizations in the order of loading, for the clock algorithm of eviction.
     pub(super) hand: Mutex<VecDeque<OrgId>>,
     // Organizations with uses to collect.
@@ -169,9 +214,17 @@ pub(super) struct Entry {
     // Whether the hand of eviction knows it.
     listed: AtomicBool,
     pub(super) draining: Arc<AtomicBool>,
+    // API keys that were created lately.
+    creations: RateCell,
+    rates: Rates,
 }
 
 impl Entry {
+    /// Takes one creation of an API key, or says how long to wait for it.
+    pub(super) fn take_key_creation(&self) -> Result<(), Duration> {
+        self.creations.take(self.rates.key_creations, self.now())
+    }
+
     pub(super) fn now(&self) -> Timestamp {
         self.context.clock.now()
     }
@@ -192,11 +245,13 @@ impl Registry {
     /// A registry with no organization active.
     pub fn new(parts: RegistryParts) -> Self {
         let fence = parts.store.fence();
+        let rates = Rates::of(&parts.limits);
         let throttle = Throttle::new(parts.limits.failures_per_minute, parts.context.clock.clone());
         Self(Arc::new(Inner {
             parts,
             entries: HashMap::default(),
             fence,
+            rates,
             hand: Mutex::default(),
             used: Arc::default(),
             orphans: Orphans::default(),
@@ -208,14 +263,28 @@ impl Registry {
         }))
     }
 
-    /// Whether a credential of an active organization holds, without waiting for anything. False settles
-    /// nothing: then [`Registry::authenticate`] does.
+    /// Whether a credential of an active organization holds and its rate lets one more request go, without
+    /// waiting for anything.
     ///
     /// Most requests need to know no more, and who does not get hold of the organization spares counting a
     /// reference that all workers share.
-    pub fn accepts(&self, credential: &Credential) -> bool {
-        let verdict = self.verify_active(credential, self.0.parts.context.clock.now(), |_| ());
-        matches!(verdict, Some(Ok(())))
+    pub fn admit(&self, credential: &Credential) -> Admission {
+        let now = self.0.parts.context.clock.now();
+        let rates = &self.0.rates;
+        match self.verify_active(credential, now, |active, key| rates.take(&active.cell, key, now)) {
+            Some(Ok(Ok(()))) => Admission::Accepted,
+            Some(Ok(Err(limited))) => Admission::Limited(limited),
+            Some(Err(_)) | None => Admission::Undecided,
+        }
+    }
+
+    /// The same for who was not settled by that and has been authenticated since.
+    pub fn charge(&self, credential: &Credential) -> Result<(), Limited> {
+        match self.admit(credential) {
+            Admission::Limited(limited) => Err(limited),
+            // Revoked or closed since: whoever looks next finds out.
+            Admission::Accepted | Admission::Undecided => Ok(()),
+        }
     }
 
     /// Verifies a credential of an active organization, without waiting for anything. `None` where that
@@ -271,7 +340,9 @@ impl Registry {
         credential: &Credential,
         now: Timestamp,
     ) -> Option<Result<Principal, Refusal>> {
-        self.verify_active(credential, now, |entry| Principal::new(Arc::clone(entry), *credential))
+        self.verify_active(credential, now, |active, _| {
+            Principal::new(Arc::clone(&active.entry), *credential)
+        })
     }
 
     /// The verdict of the published view, and what the caller wants of the organization where it holds;
@@ -280,10 +351,11 @@ impl Registry {
         &self,
         credential: &Credential,
         now: Timestamp,
-        principal: impl FnOnce(&Arc<Entry>) -> P,
+        principal: impl FnOnce(&Active, &KeyView) -> P,
     ) -> Option<Result<P, Refusal>> {
         let entries = self.0.entries.pin();
-        let Active { cell, entry } = entries.get(&credential.org)?;
+        let active = entries.get(&credential.org)?;
+        let Active { cell, entry } = active;
         let view = cell.load();
         let view = view.as_ref().filter(|_| self.0.fence.holds())?;
         let key = match view.verify(credential, now) {
@@ -294,7 +366,7 @@ impl Registry {
             self.list_for_collection(entry, credential.id);
         }
         cell.touch(now);
-        Some(Ok(principal(entry)))
+        Some(Ok(principal(active, key)))
     }
 
     fn list_for_collection(&self, entry: &Arc<Entry>, key: KeyId) {
@@ -437,6 +509,8 @@ impl Registry {
                 sources: Mutex::new(Arc::new([])),
                 listed: AtomicBool::new(false),
                 draining: Arc::clone(&self.0.draining),
+                creations: RateCell::default(),
+                rates: self.0.rates,
             });
             Active { cell, entry }
         };

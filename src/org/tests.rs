@@ -147,6 +147,9 @@ pub(super) const LIMITS: RegistryLimits = RegistryLimits {
     streams_per_org: 1_000,
     streams_per_key: 1_000,
     failures_per_minute: 100_000,
+    requests_per_minute_per_key: 0,
+    requests_per_minute_per_org: 0,
+    key_creations_per_minute: 0,
 };
 
 /// A registry over a stage, with its own arbiter.

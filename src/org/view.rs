@@ -15,6 +15,7 @@ use tokio::sync::futures::Notified;
 
 use super::keyring::Keyring;
 use super::open::Source;
+use super::rate::RateCell;
 use super::record::{KeyRecord, PreviousSecret};
 use crate::context::Timestamp;
 use crate::credential::{Credential, Digest, SourceId};
@@ -43,6 +44,7 @@ pub(super) struct Uses {
     // Since the epoch, which fits until 2106; there are many of these.
     written_down_seconds: AtomicU32,
     waits_for_collection: AtomicBool,
+    pub(super) requests: RateCell,
 }
 
 impl Clone for Uses {
@@ -51,6 +53,7 @@ impl Clone for Uses {
             last_used_ms: AtomicI64::new(self.last_used_ms.load(Ordering::Relaxed)),
             written_down_seconds: AtomicU32::new(self.written_down_seconds.load(Ordering::Relaxed)),
             waits_for_collection: AtomicBool::new(self.waits_for_collection.load(Ordering::Relaxed)),
+            requests: self.requests.clone(),
         }
     }
 }
@@ -186,6 +189,7 @@ pub(super) struct ViewCell {
     last_used_ms: AtomicI64,
     // For the clock algorithm of eviction: used since the hand came by.
     marked: AtomicBool,
+    pub(super) requests: RateCell,
     // The newest publisher's number; only that one may write. Readers never take this lock.
     incarnation: Mutex<u64>,
     // Wakes those who wait for another view. Readers of requests do not touch it.
@@ -199,6 +203,7 @@ impl ViewCell {
             view: ArcSwapOption::empty(),
             last_used_ms: AtomicI64::new(now.0),
             marked: AtomicBool::new(true),
+            requests: RateCell::default(),
             incarnation: Mutex::new(0),
             published: Notify::new(),
         }

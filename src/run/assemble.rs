@@ -149,6 +149,9 @@ pub fn registry_limits(config: &Config) -> RegistryLimits {
         streams_per_org: config.streams.per_org,
         streams_per_key: config.streams.per_key,
         failures_per_minute: config.auth.failures_per_minute,
+        requests_per_minute_per_key: config.limits.requests_per_minute_per_key,
+        requests_per_minute_per_org: config.limits.requests_per_minute_per_org,
+        key_creations_per_minute: config.limits.key_creations_per_minute,
     }
 }
 

@@ -94,6 +94,18 @@ const LIMITS: &[(&str, &[&str])] = &[
     ("admin.socket", &["a place"]),
     ("log.format", &["a form"]),
     ("log.filter", &["a form"]),
+    (
+        "limits.requests_per_minute_per_key",
+        &["as_many_requests_as_a_key_may_make_are_answered_and_the_next_is_told_how_long_to_wait"],
+    ),
+    (
+        "limits.requests_per_minute_per_org",
+        &["as_many_requests_as_an_org_may_make_are_answered_and_no_other_org_notices"],
+    ),
+    (
+        "limits.key_creations_per_minute",
+        &["as_many_keys_as_an_org_may_create_in_a_minute_are_made_and_the_next_waits"],
+    ),
     ("metrics.listen", &["a place"]),
     ("audit.days", &["an_entry_goes_when_its_time_is_over_and_not_before"]),
     ("audit.entries_max", &["as_many_entries_as_allowed_are_kept_and_the_oldest_beyond_them_go"]),

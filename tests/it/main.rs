@@ -23,6 +23,7 @@ mod metrics;
 mod neighbours;
 mod progress;
 mod protocol;
+mod rates;
 mod revocation;
 mod routes;
 mod server;

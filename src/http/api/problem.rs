@@ -32,6 +32,7 @@ fn form(error: &ChangeError) -> (StatusCode, &'static str, &'static str) {
         ChangeError::NameTaken { .. } => (StatusCode::CONFLICT, "name_taken", "The name is taken"),
         ChangeError::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid", "Invalid request"),
         ChangeError::Limit(_) => (StatusCode::CONFLICT, "limit_reached", "A limit is reached"),
+        ChangeError::TooFast { .. } => (StatusCode::TOO_MANY_REQUESTS, "too_fast", "Too many at once"),
         ChangeError::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Busy"),
         ChangeError::TimedOut => (StatusCode::GATEWAY_TIMEOUT, "timed_out", "No answer in time"),
         ChangeError::StoreFull => (StatusCode::INSUFFICIENT_STORAGE, "store_full", "The disk is full"),
@@ -57,8 +58,12 @@ impl ResponseError for Refused {
             tracing::error!(error = &self.0 as &dyn std::error::Error, code, "a change failed");
         }
         let mut response = problem(status, code, title, sentence(&self.0.to_string()));
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            let (name, value) = crate::http::bearer::retry_after(std::time::Duration::from_secs(1));
+        let wait = match &self.0 {
+            ChangeError::TooFast { wait, .. } => Some(*wait),
+            _ => (status == StatusCode::SERVICE_UNAVAILABLE).then_some(std::time::Duration::from_secs(1)),
+        };
+        if let Some(wait) = wait {
+            let (name, value) = crate::http::bearer::retry_after(wait);
             response.headers_mut().insert(name, value);
         }
         response

@@ -1,0 +1,119 @@
+//! How often something may be done: at the limit, one past it, and by whom it is felt (THREATS 23).
+
+use serde_json::{Value, json};
+
+use crate::server::Home;
+use crate::waiting::{PATIENCE, poll};
+use crate::wire::Answer;
+
+const PER_KEY: &str = "SEQUEL__LIMITS__REQUESTS_PER_MINUTE_PER_KEY";
+const PER_ORG: &str = "SEQUEL__LIMITS__REQUESTS_PER_MINUTE_PER_ORG";
+const CREATIONS: &str = "SEQUEL__LIMITS__KEY_CREATIONS_PER_MINUTE";
+
+/// Told to come back in so many seconds.
+#[track_caller]
+fn slowed_down(answer: &Answer) -> u64 {
+    assert_eq!(answer.status, 429, "{}", answer.text());
+    answer.header("retry-after").expect("Retry-After").parse().unwrap()
+}
+
+#[test]
+fn as_many_requests_as_a_key_may_make_are_answered_and_the_next_is_told_how_long_to_wait() {
+    let home = Home::new();
+    let server = home.serve_with(&[(PER_KEY, "4")]);
+    server.org("acme");
+    let (key, other) = (server.key("acme", "k"), server.key("acme", "other"));
+    let ping = |key: &str| server.rpc(key, "ping", json!({}));
+    // The organization may be loaded by the first one: that one counts like any other.
+    for _ in 0..4 {
+        assert_eq!(ping(&key).status, 200);
+    }
+    let refused = ping(&key);
+    assert!((1..=15).contains(&slowed_down(&refused)));
+    assert_eq!(refused.json()["error"], "slow_down");
+    // Before anything of it is looked at, a tool call as well.
+    let call = server.rpc(&key, "tools/call", json!({ "name": "list_data_sources", "arguments": {} }));
+    slowed_down(&call);
+    // What is refused for its credential is told so, whatever the rate.
+    assert_eq!(server.status("sql_nonsense"), 401);
+    assert_eq!(ping(&other).status, 200);
+    // A key that is switched off and on again has had what it has had.
+    server.switch_key("acme", "k", false);
+    assert_eq!(ping(&key).status, 401);
+    server.switch_key("acme", "k", true);
+    slowed_down(&ping(&key));
+}
+
+#[test]
+fn who_waited_as_long_as_told_is_answered_again() {
+    let home = Home::new();
+    let server = home.serve_with(&[(PER_KEY, "60")]);
+    server.org("acme");
+    let key = server.key("acme", "k");
+    let mut refused = None;
+    for _ in 0..=70 {
+        let answer = server.rpc(&key, "ping", json!({}));
+        if answer.status != 200 {
+            refused = Some(answer);
+            break;
+        }
+    }
+    assert_eq!(slowed_down(&refused.expect("a refusal")), 1);
+    poll(PATIENCE, "the key is answered again", || server.status(&key) == 200);
+}
+
+#[test]
+fn as_many_requests_as_an_org_may_make_are_answered_and_no_other_org_notices() {
+    let home = Home::new();
+    let server = home.serve_with(&[(PER_ORG, "4")]);
+    for org in ["loud", "quiet"] {
+        server.org(org);
+    }
+    let loud = [server.key("loud", "a"), server.key("loud", "b")];
+    let quiet = server.key("quiet", "k");
+    for key in [&loud[0], &loud[1], &loud[0], &loud[1]] {
+        assert_eq!(server.status(key), 200);
+    }
+    for key in &loud {
+        slowed_down(&server.rpc(key, "ping", json!({})));
+    }
+    assert_eq!(server.status(&quiet), 200);
+}
+
+#[test]
+fn as_many_keys_as_an_org_may_create_in_a_minute_are_made_and_the_next_waits() {
+    let home = Home::new();
+    let server = home.serve_with(&[(CREATIONS, "3")]);
+    for org in ["acme", "other"] {
+        server.org(org);
+    }
+    for n in 0..3 {
+        server.key("acme", &format!("k{n}"));
+    }
+    let refused = server.admin("POST", "/orgs/acme/keys", &json!({ "name": "k3" }));
+    assert!((1..=20).contains(&slowed_down(&refused)));
+    assert_eq!(refused.json()["code"], "too_fast");
+    home.cli(&["key", "create", "k3", "--org", "acme"]).refused("try again in");
+    server.key("other", "k");
+    // What is no creation goes on, and nothing of the refused one is there.
+    server.delete_key("acme", "k0");
+    let keys = server.done("GET", "/orgs/acme/keys", Value::Null);
+    assert_eq!(keys["keys"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn zero_is_no_limit() {
+    let home = Home::new();
+    let server = home.serve_with(&[(PER_KEY, "0"), (PER_ORG, "0"), (CREATIONS, "0")]);
+    server.org("acme");
+    let key = server.key("acme", "k");
+    let mut wire = server.connect();
+    let body = br#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+    let bearer = format!("Bearer {key}");
+    let headers = [("Authorization", bearer.as_str()), ("MCP-Protocol-Version", "2025-11-25")];
+    // More than the defaults let go at once.
+    for _ in 0..1_500 {
+        wire.request("POST", "/mcp", &headers, body);
+        assert_eq!(wire.answer().status, 200);
+    }
+}

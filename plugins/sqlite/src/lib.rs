@@ -25,6 +25,7 @@ mod pump;
 mod schema;
 mod source;
 mod threads;
+mod turns;
 mod watch;
 
 pub use place::Policy;

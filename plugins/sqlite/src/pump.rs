@@ -218,6 +218,8 @@ impl Pump {
         }
         let batch = self.builder.take();
         self.batch_rows = (self.batch_rows * BATCH_GROWTH).min(BATCH_ROWS);
+        // A reader that takes its time must not keep others from the processor.
+        watch.rest();
         let left: Duration = watch.left();
         let sent = runtime.block_on(async {
             tokio::select! {

@@ -9,7 +9,6 @@ use sequel_connector::{
     Connector, DataSource, Dialect, OpenError, Query, QueryError, RowSender, Rows, Schema, Settings, check,
     row_channel,
 };
-use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
@@ -162,7 +161,7 @@ impl SqliteSource {
         let (pool, threads) = (self.pool.clone(), self.threads.clone());
         let done = self.threads.run(move || {
             let _permit = permit;
-            with_connection(&pool, threads.handle(), &watch, |connection| {
+            with_connection(&pool, &threads, &watch, |connection| {
                 loop {
                     match read(connection) {
                         Err(error) if is_busy(&error) && watch.reason().is_none() => watch.pause(),
@@ -199,7 +198,7 @@ fn run(
         }
         sender
     };
-    let outcome = with_connection(pool, threads.handle(), watch, |connection| {
+    let outcome = with_connection(pool, threads, watch, |connection| {
         pump::run(connection, &query.sql, query.limits, watch, threads.handle(), &mut open)
     });
     match outcome {
@@ -216,7 +215,7 @@ fn run(
 /// Lends a connection with the watch attached, and takes it back.
 fn with_connection<T>(
     pool: &Pool,
-    runtime: &Handle,
+    threads: &Threads,
     watch: &Arc<Watch>,
     work: impl FnOnce(&Connection) -> Result<T, QueryError>,
 ) -> Result<T, QueryError> {
@@ -225,9 +224,10 @@ fn with_connection<T>(
     }
     let unavailable = |error: rusqlite::Error| QueryError::Unavailable(Box::new(error));
     let lent: Lent = pool.take().map_err(|error| QueryError::Unavailable(Box::new(error)))?;
-    watch.attach(&lent.connection, runtime).map_err(unavailable)?;
+    let source = std::ptr::from_ref(pool).addr();
+    watch.attach(&lent.connection, threads, source).map_err(unavailable)?;
     let done = work(&lent.connection);
-    Watch::detach(&lent.connection).map_err(unavailable)?;
+    watch.detach(&lent.connection).map_err(unavailable)?;
     pool.give_back(lent);
     done
 }

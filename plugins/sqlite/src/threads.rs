@@ -7,6 +7,8 @@ use std::task::{Context, Waker};
 
 use tokio::runtime::{Builder, Handle, Runtime};
 
+use crate::turns::Turns;
+
 /// Threads that may block, over all sources. Only queries take them for long, and the queries of an
 /// organization, of a key and of a source are bounded, so this is a backstop: beyond it queries wait for a
 /// thread within their own time. An idle thread ends after ten seconds.
@@ -14,7 +16,7 @@ const BLOCKING_THREADS_MAX: usize = 256;
 
 /// A runtime that may be dropped anywhere, also inside another runtime.
 #[derive(Debug, Clone)]
-pub(crate) struct Threads(Arc<Owned>);
+pub(crate) struct Threads(Arc<Owned>, Arc<Turns>);
 
 #[derive(Debug)]
 struct Owned(Option<Runtime>);
@@ -36,11 +38,16 @@ impl Threads {
             .thread_name("sequel-sqlite")
             .enable_time()
             .build()?;
-        Ok(Self(Arc::new(Owned(Some(runtime)))))
+        Ok(Self(Arc::new(Owned(Some(runtime))), Arc::new(Turns::of_this_machine())))
     }
 
     pub(crate) fn handle(&self) -> &Handle {
         self.0.0.as_ref().expect("the runtime is only taken when it is dropped").handle()
+    }
+
+    /// The turns of those that work long.
+    pub(crate) fn turns(&self) -> &Arc<Turns> {
+        &self.1
     }
 
     /// Runs blocking work; `None` when it panicked.

@@ -1,14 +1,17 @@
 //! When a query has to stop: its deadline and its token, watched from inside the engine.
 
 use std::cell::RefCell;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use sequel_connector::QueryError;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
+
+use crate::threads::Threads;
+use crate::turns::{LONG, SLICE, Turns};
 
 /// Virtual-machine instructions between two looks. One instruction may be a function over [a whole text]
 /// that takes tens of milliseconds, and a loop needs some four instructions for each such call, so a look must come
@@ -53,6 +56,9 @@ pub(crate) struct Watch {
     over: AtomicBool,
     // Whether a timer sets `over`, so that the query itself need not look further.
     timed: AtomicBool,
+    // Microseconds since the start when the query got its turn; 0 while it has none.
+    turn_us: AtomicU64,
+    turns: OnceLock<(Arc<Turns>, usize)>,
 }
 
 impl Watch {
@@ -70,6 +76,8 @@ impl Watch {
             attached_us: AtomicU64::new(0),
             over: AtomicBool::new(false),
             timed: AtomicBool::new(false),
+            turn_us: AtomicU64::new(0),
+            turns: OnceLock::new(),
         })
     }
 
@@ -96,6 +104,7 @@ impl Watch {
 
     /// Lets a writer get on, before the next attempt. Blocks.
     pub(crate) fn pause(&self) {
+        self.rest();
         std::thread::sleep(PAUSE.min(self.left()));
     }
 
@@ -126,7 +135,37 @@ impl Watch {
         if !due && self.looked_ms() >= SHORT.as_millis() as u64 && !self.timed.swap(true, Ordering::Relaxed) {
             self.set_timer(runtime);
         }
-        due
+        due || !self.has_its_turn()
+    }
+
+    /// Waits until a query that has worked for long may go on. False where it has to stop instead.
+    fn has_its_turn(&self) -> bool {
+        let Some((turns, source)) = self.turns.get() else { return true };
+        let now = self.started.elapsed().as_micros() as u64;
+        let since = self.turn_us.load(Ordering::Relaxed);
+        let worked = now.saturating_sub(self.attached_us.load(Ordering::Relaxed));
+        let goes_on = match since {
+            0 => u128::from(worked) < LONG.as_micros(),
+            since => u128::from(now - since) < SLICE.as_micros() || !turns.is_wanted(),
+        };
+        if goes_on {
+            return true;
+        }
+        self.rest();
+        let got = turns.take(*source, || self.over.load(Ordering::Relaxed) || self.is_due());
+        if got {
+            self.turn_us.store(self.started.elapsed().as_micros().max(1) as u64, Ordering::Relaxed);
+        }
+        got
+    }
+
+    /// Gives the turn back, before the query's thread waits for somebody else.
+    pub(crate) fn rest(&self) {
+        if self.turn_us.swap(0, Ordering::Relaxed) != 0
+            && let Some((turns, _)) = self.turns.get()
+        {
+            turns.give_back();
+        }
     }
 
     fn set_timer(self: &Arc<Self>, runtime: &Handle) {
@@ -141,21 +180,33 @@ impl Watch {
         });
     }
 
-    /// Lets the engine and its functions watch while they work on this thread.
+    /// Lets the engine and its functions watch while they work on this thread, for a source that is told
+    /// from others by `source`.
     pub(crate) fn attach(
         self: &Arc<Self>,
         connection: &Connection,
-        runtime: &Handle,
+        threads: &Threads,
+        source: usize,
     ) -> rusqlite::Result<()> {
+        // Set already where a watch is attached again.
+        let _ = self.turns.set((threads.turns().clone(), source));
         CURRENT.set(Some(self.clone()));
         self.attached_us.store(self.started.elapsed().as_micros() as u64, Ordering::Relaxed);
-        let (watch, runtime) = (self.clone(), runtime.clone());
+        let (watch, runtime) = (self.clone(), threads.handle().clone());
         connection.progress_handler(INSTRUCTIONS_PER_LOOK, Some(move || watch.look(&runtime)))
     }
 
-    pub(crate) fn detach(connection: &Connection) -> rusqlite::Result<()> {
+    pub(crate) fn detach(&self, connection: &Connection) -> rusqlite::Result<()> {
+        self.rest();
         CURRENT.set(None);
         connection.progress_handler(0, None::<fn() -> bool>)
+    }
+}
+
+impl Drop for Watch {
+    /// Also where a panic kept it from being detached.
+    fn drop(&mut self) {
+        self.rest();
     }
 }
 

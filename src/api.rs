@@ -1,51 +1,60 @@
 //! The shapes of the admin HTTP API under `/api/v1`: what the server answers and the command line
-//! prints with `--json`. Nothing else: no routes, no logic.
+//! prints with `--json`. Nothing else: no routes, no logic. What is written here above a member is what the
+//! OpenAPI document says of it.
 //!
 //! In a path, `{org}` and `{source}` are an id or a percent-encoded name, `{key}` is an id, a name or
 //! a prefix. Errors are [`Problem`]s (RFC 9457, `application/problem+json`). Times are RFC 3339, UTC.
+//! Members may be added to answers; a body with a member that is not listed is refused.
 //!
-//! | request | body | answer |
-//! |---|---|---|
-//! | `GET /server` | | 200 [`Server`] |
-//! | `POST /orgs` | [`CreateOrg`] | 201 [`Org`] |
-//! | `GET /orgs` | | 200 [`Orgs`] |
-//! | `POST /orgs/{org}/keys` | [`CreateKey`] | 201 [`CreatedKey`] |
-//! | `GET /orgs/{org}/keys` | | 200 [`Keys`] |
-//! | `PATCH /orgs/{org}/keys/{key}` | [`ChangeKey`] | 200 [`Key`] |
-//! | `POST /orgs/{org}/keys/{key}/rotate` | [`RotateKey`] | 200 [`RotatedKey`] |
-//! | `DELETE /orgs/{org}/keys/{key}` | | 200 [`Deleted`] |
-//! | `POST /orgs/{org}/sources` | [`AddSource`] | 201 [`Source`] |
-//! | `GET /orgs/{org}/sources` | | 200 [`Sources`] |
-//! | `POST /orgs/{org}/sources/{source}/test` | | 200 [`Tested`] |
-//! | `DELETE /orgs/{org}/sources/{source}` | | 200 [`Deleted`] |
-//! | `GET /orgs/{org}/audit?`[`AuditQuery`] | | 200 [`Audit`] |
-//! | `GET /orgs/{org}/usage?`[`UsageQuery`] | | 200 [`Usage`] |
+//! Which request takes and answers which shape is said by the table of operations in `http::api`.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
+use utoipa::openapi::{RefOr, schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::context::Timestamp;
 
 /// Where the API lies.
 pub const BASE: &str = "/api/v1";
 
+impl PartialSchema for Timestamp {
+    fn schema() -> RefOr<Schema> {
+        let time = ObjectBuilder::new()
+            .schema_type(schema::SchemaType::new(Type::String))
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+            .description(Some("RFC 3339, in UTC"));
+        RefOr::T(Schema::Object(time.build()))
+    }
+}
+
+impl ToSchema for Timestamp {}
+
 /// The running server.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Server {
     /// Of the program.
     pub version: String,
-    /// What MCP clients are given; `None` while no server listens (a command that works alone).
+    /// What MCP clients are given; `null` while no server listens (a command that works alone).
     pub mcp_url: Option<String>,
+    /// The address and port that is really listened on; absent while no server listens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listen: Option<String>,
     /// Absolute path.
     pub data_dir: String,
     /// Of the process.
     pub pid: u32,
+    /// How far the machine's wall clock has moved away from the server's since its start, in milliseconds.
+    /// Expiries go by the server's.
+    #[serde(default)]
+    pub clock_drift_ms: i64,
 }
 
 /// A new organization.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateOrg {
     /// Unique on this server.
@@ -53,7 +62,7 @@ pub struct CreateOrg {
 }
 
 /// An organization.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Org {
     /// Its id.
     pub id: String,
@@ -61,17 +70,46 @@ pub struct Org {
     pub name: String,
     /// When it was made.
     pub created_at: Timestamp,
+    /// When it was deleted; absent for an organization that lives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted_at: Option<Timestamp>,
+    /// Until when a deleted organization can be restored; then it is purged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purge_at: Option<Timestamp>,
 }
 
-/// All organizations, in name order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What to change of an organization.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeOrg {
+    /// Its new name.
+    pub name: String,
+}
+
+/// An organization was deleted: every request with one of its credentials is refused from now on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DeletedOrg {
+    /// Always true.
+    pub deleted: bool,
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Until when it can be restored; then it is purged.
+    pub purge_at: Timestamp,
+    /// Whether nothing of it is left already.
+    pub purged: bool,
+}
+
+/// Organizations, in name order; deleted ones, where they were asked for, after those that live.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Orgs {
     /// The organizations.
     pub orgs: Vec<Org>,
 }
 
 /// A new API key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateKey {
     /// 1 to 100 characters, unique among the organization's live keys.
@@ -85,7 +123,7 @@ pub struct CreateKey {
 }
 
 /// A key that was just made. The only place where its secret is ever shown.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CreatedKey {
     /// Its id.
     pub id: String,
@@ -103,7 +141,7 @@ pub struct CreatedKey {
 }
 
 /// A key with a new secret.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RotatedKey {
     /// Its id, as before.
     pub id: String,
@@ -132,7 +170,7 @@ impl fmt::Debug for RotatedKey {
 }
 
 /// Whether a key works.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum KeyStatus {
     /// It does.
@@ -144,7 +182,7 @@ pub enum KeyStatus {
 }
 
 /// An API key as it is listed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Key {
     /// Its id.
     pub id: String,
@@ -175,14 +213,14 @@ pub struct Key {
 }
 
 /// An organization's keys, the oldest first.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Keys {
     /// The keys.
     pub keys: Vec<Key>,
 }
 
 /// What to change of a key; absent members stay.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChangeKey {
     /// Its new name.
@@ -194,7 +232,7 @@ pub struct ChangeKey {
 }
 
 /// How to rotate a key.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RotateKey {
     /// How long the old secret stays valid; absent: `keys.rotate_overlap_seconds`.
@@ -203,7 +241,7 @@ pub struct RotateKey {
 }
 
 /// Something was deleted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Deleted {
     /// Always true.
     pub deleted: bool,
@@ -214,7 +252,7 @@ pub struct Deleted {
 }
 
 /// A new data source.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AddSource {
     /// Unique in its organization.
@@ -222,14 +260,31 @@ pub struct AddSource {
     /// The connector: `sqlite`.
     pub kind: String,
     /// What the connector asks for; for `sqlite` `{"path": "…"}`.
+    #[schema(value_type = Object)]
     pub settings: Map<String, Value>,
     /// For the model: what is in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
 }
 
+/// What to change of a data source; absent members stay. Queries that run on it go on with what they began.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeSource {
+    /// Its new name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// All of its settings anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub settings: Option<Map<String, Value>>,
+    /// What is in it; empty for nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+}
+
 /// A data source.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Source {
     /// Its id.
     pub id: String,
@@ -238,6 +293,7 @@ pub struct Source {
     /// The connector.
     pub kind: String,
     /// Its settings in the connector's canonical form.
+    #[schema(value_type = Object)]
     pub settings: Map<String, Value>,
     /// What is in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -247,14 +303,14 @@ pub struct Source {
 }
 
 /// An organization's data sources, in name order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Sources {
     /// The data sources.
     pub sources: Vec<Source>,
 }
 
 /// Whether a data source answers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Tested {
     /// It does.
     pub ok: bool,
@@ -266,7 +322,7 @@ pub struct Tested {
 }
 
 /// Which entries of the audit trail are wanted.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AuditQuery {
     /// Most entries, 1 to 1,000; absent: 100.
@@ -281,7 +337,7 @@ pub struct AuditQuery {
 }
 
 /// Who made a change: `operator` (with `uid` and, where the machine knows one, `user`) or `sequel`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AuditBy {
     /// `operator` or `sequel`.
     pub kind: String,
@@ -299,7 +355,7 @@ pub struct AuditBy {
 }
 
 /// What a change was made to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AuditTarget {
     /// `org`, `key` or `source`.
     pub kind: String,
@@ -310,7 +366,7 @@ pub struct AuditTarget {
 }
 
 /// One change.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AuditEntry {
     /// Counts up with each change of the organization, with gaps.
     pub number: u64,
@@ -325,11 +381,12 @@ pub struct AuditEntry {
     pub target: AuditTarget,
     /// What else there is to know; never a secret.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
+    #[schema(value_type = Object)]
     pub details: Map<String, Value>,
 }
 
 /// A page of the audit trail, the newest entry first.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Audit {
     /// The entries.
     pub entries: Vec<AuditEntry>,
@@ -338,7 +395,7 @@ pub struct Audit {
 }
 
 /// Which usage is wanted.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UsageQuery {
     /// Only this key's: an id, a name or a prefix.
@@ -353,7 +410,7 @@ pub struct UsageQuery {
 }
 
 /// What one key did with one data source on one day.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct UsageLine {
     /// In UTC: `2026-11-23`.
     pub day: String,
@@ -371,7 +428,7 @@ pub struct UsageLine {
 }
 
 /// How much was used.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct UsageAmount {
     /// Tool calls, failed ones included.
     pub calls: u64,
@@ -386,7 +443,7 @@ pub struct UsageAmount {
 }
 
 /// An organization's usage, the newest day first, in it the most calls first.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Usage {
     /// A line for each day, key and data source with calls; at most 10,000.
     pub lines: Vec<UsageLine>,
@@ -397,7 +454,7 @@ pub struct Usage {
 }
 
 /// Why a request was refused (RFC 9457).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
     /// The kind of problem in a few words.
     pub title: String,

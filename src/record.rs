@@ -79,6 +79,11 @@ macro_rules! versioned {
 
 pub(crate) use versioned;
 
+/// Whether two names are one.
+pub(crate) fn same_name(one: &str, other: &str) -> bool {
+    one.to_lowercase() == other.to_lowercase()
+}
+
 /// Names differ when their lower-case forms do. A digest, because 100 characters may have 400 bytes.
 pub(crate) fn name_digest(name: &str) -> String {
     let digest = ring::digest::digest(&ring::digest::SHA256, name.to_lowercase().as_bytes());

@@ -1,11 +1,12 @@
 //! What happens on a timer: usage is written down, idle organizations leave memory, history whose time is
-//! over is removed.
+//! over is removed, deleted organizations whose time is over are purged.
 
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::context::Clock;
+use crate::context::Context;
+use crate::flow::purge_orgs::purge_orgs;
 use crate::org::{Registry, Retention};
 use crate::system::OrgIndex;
 
@@ -13,6 +14,9 @@ use crate::system::OrgIndex;
 const COLLECT_EVERY: Duration = Duration::from_secs(1);
 /// How often idle organizations are looked for, in rounds of collection.
 const EVICT_EVERY_ROUNDS: u32 = 30;
+/// How often deleted organizations are looked for, in rounds of collection: a scan of a list that is nearly always
+/// empty.
+const PURGE_EVERY_ROUNDS: u32 = 5;
 /// How often history whose time is over is looked for. Two small reads for each organization.
 const PRUNE_EVERY: Duration = Duration::from_secs(3_600);
 /// How long after the start it is looked for first: who restarts every day still has it removed.
@@ -28,8 +32,8 @@ pub struct Sweeper {
     pub registry: Registry,
     /// All organizations by name.
     pub index: OrgIndex,
-    /// The process's clock.
-    pub clock: Clock,
+    /// The process's clock and randomness.
+    pub context: Context,
     /// How long history is kept.
     pub retention: Retention,
 }
@@ -41,7 +45,8 @@ impl Sweeper {
     }
 
     async fn collect(&self, stop: &CancellationToken) {
-        let Self { registry, clock, .. } = self;
+        let Self { registry, context, .. } = self;
+        let clock = &context.clock;
         let mut ticks = tokio::time::interval(COLLECT_EVERY);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut round = 0u32;
@@ -53,6 +58,12 @@ impl Sweeper {
             }
             registry.collect_uses().await;
             round = round.wrapping_add(1);
+            if round.is_multiple_of(PURGE_EVERY_ROUNDS)
+                && let Err(error) = purge_orgs(registry, &self.index, context).await
+            {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, "deleted organizations could not be purged; it is tried again");
+            }
             if round.is_multiple_of(EVICT_EVERY_ROUNDS) {
                 let drift_ms = clock.wall_drift_ms();
                 if (drift_ms - told_drift_ms).abs() > DRIFT_TOLD_MS {

@@ -11,8 +11,9 @@ use crate::context::Timestamp;
 /// The outcome of a command that did what it was asked.
 #[derive(Debug)]
 pub(super) struct Answer {
+    // Text without JSON is printed as it is whatever was asked for; nothing at all is printed of neither.
     json: Option<String>,
-    text: String,
+    text: Option<String>,
     /// 0, or 1 where the answer itself is bad news (`source test`).
     pub(super) exit: u8,
 }
@@ -22,17 +23,22 @@ impl Answer {
     pub(super) fn new(json: &impl Serialize, text: String) -> Self {
         // Straight to text: the members keep the order in which the shape documents them.
         let json = serde_json::to_string(json).expect("every answer is a struct with string keys");
-        Self { json: Some(json), text, exit: 0 }
+        Self { json: Some(json), text: Some(text), exit: 0 }
     }
 
     /// Nothing to print.
     pub(super) fn silent() -> Self {
-        Self { json: None, text: String::new(), exit: 0 }
+        Self { json: None, text: None, exit: 0 }
+    }
+
+    /// A text of a form of its own: a script, a document.
+    pub(super) fn verbatim(text: String) -> Self {
+        Self { json: None, text: Some(text), exit: 0 }
     }
 
     pub(super) fn write(&self, json: bool, out: &mut dyn Write) -> std::io::Result<()> {
-        let Some(line) = &self.json else { return Ok(()) };
-        writeln!(out, "{}", if json { line } else { &self.text })?;
+        let Some(line) = self.json.as_ref().filter(|_| json).or(self.text.as_ref()) else { return Ok(()) };
+        writeln!(out, "{line}")?;
         out.flush()
     }
 }

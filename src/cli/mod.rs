@@ -5,11 +5,14 @@
 mod answer;
 mod audit;
 mod client;
+mod completions;
 mod config;
 mod confirm;
 mod demo;
 mod failure;
 mod key;
+mod man;
+mod openapi;
 mod org;
 mod serve;
 mod session;
@@ -68,6 +71,9 @@ enum Command {
     Config(config::Command),
     #[command(flatten)]
     Admin(AdminCommand),
+    Openapi(openapi::Args),
+    Completions(completions::Args),
+    Man(man::Args),
 }
 
 /// Commands that talk to the admin API.
@@ -161,10 +167,13 @@ fn dispatch(cli: Cli, world: &mut World<'_>) -> Result<Answer, Failure> {
         Command::Serve(args) => serve::run(args, &global, world),
         Command::Demo(args) => demo::run(args, &global, world),
         Command::Config(command) => config::run(command, &global, world),
+        Command::Openapi(args) => Ok(openapi::run(args)),
+        Command::Completions(args) => Ok(completions::run(args)),
+        Command::Man(args) => man::run(args),
         Command::Admin(command) => {
             let config = global.load(world, None)?.config;
             Session::with(&config, global.repeated(), world, async |session, world| match command {
-                AdminCommand::Org(command) => org::run(command, session).await,
+                AdminCommand::Org(command) => org::run(command, session, world).await,
                 AdminCommand::Key(command) => key::run(command, session, world).await,
                 AdminCommand::Source(command) => source::run(command, session, world).await,
                 AdminCommand::Audit(command) => audit::run(command, session, world).await,

@@ -75,6 +75,25 @@ fn deleted(name: &str) -> (u16, Value) {
 }
 
 #[test]
+fn every_command_is_in_the_documentation_of_its_json() {
+    fn leaves(command: &clap::Command, above: &str, found: &mut Vec<String>) {
+        for below in command.get_subcommands() {
+            let name = format!("{above}{}", below.get_name());
+            match below.has_subcommands() {
+                true => leaves(below, &format!("{name} "), found),
+                false => found.push(name),
+            }
+        }
+    }
+    let documented = include_str!("../../docs/json.md");
+    let mut commands = Vec::new();
+    leaves(&Cli::command(), "", &mut commands);
+    for command in commands {
+        assert!(documented.contains(&format!("| `{command}` |")), "{command} is not in docs/json.md");
+    }
+}
+
+#[test]
 fn the_definition_of_the_command_line_is_consistent() {
     Cli::command().debug_assert();
 }

@@ -22,6 +22,8 @@ pub struct Orgs {
     pub sources_max: usize,
     /// Most live API keys of one organization.
     pub keys_max: usize,
+    /// How long a deleted organization can be restored.
+    pub delete_grace_seconds: u64,
 }
 
 impl Default for Orgs {
@@ -33,6 +35,7 @@ impl Default for Orgs {
             ask_timeout_ms: 10_000,
             sources_max: 100,
             keys_max: 100_000,
+            delete_grace_seconds: 604_800,
         }
     }
 }
@@ -44,12 +47,18 @@ pub(super) const KEYS: &[Key] = &[
     integer("orgs.ask_timeout_ms", 10, 600_000),
     integer("orgs.sources_max", 1, 10_000),
     integer("orgs.keys_max", 1, 10_000_000),
+    integer("orgs.delete_grace_seconds", 0, 31_536_000),
 ];
 
 impl Orgs {
     /// `idle_seconds` as a duration.
     pub fn idle(&self) -> Duration {
         Duration::from_secs(self.idle_seconds)
+    }
+
+    /// `delete_grace_seconds` as a duration.
+    pub fn delete_grace(&self) -> Duration {
+        Duration::from_secs(self.delete_grace_seconds)
     }
 
     /// `ask_timeout_ms` as a duration.

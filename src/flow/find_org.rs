@@ -1,8 +1,11 @@
 //! Find the organization that an operator means: by id or by name. And list all of them.
 
+use std::collections::BTreeSet;
+
 use crate::credential::OrgId;
-use crate::org::record::OrgRecord;
+use crate::org::record::{DeletedOrgRecord, OrgRecord};
 use crate::org::{ChangeError, Org, Registry, ResolveError};
+use crate::record::same_name;
 use crate::system::{IndexError, OrgIndex};
 
 /// The organization with this id or name. An id counts first: a name cannot stand in for another's id.
@@ -13,8 +16,47 @@ pub async fn find_org(registry: &Registry, index: &OrgIndex, word: &str) -> Resu
             found => return Ok(found?),
         }
     }
-    let id = index.find(word.trim()).await?.ok_or(ChangeError::NotFound("organization"))?;
-    Ok(registry.resolve(id).await?)
+    let name = word.trim();
+    let id = index.find(name).await?.ok_or(ChangeError::NotFound("organization"))?;
+    let org = registry.resolve(id).await?;
+    // A rename that broke off leaves a name that the organization does not have.
+    let has_it = same_name(&org.record().await?.name, name);
+    if has_it { Ok(org) } else { Err(ChangeError::NotFound("organization")) }
+}
+
+/// The deleted organization with this id or name.
+pub async fn find_deleted_org(
+    registry: &Registry,
+    index: &OrgIndex,
+    word: &str,
+) -> Result<(OrgId, DeletedOrgRecord), ChangeError> {
+    let missing = ChangeError::NotFound("deleted organization");
+    if let Ok(id) = word.parse()
+        && let Some(deleted) = registry.deleted(id).await?
+    {
+        return Ok((id, deleted));
+    }
+    let name = word.trim();
+    let Some(id) = index.find(name).await? else { return Err(missing) };
+    match registry.deleted(id).await? {
+        Some(deleted) if same_name(&deleted.name, name) => Ok((id, deleted)),
+        _ => Err(missing),
+    }
+}
+
+/// Deleted organizations that are still there in part or whole, by name.
+pub async fn list_deleted_orgs(
+    registry: &Registry,
+    index: &OrgIndex,
+) -> Result<Vec<(OrgId, DeletedOrgRecord)>, ChangeError> {
+    let mut orgs = Vec::new();
+    for deletion in index.deletions().await? {
+        if let Some(record) = registry.deleted(deletion.org).await? {
+            orgs.push((deletion.org, record));
+        }
+    }
+    orgs.sort_by(|a, b| a.1.name.cmp(&b.1.name));
+    Ok(orgs)
 }
 
 /// All organizations, by name.
@@ -23,7 +65,7 @@ pub async fn list_orgs(
     index: &OrgIndex,
 ) -> Result<Vec<(OrgId, OrgRecord)>, ChangeError> {
     let mut orgs = Vec::new();
-    for id in index.all().await? {
+    for id in BTreeSet::from_iter(index.all().await?) {
         // A reserved name whose organization was never written is no organization.
         if let Some(record) = registry.record(id).await? {
             orgs.push((id, record));

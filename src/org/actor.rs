@@ -15,6 +15,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::audit::{Author, Event};
 use super::error::ChangeError;
+use super::inflight::Stopped;
 use super::open::{OpenSources, Source};
 use super::org_store::{OrgStore, UNKNOWN_TRIES};
 use super::record::{self, KeyRecord, SourceRecord, UsedRecord};
@@ -76,6 +77,8 @@ pub(super) enum Edit {
     RemoveSource(SourceId),
     /// Readers see no difference but the revision.
     Nothing,
+    /// The organization is gone: its view closes, what runs ends, and so does the actor.
+    End,
 }
 
 /// A message with its place in the organization's queue. The place is given back when the message
@@ -116,6 +119,10 @@ impl OrgActor {
         view.revision = revision;
         let mut touched = None;
         match edit {
+            Edit::End => {
+                self.end();
+                return false;
+            }
             Edit::PutKey(id, record) => {
                 let key = KeyView::new(&record, view.keys.get(&id));
                 view.keys.insert(id, key);
@@ -127,7 +134,8 @@ impl OrgActor {
             }
             Edit::PutSource(id, record) => {
                 let others = view.sources.iter().filter(|source| source.id() != id).cloned();
-                let added = Source::new(id, record, Arc::clone(&self.desk.open));
+                let former = view.sources.iter().find(|source| source.id() == id);
+                let added = Source::following(former, id, record, &self.desk.open);
                 view.sources = by_name(others.chain([added]).collect());
             }
             Edit::RemoveSource(id) => {
@@ -154,6 +162,20 @@ impl OrgActor {
             }
         }
         published
+    }
+
+    /// Closes the view for good and ends everything that runs. A call that entered before is found by the sweep,
+    /// one that enters later finds the view closed.
+    fn end(&mut self) {
+        // The cell, not the publisher: also what somebody loaded while a commit was found out about.
+        self.entry.cell.close();
+        let ended = self.entry.inflight.stop_all(Stopped::Revoked);
+        for source in std::mem::replace(&mut *self.entry.sources.lock(), Arc::new([])).iter() {
+            source.retire();
+        }
+        if ended > 0 {
+            tracing::info!(org = %self.desk.org, ended, "running calls of a deleted organization were ended");
+        }
     }
 }
 

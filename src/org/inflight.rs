@@ -110,10 +110,10 @@ impl Inflight {
         ended.map(|call| call.stop.pull(Stopped::Revoked)).count()
     }
 
-    /// Ends every call.
-    pub(super) fn stop_all(&self, reason: Stopped) {
+    /// Ends every call; says how many there were.
+    pub(super) fn stop_all(&self, reason: Stopped) -> usize {
         let calls = self.calls.lock();
-        calls.by_key.values().flatten().for_each(|call| call.stop.pull(reason));
+        calls.by_key.values().flatten().map(|call| call.stop.pull(reason)).count()
     }
 
     /// Ends the call that a client names, if it is the only one of that name.

@@ -122,6 +122,20 @@ impl Source {
         })
     }
 
+    /// The source after an edit. What still runs on the former one ends with this one: they are one source.
+    pub(super) fn following(
+        former: Option<&Arc<Self>>,
+        id: SourceId,
+        record: SourceRecord,
+        open: &Arc<OpenSources>,
+    ) -> Arc<Self> {
+        let mut source = Self::new(id, record, Arc::clone(open));
+        if let (Some(former), Some(source)) = (former, Arc::get_mut(&mut source)) {
+            source.retired = former.retired.clone();
+        }
+        source
+    }
+
     /// Its id.
     pub fn id(&self) -> SourceId {
         self.id

@@ -3,7 +3,8 @@
 //!
 //! | key | record |
 //! |---|---|
-//! | `org` | [`OrgRecord`] |
+//! | `org` | [`OrgRecord`]; not there once the organization was deleted |
+//! | `org-deleted` | [`DeletedOrgRecord`]: in its place while it can be restored, and while it is purged |
 //! | `key/<key id>` | [`KeyRecord`] |
 //! | `key-name/<SHA-256 of the folded name>` | [`NameRecord`]: which live key has the name |
 //! | `source/<source id>` | [`SourceRecord`] |
@@ -35,6 +36,23 @@ pub struct OrgRecord {
     pub name: String,
     /// When it was made.
     pub created_at: Timestamp,
+}
+
+/// An organization that was deleted. It stands where no reader looks for an organization, so that a deleted one
+/// is missing for everybody, by construction.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DeletedOrgRecord {
+    /// As people wrote it.
+    pub name: String,
+    /// When the organization was made.
+    pub created_at: Timestamp,
+    /// When it was deleted.
+    pub deleted_at: Timestamp,
+    /// From when on it is purged; until then it can be restored.
+    pub purge_at: Timestamp,
+    /// Whether some of its records may be gone already: then there is no way back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub purging: bool,
 }
 
 /// Whose key it is.
@@ -151,6 +169,7 @@ pub struct UsageRecord {
 
 versioned! {
     OrgRecord, "organization", 1;
+    DeletedOrgRecord, "deleted organization", 1;
     KeyRecord, "key", 1;
     NameRecord, "name", 1;
     SourceRecord, "data source", 1;
@@ -177,6 +196,11 @@ fn stored(text: String) -> Key {
 /// Where the organization's own record is.
 pub(super) fn org_at() -> Key {
     stored("org".into())
+}
+
+/// Where the record of a deleted organization is.
+pub(super) fn deleted_org_at() -> Key {
+    stored("org-deleted".into())
 }
 
 /// Where an API key is.
@@ -279,6 +303,8 @@ mod tests {
             };
         }
         survives::<OrgRecord>(fixture!("org.v1.json"));
+        survives::<DeletedOrgRecord>(fixture!("deleted-org.v1.json"));
+        survives::<DeletedOrgRecord>(fixture!("deleted-org-purging.v1.json"));
         survives::<KeyRecord>(fixture!("key.v1.json"));
         survives::<KeyRecord>(fixture!("key-full.v1.json"));
         survives::<NameRecord>(fixture!("name.v1.json"));

@@ -387,7 +387,13 @@ impl Registry {
         let store = self.store_of(credential.org);
         let stored = store.get::<KeyRecord>(&record::key_at(credential.id)).await?;
         let Some((key, _)) = stored else { return Ok(Err(Refusal::Unknown)) };
-        Ok(KeyView::new(&key, None).accepts(&credential.digest, now))
+        let verdict = KeyView::new(&key, None).accepts(&credential.digest, now);
+        // A deleted organization's keys are still stored for a while. They must not get as far as loading it,
+        // which could push a living one out.
+        if verdict.is_ok() && store.get::<OrgRecord>(&record::org_at()).await?.is_none() {
+            return Ok(Err(Refusal::Unknown));
+        }
+        Ok(verdict)
     }
 
     /// The organization with this id. Callers are the flows that have found the id in an index, and
@@ -638,7 +644,11 @@ impl Registry {
         if !has_usage && !has_entries {
             return Ok(0);
         }
-        let org = self.resolve(id).await?;
+        let org = match self.resolve(id).await {
+            // Deleted: what is left of it goes with the rest.
+            Err(ResolveError::NotFound) => return Ok(0),
+            found => found?,
+        };
         let usage = if has_usage { org.prune_usage(keep_from).await? } else { 0 };
         let entries = if has_entries { org.prune_audit(audit).await? } else { 0 };
         Ok(usage + entries)
@@ -678,7 +688,9 @@ impl Registry {
 
     /// Ends every running call, for a shutdown that has waited long enough.
     pub fn stop_calls(&self) {
-        self.active_entries().iter().for_each(|entry| entry.inflight.stop_all(Stopped::Shutdown));
+        self.active_entries().iter().for_each(|entry| {
+            entry.inflight.stop_all(Stopped::Shutdown);
+        });
     }
 
     /// How many calls run, over all organizations.

@@ -1,4 +1,4 @@
-//! Data sources of an organization: add, list, test, remove.
+//! Data sources of an organization: add, list, change, test, remove.
 
 use std::sync::Arc;
 
@@ -33,6 +33,27 @@ pub struct NewSource {
     pub description: Option<String>,
 }
 
+/// What to change of a data source; `None` stays.
+#[derive(Debug, Clone, Default)]
+pub struct SourceEdit {
+    /// Its new name.
+    pub name: Option<String>,
+    /// All of its settings anew.
+    pub settings: Option<Settings>,
+    /// What is in it; empty for nothing.
+    pub description: Option<String>,
+}
+
+fn check_description(text: &str) -> Result<Option<String>, ChangeError> {
+    let text = text.trim();
+    if text.chars().count() > DESCRIPTION_CHARS_MAX {
+        return Err(ChangeError::Invalid(format!(
+            "a description has at most {DESCRIPTION_CHARS_MAX} characters"
+        )));
+    }
+    Ok((!text.is_empty()).then(|| text.to_owned()))
+}
+
 pub(super) struct Add(pub(super) NewSource);
 
 impl Change for Add {
@@ -41,12 +62,7 @@ impl Change for Add {
     async fn decide(self, desk: Desk, view: Arc<View>) -> Result<Decided<Self::Reply>, ChangeError> {
         let Self(new) = self;
         let name = check_name(&new.name)?;
-        let description = new.description.map(|d| d.trim().to_owned()).filter(|d| !d.is_empty());
-        if description.as_ref().is_some_and(|d| d.chars().count() > DESCRIPTION_CHARS_MAX) {
-            return Err(ChangeError::Invalid(format!(
-                "a description has at most {DESCRIPTION_CHARS_MAX} characters"
-            )));
-        }
+        let description = check_description(new.description.as_deref().unwrap_or_default())?;
         if view.sources().len() >= desk.limits.sources_max {
             return Err(ChangeError::Limit(format!(
                 "the organization has {} data sources, as many as it may; remove one first",
@@ -73,6 +89,63 @@ impl Change for Add {
                 Event::new("source.add", "source", id, &record.name).with("kind", record.kind.as_str()),
             ),
             reply: (id, record),
+        })
+    }
+}
+
+pub(super) struct Alter {
+    pub(super) id: SourceId,
+    pub(super) edit: SourceEdit,
+}
+
+impl Change for Alter {
+    type Reply = SourceRecord;
+
+    async fn decide(self, desk: Desk, _: Arc<View>) -> Result<Decided<SourceRecord>, ChangeError> {
+        let at = source_at(self.id);
+        let (mut record, revision) =
+            desk.store.get::<SourceRecord>(&at).await?.ok_or(ChangeError::NotFound(SOURCE))?;
+        let SourceEdit { name, settings, description } = self.edit;
+        let changed: Vec<_> = [
+            ("name", name.is_some()),
+            ("settings", settings.is_some()),
+            ("description", description.is_some()),
+        ]
+        .into_iter()
+        .filter_map(|(member, is_there)| is_there.then_some(member))
+        .collect();
+        let former = record.name.clone();
+        let mut expects = vec![Expect::At(at.clone(), revision)];
+        let mut writes = Vec::new();
+        if let Some(name) = name {
+            let name = check_name(&name)?;
+            let (old, new) = (source_name_at(&record.name), source_name_at(&name));
+            if old != new {
+                if desk.store.get::<NameRecord>(&new).await?.is_some() {
+                    return Err(ChangeError::NameTaken { what: "a data source", name });
+                }
+                expects.push(Expect::Absent(new.clone()));
+                writes.push(Write::Delete(old));
+                writes.push(Write::Put(new, encode(&NameRecord { id: self.id.to_string() })));
+            }
+            record.name = name;
+        }
+        record.settings = settings.unwrap_or(record.settings);
+        if let Some(description) = description {
+            record.description = check_description(&description)?;
+        }
+        writes.push(Write::Put(at, encode(&record)));
+        // Not its settings: those of other connectors will hold secrets.
+        let event = Event::new("source.change", "source", self.id, &record.name)
+            .with("changed", changed)
+            .with_some("former_name", (former != record.name).then_some(former));
+        Ok(Decided {
+            expects,
+            writes,
+            narrows: false,
+            edit: Edit::PutSource(self.id, record.clone()),
+            event: Some(event),
+            reply: record,
         })
     }
 }
@@ -104,6 +177,20 @@ impl Org {
         let checked = self.open_sources().check(&new.kind, &new.settings).await;
         new.settings = checked.map_err(|error| ChangeError::Invalid(error.to_string()))?;
         self.ask(|| Add(new.clone())).await
+    }
+
+    /// Changes a source. New settings are checked; calls under way finish on the old ones.
+    pub async fn alter_source(
+        &self,
+        source: &Source,
+        mut edit: SourceEdit,
+    ) -> Result<SourceRecord, ChangeError> {
+        if let Some(settings) = &edit.settings {
+            let checked = self.open_sources().check(&source.record().kind, settings).await;
+            edit.settings = Some(checked.map_err(|error| ChangeError::Invalid(error.to_string()))?);
+        }
+        let id = source.id();
+        self.ask(|| Alter { id, edit: edit.clone() }).await
     }
 
     /// Disconnects a database. Calls under way on it are ended.

@@ -1,6 +1,8 @@
 //! What callers of the registry rely on: order of commit, publication and answer; what a dead actor, a
 //! forged credential, a race, an eviction and a failing store do.
 
+mod lifecycle;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;

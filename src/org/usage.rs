@@ -19,6 +19,7 @@ use tokio::sync::Mutex as AsyncMutex;
 
 use super::error::ChangeError;
 use super::handle::Org;
+use super::lifecycle::is_gone;
 use super::org_store::{GetError, OrgStore};
 use super::record::{self, UsageRecord, decode, encode, usage_at, usage_of};
 use super::registry::Entry;
@@ -140,6 +141,11 @@ impl Orphans {
         }
     }
 
+    /// Waits until nothing is being written, for a purge that has just left its mark: whoever writes later sees it.
+    pub(super) async fn let_go(&self) {
+        drop(self.writing.lock().await);
+    }
+
     /// Organizations that something waits of.
     pub(super) fn orgs(&self) -> Vec<OrgId> {
         self.waiting.lock().keys().copied().collect()
@@ -149,6 +155,15 @@ impl Orphans {
     pub(super) async fn settle(&self, org: OrgId, store: &OrgStore, rng: &Rng) -> Result<(), ChangeError> {
         let _writing = self.writing.lock().await;
         let Some(counted) = self.waiting.lock().remove(&org) else { return Ok(()) };
+        match is_gone(store).await {
+            // A deleted organization is being purged: nothing may be written behind that.
+            Ok(true) => return Ok(()),
+            Ok(false) => {}
+            Err(error) => {
+                self.waiting.lock().insert(org, counted);
+                return Err(error.into());
+            }
+        }
         match write_down(store, rng, &mut Known::new(), counted, Vec::new()).await {
             Ok(()) => Ok(()),
             Err((error, left)) => {

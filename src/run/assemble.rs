@@ -62,21 +62,24 @@ impl Inside {
         Ok(Self { registry, index, context, metrics, arbiters, store })
     }
 
-    /// What the administration's handlers share. `mcp_url` is `None` where nothing is served.
-    pub(super) fn admin(&self, config: &Config, mcp_url: Option<String>) -> Admin {
+    /// What the administration's handlers share. `bound` is `None` where nothing is served.
+    pub(super) fn admin(&self, config: &Config, bound: Option<SocketAddr>) -> Admin {
         Admin {
-            via: if mcp_url.is_some() { Via::AdminSocket } else { Via::Command },
+            via: if bound.is_some() { Via::AdminSocket } else { Via::Command },
             registry: self.registry.clone(),
             index: self.index.clone(),
             context: self.context.clone(),
             rotate_overlap: config.keys.rotate_overlap(),
             rotate_overlap_max: config.keys.rotate_overlap_max(),
+            delete_grace: config.orgs.delete_grace(),
             test_timeout: SOURCE_TEST_TIMEOUT,
             server: api::Server {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
-                mcp_url,
+                mcp_url: bound.map(|bound| config.server.mcp_url(bound)),
+                listen: bound.map(|bound| bound.to_string()),
                 data_dir: config.data_dir.to_string_lossy().into_owned(),
                 pid: std::process::id(),
+                clock_drift_ms: 0,
             },
         }
     }
@@ -113,7 +116,7 @@ impl Inside {
         Sweeper {
             registry: self.registry.clone(),
             index: self.index.clone(),
-            clock: self.context.clock.clone(),
+            context: self.context.clone(),
             retention: Retention {
                 audit_days: config.audit.days,
                 audit_entries_max: config.audit.entries_max,

@@ -19,3 +19,8 @@ pub use assemble::registry_limits;
 pub use demo::{DemoOptions, demo};
 pub use embedded::{Embedded, embedded};
 pub use serve::serve;
+
+/// The OpenAPI document of the administration.
+pub fn openapi() -> String {
+    crate::http::api::text()
+}

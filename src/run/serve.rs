@@ -91,7 +91,7 @@ where
     };
     let goodbye = Goodbye::default();
     let public = public_server(config, edge, listener, goodbye.clone())?;
-    let admin = admin_server(inside.admin(config, Some(mcp_url.clone())), socket)?;
+    let admin = admin_server(inside.admin(config, Some(bound)), socket)?;
     let (public_handle, admin_handle) = (public.handle(), admin.handle());
     let stop_sweeping = CancellationToken::new();
     let sweeping = actix_rt::spawn(inside.sweeper(config).run(stop_sweeping.clone()));

@@ -1,13 +1,15 @@
 //! The index of organizations by name: a hint, written before the organization's own record and
-//! removed after it. The organization's record is authoritative.
+//! removed after it. The organization's record is authoritative: an entry counts where that record has its name.
 
 use std::sync::Arc;
 
 use sequel_store::{
-    Batch, CommitError, CommitId, Expect, Key, KeyRange, Lane, ReadError, ScanLimit, Scope, Store, Write,
+    Batch, CommitError, CommitId, Expect, Key, KeyRange, Lane, ReadError, Record, ScanLimit, Scope, Store,
+    Write,
 };
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::context::{Rng, RngError};
 use crate::credential::OrgId;
@@ -46,16 +48,26 @@ pub enum IndexError {
 /// The index.
 #[derive(Clone)]
 pub struct OrgIndex {
-    store: Arc<dyn Store>,
+    pub(super) store: Arc<dyn Store>,
     scope: Scope,
-    rng: Rng,
+    pub(super) deletions: Scope,
+    pub(super) rng: Rng,
+    // Held while an organization is made, renamed, deleted, restored or given up: each of these changes two
+    // scopes, and only one at a time can tell an entry that was left behind from one that is about to count.
+    alone: Arc<Mutex<()>>,
 }
 
 impl OrgIndex {
     /// Over the table `system/orgs`.
     pub fn new(store: Arc<dyn Store>, rng: Rng) -> Self {
         let scope = Scope::system("orgs").expect("a constant that is a legal scope name");
-        Self { store, scope, rng }
+        let deletions = Scope::system("deleted-orgs").expect("a constant that is a legal scope name");
+        Self { store, scope, deletions, rng, alone: Arc::default() }
+    }
+
+    /// Waits until nobody else in this process makes, renames, deletes or restores an organization.
+    pub async fn alone(&self) -> OwnedMutexGuard<()> {
+        Arc::clone(&self.alone).lock_owned().await
     }
 
     /// The organization that the name points to.
@@ -84,18 +96,57 @@ impl OrgIndex {
         }
     }
 
-    /// All organizations that a name points to.
+    /// Points a name that was left behind to another organization.
+    pub async fn take_over(&self, name: &str, from: OrgId, to: OrgId) -> Result<(), IndexError> {
+        let at = at(name);
+        let found = self.store.get(&self.scope, &at).await?.ok_or(IndexError::Conflict)?;
+        if decode::<IndexRecord>(&found.value)?.org != from {
+            return Err(IndexError::Conflict);
+        }
+        let write = Write::Put(at.clone(), encode(&IndexRecord { org: to }));
+        self.commit(&self.scope, vec![Expect::At(at, found.revision)], vec![write]).await
+    }
+
+    /// Gives a name up, if it points to this organization.
+    pub async fn release(&self, name: &str, org: OrgId) -> Result<(), IndexError> {
+        let at = at(name);
+        let Some(found) = self.store.get(&self.scope, &at).await? else { return Ok(()) };
+        if decode::<IndexRecord>(&found.value)?.org != org {
+            return Ok(());
+        }
+        let expects = vec![Expect::At(at.clone(), found.revision)];
+        self.commit(&self.scope, expects, vec![Write::Delete(at)]).await
+    }
+
+    pub(super) async fn commit(
+        &self,
+        scope: &Scope,
+        expects: Vec<Expect>,
+        writes: Vec<Write>,
+    ) -> Result<(), IndexError> {
+        let (lane, id) = (Lane::State { at: None, narrows: false }, CommitId(self.rng.bytes()?));
+        match self.store.commit(Batch { scope: scope.clone(), lane, id, expects, writes }).await {
+            Ok(_) => Ok(()),
+            Err(CommitError::Conflict { .. }) => Err(IndexError::Conflict),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// All organizations that a name points to; one of them twice where a rename broke off.
     pub async fn all(&self) -> Result<Vec<OrgId>, IndexError> {
+        let records = self.scan(&self.scope).await?;
+        records.iter().map(|record| Ok(decode::<IndexRecord>(&record.value)?.org)).collect()
+    }
+
+    pub(super) async fn scan(&self, scope: &Scope) -> Result<Vec<Record>, IndexError> {
         let mut range = KeyRange::all();
-        let mut orgs = Vec::new();
+        let mut records = Vec::new();
         loop {
-            let page = self.store.scan(&self.scope, range.clone(), ScanLimit::default()).await?;
-            for record in &page.records {
-                orgs.push(decode::<IndexRecord>(&record.value)?.org);
-            }
+            let page = self.store.scan(scope, range.clone(), ScanLimit::default()).await?;
+            records.extend(page.records);
             match page.next {
                 Some(key) => range = range.after(&key),
-                None => return Ok(orgs),
+                None => return Ok(records),
             }
         }
     }

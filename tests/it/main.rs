@@ -4,6 +4,7 @@
 //! spoken to over loopback as a stranger would. Each starts what it needs on a folder and a port of its
 //! own, and stops it by its process id.
 
+mod admin_api;
 mod architecture;
 mod audit;
 mod canaries;
@@ -11,6 +12,7 @@ mod command_line;
 mod credentials;
 mod crowds;
 mod data_folder;
+mod deleted_org;
 mod disconnect;
 mod events;
 mod faults;
@@ -27,6 +29,7 @@ mod rates;
 mod revocation;
 mod routes;
 mod server;
+mod shells;
 mod sources;
 mod tools;
 mod usage;

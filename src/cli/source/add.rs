@@ -51,7 +51,7 @@ pub(super) async fn run(args: Args, session: &mut Session) -> Result<Answer, Fai
 }
 
 /// `name=value`; a value that is JSON stays what it is, anything else is text.
-fn parse_setting(text: &str) -> Result<(String, Value), String> {
+pub(super) fn parse_setting(text: &str) -> Result<(String, Value), String> {
     let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
     if name.is_empty() {
         return Err("write NAME=VALUE".to_owned());

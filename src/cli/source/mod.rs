@@ -1,8 +1,10 @@
 //! `sequel source …`: data sources.
 
 mod add;
+mod edit;
 mod list;
 mod remove;
+mod rename;
 mod test;
 
 use clap::builder::NonEmptyStringValueParser;
@@ -16,6 +18,8 @@ use super::session::Session;
 pub(super) enum Command {
     Add(add::Args),
     List(list::Args),
+    Rename(rename::Args),
+    Edit(edit::Args),
     Test(test::Args),
     Remove(remove::Args),
 }
@@ -36,6 +40,8 @@ pub(super) async fn run(
     match command {
         Command::Add(args) => add::run(args, session).await,
         Command::List(args) => list::run(args, session).await,
+        Command::Rename(args) => rename::run(args, session).await,
+        Command::Edit(args) => edit::run(args, session).await,
         Command::Test(args) => test::run(args, session).await,
         Command::Remove(args) => remove::run(args, session, world).await,
     }

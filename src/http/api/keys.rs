@@ -84,6 +84,12 @@ async fn find(admin: &Acting, path: &(String, String)) -> Result<(Org, KeyId), R
     Ok((org, key))
 }
 
+pub(super) async fn get(admin: Acting, path: Path<(String, String)>) -> Result<Json<api::Key>, Refused> {
+    let (org, id) = find(&admin, &path).await?;
+    let key = org.key(id).await?;
+    Ok(Json(shape(&org.list_sources()?, key, admin.context.clock.now())))
+}
+
 pub(super) async fn change(
     admin: Acting,
     path: Path<(String, String)>,

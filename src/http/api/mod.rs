@@ -6,13 +6,16 @@
 mod acting;
 mod audit;
 mod keys;
+mod openapi;
 mod orgs;
 mod problem;
 mod sources;
+mod table;
 mod usage;
 
 pub use acting::note_peer;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use actix_web::web;
@@ -22,6 +25,9 @@ use crate::context::Context;
 use crate::org::Registry;
 use crate::org::audit::Via;
 use crate::system::OrgIndex;
+
+pub use openapi::{document, text};
+pub use table::{OPERATIONS, Operation};
 
 /// What the administration's handlers share.
 pub struct Admin {
@@ -35,6 +41,8 @@ pub struct Admin {
     pub rotate_overlap: Duration,
     /// The longest that it may live.
     pub rotate_overlap_max: Duration,
+    /// How long a deleted organization can be restored.
+    pub delete_grace: Duration,
     /// How long opening and asking a data source may take when it is tested.
     pub test_timeout: Duration,
     /// What the server says of itself.
@@ -50,18 +58,14 @@ const BODY_BYTES_MAX: usize = 256 * 1024;
 pub fn routes(app: &mut web::ServiceConfig) {
     let json = web::JsonConfig::default().limit(BODY_BYTES_MAX).error_handler(problem::bad_json);
     let query = web::QueryConfig::default().error_handler(problem::bad_query);
-    app.app_data(json).app_data(query).service(
-        web::scope(api::BASE)
-            .service(web::resource("/server").get(orgs::server))
-            .service(web::resource("/orgs").get(orgs::list).post(orgs::create))
-            .service(web::resource("/orgs/{org}/keys").get(keys::list).post(keys::create))
-            .service(web::resource("/orgs/{org}/keys/{key}").patch(keys::change).delete(keys::delete))
-            .service(web::resource("/orgs/{org}/keys/{key}/rotate").post(keys::rotate))
-            .service(web::resource("/orgs/{org}/sources").get(sources::list).post(sources::add))
-            .service(web::resource("/orgs/{org}/sources/{source}").delete(sources::remove))
-            .service(web::resource("/orgs/{org}/sources/{source}/test").post(sources::test))
-            .service(web::resource("/orgs/{org}/audit").get(audit::list))
-            .service(web::resource("/orgs/{org}/usage").get(usage::list)),
-    );
+    let mut resources = BTreeMap::new();
+    for operation in OPERATIONS {
+        let resource = resources.remove(operation.path).unwrap_or_else(|| web::resource(operation.path));
+        resources.insert(operation.path, resource.route((operation.route)()));
+    }
+    let scope = resources.into_values().fold(web::scope(api::BASE), |scope, resource| {
+        scope.service(resource.default_service(web::to(problem::no_such_method)))
+    });
+    app.app_data(json).app_data(query).service(scope);
     app.default_service(web::to(problem::no_such_path));
 }

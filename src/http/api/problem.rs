@@ -4,6 +4,7 @@ use std::fmt;
 
 use actix_web::error::{JsonPayloadError, QueryPayloadError};
 use actix_web::http::StatusCode;
+use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 
 use crate::api::Problem;
@@ -12,6 +13,13 @@ use crate::org::ChangeError;
 /// A refused request: an error that knows its HTTP form.
 #[derive(Debug)]
 pub(super) struct Refused(ChangeError);
+
+impl Refused {
+    /// Whether there is no such thing.
+    pub(super) fn is_missing(&self) -> bool {
+        matches!(self.0, ChangeError::NotFound(_))
+    }
+}
 
 impl From<ChangeError> for Refused {
     fn from(error: ChangeError) -> Self {
@@ -100,14 +108,34 @@ pub(super) fn bad_json(error: JsonPayloadError, _: &HttpRequest) -> actix_web::E
     actix_web::error::InternalError::from_response(error, response).into()
 }
 
-/// The answer to a query string that is not what the route takes.
+/// The answer to parameters after the question mark that the route does not take.
 pub(super) fn bad_query(error: QueryPayloadError, _: &HttpRequest) -> actix_web::Error {
     let detail = sentence(&error.to_string());
-    let response = problem(StatusCode::BAD_REQUEST, "bad_query", "The query string cannot be read", detail);
+    let response = problem(StatusCode::BAD_REQUEST, "bad_query", "The parameters cannot be read", detail);
     actix_web::error::InternalError::from_response(error, response).into()
 }
 
-/// The answer to an unknown path or method.
+/// The answer to a method that a path does not have.
+pub(super) async fn no_such_method(request: HttpRequest) -> HttpResponse {
+    let methods: Vec<_> = request
+        .match_pattern()
+        .map(|pattern| {
+            let of_path = |operation: &&super::Operation| {
+                pattern.strip_prefix(crate::api::BASE) == Some(operation.path)
+            };
+            super::OPERATIONS.iter().filter(of_path).map(|operation| operation.method).collect()
+        })
+        .unwrap_or_default();
+    let allow = methods.join(", ");
+    let detail = format!("There is no {} {} in this API, only {allow}.", request.method(), request.path());
+    let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, "no_such_method", "Not that way", detail);
+    if let Ok(allow) = HeaderValue::from_str(&allow) {
+        response.headers_mut().insert(ALLOW, allow);
+    }
+    response
+}
+
+/// The answer to an unknown path.
 pub(super) async fn no_such_path(request: HttpRequest) -> HttpResponse {
     let detail = format!("There is no {} {} in this API.", request.method(), request.path());
     problem(StatusCode::NOT_FOUND, "no_such_path", "Not found", detail)

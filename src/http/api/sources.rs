@@ -8,7 +8,7 @@ use super::problem::Refused;
 use crate::api;
 use crate::credential::SourceId;
 use crate::org::record::SourceRecord;
-use crate::org::sources::NewSource;
+use crate::org::sources::{NewSource, SourceEdit};
 
 fn shape(id: SourceId, record: SourceRecord) -> api::Source {
     let SourceRecord { name, kind, settings, description, created_at } = record;
@@ -20,6 +20,24 @@ pub(super) async fn list(admin: Acting, org: Path<String>) -> Result<Json<api::S
     let sources = org.list_sources()?;
     let sources = sources.iter().map(|source| shape(source.id(), source.record().clone())).collect();
     Ok(Json(api::Sources { sources }))
+}
+
+pub(super) async fn get(admin: Acting, path: Path<(String, String)>) -> Result<Json<api::Source>, Refused> {
+    let source = admin.org(&path.0).await?.find_source(&path.1)?;
+    Ok(Json(shape(source.id(), source.record().clone())))
+}
+
+pub(super) async fn change(
+    admin: Acting,
+    path: Path<(String, String)>,
+    body: Json<api::ChangeSource>,
+) -> Result<Json<api::Source>, Refused> {
+    let org = admin.org(&path.0).await?;
+    let source = org.find_source(&path.1)?;
+    let api::ChangeSource { name, settings, description } = body.into_inner();
+    let record = org.alter_source(&source, SourceEdit { name, settings, description }).await?;
+    tracing::info!(org = %org.id(), source = %source.id(), "a data source was changed");
+    Ok(Json(shape(source.id(), record)))
 }
 
 pub(super) async fn add(

@@ -17,4 +17,5 @@ pub mod record;
 pub mod run;
 pub mod sweep;
 pub mod system;
+pub mod tls;
 pub mod tools;

@@ -29,6 +29,7 @@ mod storage;
 mod streams;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod usage;
 
 pub use admin::{Admin, SOCKET_PATH_BYTES_MAX, admin_socket_path, prepare_socket_folder};
@@ -49,10 +50,12 @@ pub use show::Setting;
 pub use sources::{Sources, Sqlite};
 pub use storage::{Storage, StoreLocation};
 pub use streams::Streams;
+pub use tls::Tls;
 pub use usage::Usage;
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use etcetera::AppStrategy;
@@ -77,6 +80,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// `[server]`
     pub server: Server,
+    /// `[tls]`
+    pub tls: Tls,
     /// `[storage]`
     pub storage: Storage,
     /// `[orgs]`
@@ -112,6 +117,7 @@ pub fn keys() -> impl Iterator<Item = &'static Key> {
     [
         ROOT_KEYS,
         server::KEYS,
+        tls::KEYS,
         storage::KEYS,
         orgs::KEYS,
         keys::KEYS,
@@ -223,7 +229,19 @@ impl Config {
         self.keys.check()?;
         self.query.check()?;
         self.streams.check()?;
+        self.tls.check()?;
         self.admin.check()
+    }
+
+    /// The public URL without a trailing slash: the configured one, else the address that was really bound.
+    pub fn public_url(&self, bound: SocketAddr) -> String {
+        let scheme = if self.tls.files().is_some() { "https" } else { "http" };
+        self.server.public_url(scheme, bound)
+    }
+
+    /// The URL that MCP clients are given.
+    pub fn mcp_url(&self, bound: SocketAddr) -> String {
+        format!("{}/mcp", self.public_url(bound))
     }
 
     /// Where the store is.

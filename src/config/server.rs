@@ -13,7 +13,8 @@ use super::network::Network;
 pub struct Server {
     /// Address and port to listen on; port 0 picks a free one.
     pub listen: SocketAddr,
-    /// What clients reach this server by, without a trailing slash; empty: `http://<listen>`.
+    /// What clients reach this server by, without a trailing slash; empty: `http://<listen>`, or
+    /// `https://<listen>` with a certificate.
     pub public_url: String,
     /// HTTP worker threads; 0: one a core.
     pub workers: usize,
@@ -76,10 +77,10 @@ pub(super) const KEYS: &[Key] = &[
 ];
 
 impl Server {
-    /// The public URL without a trailing slash: the configured one, or `http://` and the address
+    /// The public URL without a trailing slash: the configured one, or this scheme and the address
     /// that was really bound (an unspecified address such as `0.0.0.0` becomes the loopback one,
     /// which is where a client on this machine reaches it).
-    pub fn public_url(&self, bound: SocketAddr) -> String {
+    pub(super) fn public_url(&self, scheme: &str, bound: SocketAddr) -> String {
         if !self.public_url.is_empty() {
             return self.public_url.trim_end_matches('/').to_owned();
         }
@@ -88,12 +89,7 @@ impl Server {
             IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
             ip => ip,
         };
-        format!("http://{}", SocketAddr::new(ip, bound.port()))
-    }
-
-    /// The URL that MCP clients are given.
-    pub fn mcp_url(&self, bound: SocketAddr) -> String {
-        format!("{}/mcp", self.public_url(bound))
+        format!("{scheme}://{}", SocketAddr::new(ip, bound.port()))
     }
 }
 
@@ -134,11 +130,11 @@ mod tests {
     fn the_public_url_follows_the_bound_address_unless_it_is_configured() {
         let bound = |text: &str| text.parse::<SocketAddr>().unwrap();
         let mut server = Server::default();
-        assert_eq!(server.mcp_url(bound("127.0.0.1:8123")), "http://127.0.0.1:8123/mcp");
-        assert_eq!(server.public_url(bound("0.0.0.0:80")), "http://127.0.0.1:80");
-        assert_eq!(server.public_url(bound("[::]:80")), "http://[::1]:80");
+        assert_eq!(server.public_url("http", bound("127.0.0.1:8123")), "http://127.0.0.1:8123");
+        assert_eq!(server.public_url("https", bound("0.0.0.0:80")), "https://127.0.0.1:80");
+        assert_eq!(server.public_url("http", bound("[::]:80")), "http://[::1]:80");
         server.public_url = "https://sequel.example.com/".to_owned();
-        assert_eq!(server.mcp_url(bound("127.0.0.1:8123")), "https://sequel.example.com/mcp");
+        assert_eq!(server.public_url("http", bound("127.0.0.1:8123")), "https://sequel.example.com");
     }
 
     #[test]

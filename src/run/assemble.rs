@@ -75,7 +75,7 @@ impl Inside {
             test_timeout: SOURCE_TEST_TIMEOUT,
             server: api::Server {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
-                mcp_url: bound.map(|bound| config.server.mcp_url(bound)),
+                mcp_url: bound.map(|bound| config.mcp_url(bound)),
                 listen: bound.map(|bound| bound.to_string()),
                 data_dir: config.data_dir.to_string_lossy().into_owned(),
                 pid: std::process::id(),
@@ -86,7 +86,7 @@ impl Inside {
 
     /// What the public server's handlers share.
     pub(super) fn edge(&self, config: &Config, bound: SocketAddr, ready: Arc<AtomicBool>) -> Edge {
-        let public_url = config.server.public_url(bound);
+        let public_url = config.public_url(bound);
         let (hosts, origins) = (&config.server.allowed_hosts, &config.server.allowed_origins);
         Edge {
             registry: self.registry.clone(),
@@ -99,7 +99,7 @@ impl Inside {
             facts: ServerFacts::sequel(),
             hosts: Hosts::new(&public_url, bound, hosts, origins),
             challenge: Challenge::new(&public_url),
-            mcp_url: config.server.mcp_url(bound),
+            mcp_url: config.mcp_url(bound),
             peers: Peers::new(config.server.trusted_proxies.clone()),
             body_max_bytes: config.server.body_max_bytes,
             body_timeout: BODY_TIMEOUT,

@@ -4,6 +4,7 @@
 //! organizations and serves. Everything that a start can fail by is one sentence for the operator.
 
 mod assemble;
+mod certificates;
 mod data_dir;
 mod demo;
 mod embedded;
@@ -11,6 +12,7 @@ mod goodbye;
 mod log;
 mod metered;
 mod monitor;
+mod notify;
 mod public;
 mod serve;
 mod shutdown;

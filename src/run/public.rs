@@ -1,22 +1,30 @@
-//! The public HTTP server: actix's HTTP/1 over connections that have to get on.
+//! The public HTTP server: actix's HTTP/1 over connections that have to get on, in the clear or through TLS. The pace
+//! is kept below TLS, so that a handshake is bound by it like a request.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_http::HttpService;
-use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_http::error::DispatchError;
+use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt, fn_service, map_config};
 use actix_web::dev::{AppConfig, Server};
 use actix_web::http::KeepAlive;
 use actix_web::rt::net::TcpStream;
 use actix_web::web::Data;
 use actix_web::{App, Error};
 use anyhow::Context as _;
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use super::assemble::BODY_TIMEOUT;
 use super::goodbye::Goodbye;
 use crate::config::Config;
 use crate::http::{self, Edge, Pace, Paced, RequestIds, Worker};
+use crate::metrics::Metrics;
 
 /// How long a client may leave what was sent to it unread. It holds an answer of some megabytes and a place
 /// among its organization's running calls.
@@ -24,11 +32,26 @@ const UNREAD_MAX: Duration = Duration::from_secs(60);
 /// What an answer may take to begin beside the request's head and body: the store's and the actors' waits.
 const ANSWER_SLACK: Duration = Duration::from_secs(5);
 
-/// A server on a bound listener. `goodbye` closes idle connections.
+/// TLS handshakes that one worker has under way at once; more wait for their turn, within their time. A handshake costs
+/// a millisecond of arithmetic at most, so that a quarter of a second's worth of them is started.
+const HANDSHAKES_MAX: usize = 256;
+
+/// How connections are served, whatever they are made of.
+#[derive(Clone)]
+struct Serving {
+    edge: Arc<Edge>,
+    request_ids: Arc<RequestIds>,
+    goodbye: Goodbye,
+    keep_alive: KeepAlive,
+    head: Duration,
+}
+
+/// A server on a bound listener, with TLS where there is a configuration for it. `goodbye` closes idle connections.
 pub(super) fn public_server(
     config: &Config,
     edge: Arc<Edge>,
     listener: TcpListener,
+    tls: Option<Arc<ServerConfig>>,
     goodbye: Goodbye,
 ) -> anyhow::Result<Server> {
     let workers = match config.server.workers {
@@ -48,37 +71,100 @@ pub(super) fn public_server(
     };
     let request_ids = Arc::new(RequestIds::new(&edge.tools.context.rng)?);
     let metrics = edge.metrics.clone();
-    let factory = move || {
-        let (request_ids, facts) = (request_ids.another(), edge.facts.apart());
-        let worker = Data::new(Worker { edge: Arc::clone(&edge), request_ids, facts });
-        let app = App::new().app_data(worker).configure(http::routes);
-        let app = app.into_factory().map_err(|error: Error| error.error_response());
-        let goodbye = goodbye.clone();
-        let service = HttpService::build()
-            .graceful_shutdown_signal(move || goodbye.heard())
-            .keep_alive(keep_alive)
-            .client_request_timeout(head)
-            .client_disconnect_timeout(Duration::from_secs(1))
-            // A client that closes its side has gone away: its query must end, not run to its time limit.
-            .h1_allow_half_closed(false)
-            .h1(map_config(app, |()| AppConfig::default()));
-        let metrics = metrics.clone();
-        let paced = fn_service(move |stream: TcpStream| {
-            let peer = stream.peer_addr().ok();
-            set_up(&stream);
-            let paced = Paced::new(stream, pace, metrics.connection());
-            async move { Ok::<_, actix_http::error::DispatchError>((paced, peer)) }
-        });
-        paced.and_then(service)
-    };
+    let serving = Serving { edge, request_ids, goodbye, keep_alive, head };
     let server = Server::build()
         .workers(workers)
         .max_concurrent_connections(config.server.connections_max)
         .shutdown_timeout(1)
-        .disable_signals()
-        .listen("sequel", listener, factory)
-        .context("the HTTP server cannot be started")?;
-    Ok(server.run())
+        .disable_signals();
+    let server = match tls {
+        None => {
+            server.listen("sequel", listener, move || plain(pace, metrics.clone()).and_then(http1(&serving)))
+        }
+        Some(tls) => server.listen("sequel", listener, move || {
+            encrypted(Arc::clone(&tls), pace, metrics.clone(), head).and_then(http1(&serving))
+        }),
+    };
+    Ok(server.context("the HTTP server cannot be started")?.run())
+}
+
+/// The application over HTTP/1, for one worker.
+fn http1<IO>(
+    serving: &Serving,
+) -> impl ServiceFactory<Accepted<IO>, Config = (), Response = (), Error = DispatchError, InitError = ()> + use<IO>
+where
+    IO: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let Serving { edge, request_ids, goodbye, keep_alive, head } = serving.clone();
+    let (request_ids, facts) = (request_ids.another(), edge.facts.apart());
+    let worker = Data::new(Worker { edge, request_ids, facts });
+    let app = App::new().app_data(worker).configure(http::routes);
+    let app = app.into_factory().map_err(|error: Error| error.error_response());
+    HttpService::build()
+        .graceful_shutdown_signal(move || goodbye.heard())
+        .keep_alive(keep_alive)
+        .client_request_timeout(head)
+        .client_disconnect_timeout(Duration::from_secs(1))
+        // A client that closes its side has gone away: its query must end, not run to its time limit.
+        .h1_allow_half_closed(false)
+        .h1(map_config(app, |()| AppConfig::default()))
+}
+
+/// A connection and its peer.
+type Accepted<IO> = (IO, Option<SocketAddr>);
+
+/// Connections as they come.
+fn plain(
+    pace: Pace,
+    metrics: Metrics,
+) -> impl ServiceFactory<TcpStream, Config = (), Response = Accepted<Paced>, Error = DispatchError, InitError = ()>
+{
+    fn_service(move |stream: TcpStream| {
+        let accepted = begin(stream, pace, &metrics);
+        async move { Ok(accepted) }
+    })
+}
+
+/// Connections after their TLS handshake, which has the time of a request's head.
+fn encrypted(
+    tls: Arc<ServerConfig>,
+    pace: Pace,
+    metrics: Metrics,
+    within: Duration,
+) -> impl ServiceFactory<
+    TcpStream,
+    Config = (),
+    Response = Accepted<TlsStream<Paced>>,
+    Error = DispatchError,
+    InitError = (),
+> {
+    let acceptor = TlsAcceptor::from(tls);
+    let room = Arc::new(Semaphore::new(HANDSHAKES_MAX));
+    fn_service(move |stream: TcpStream| {
+        let (acceptor, room) = (acceptor.clone(), Arc::clone(&room));
+        let (stream, peer) = begin(stream, pace, &metrics);
+        let handshake = async move {
+            // Never closed, so it always gives one in the end.
+            let _place = room.acquire().await;
+            acceptor.accept(stream).await
+        };
+        async move {
+            match tokio::time::timeout(within, handshake).await {
+                Ok(Ok(stream)) => Ok((stream, peer)),
+                Ok(Err(error)) => {
+                    tracing::debug!(%error, "a TLS handshake failed");
+                    Err(DispatchError::Io(error))
+                }
+                Err(_) => Err(DispatchError::SlowRequestTimeout),
+            }
+        }
+    })
+}
+
+fn begin(stream: TcpStream, pace: Pace, metrics: &Metrics) -> Accepted<Paced> {
+    let peer = stream.peer_addr().ok();
+    set_up(&stream);
+    (Paced::new(stream, pace, metrics.connection()), peer)
 }
 
 /// Answers go out at once, and the kernel ends a connection whose client does not take what was sent.

@@ -16,8 +16,10 @@ use sequel_store::Holder;
 use tokio_util::sync::CancellationToken;
 
 use super::assemble::Inside;
+use super::certificates::{Tls, hangups, keep_fresh};
 use super::goodbye::Goodbye;
 use super::monitor::Monitor;
+use super::notify::{State, notify};
 use super::public::public_server;
 use super::shutdown::StopSignals;
 use super::{data_dir, log, shutdown};
@@ -76,10 +78,12 @@ where
 {
     let mut stop = StopSignals::listen().context("signals cannot be listened for")?;
     prepare_socket_folder(config, socket).map_err(anyhow::Error::msg)?;
+    let hangups = hangups().context("signals cannot be listened for")?;
+    let tls = Tls::load(config, &inside.context.clock)?;
     let listener = listen(config.server.listen, "--port or server.listen")?;
     let bound = listener.local_addr().context("the bound address cannot be read")?;
     let ready = Arc::new(AtomicBool::new(false));
-    let mcp_url = config.server.mcp_url(bound);
+    let mcp_url = config.mcp_url(bound);
     let edge = Arc::new(inside.edge(config, bound, Arc::clone(&ready)));
     let metrics = match config.metrics.address() {
         Some(address) => {
@@ -90,23 +94,36 @@ where
         None => None,
     };
     let goodbye = Goodbye::default();
-    let public = public_server(config, edge, listener, goodbye.clone())?;
+    let public = public_server(
+        config,
+        edge,
+        listener,
+        tls.as_ref().map(|tls| Arc::clone(&tls.config)),
+        goodbye.clone(),
+    )?;
     let admin = admin_server(inside.admin(config, Some(bound)), socket)?;
     let (public_handle, admin_handle) = (public.handle(), admin.handle());
     let stop_sweeping = CancellationToken::new();
     let sweeping = actix_rt::spawn(inside.sweeper(config).run(stop_sweeping.clone()));
+    let clock = inside.context.clock.clone();
+    let freshening = actix_rt::spawn(keep_fresh(tls, hangups, clock, stop_sweeping.clone()));
     let (public, admin) = (actix_rt::spawn(public), actix_rt::spawn(admin));
     ready.store(true, Ordering::SeqCst);
     let outcome = match started(inside, Served { mcp_url, bound }).await {
-        Ok(()) => until_stopped(public, &mut stop).await,
+        Ok(()) => {
+            notify(State::Ready);
+            until_stopped(public, &mut stop).await
+        }
         failed => failed,
     };
+    notify(State::Stopping);
     let grace = Duration::from_secs(config.server.shutdown_seconds);
     shutdown::drain(public_handle, &inside.registry, &ready, grace, &mut stop, goodbye).await;
     admin_handle.stop(false).await;
     let _ = admin.await;
     stop_sweeping.cancel();
     let _ = sweeping.await;
+    let _ = freshening.await;
     // Last, so that a shutdown can be watched.
     if let Some(metrics) = metrics {
         metrics.stop().await;

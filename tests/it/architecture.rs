@@ -18,7 +18,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("api", &["context", "credential"]),
     ("backends", &["config"]),
     // `backends` alone knows by what a store is held, and so which server a command has to talk to.
-    ("cli", &["api", "backends", "config", "context", "install", "run"]),
+    ("cli", &["api", "backends", "config", "context", "install", "run", "tls"]),
     ("config", &[]),
     ("context", &[]),
     ("credential", &["context"]),
@@ -70,11 +70,13 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "org",
             "sweep",
             "system",
+            "tls",
             "tools",
         ],
     ),
     ("sweep", &["context", "flow", "org", "system"]),
     ("system", &["context", "credential", "oauth", "record"]),
+    ("tls", &["context"]),
     ("tools", &["context", "credential", "mcp", "metrics", "org"]),
 ];
 
@@ -91,6 +93,7 @@ const CRATES_KEPT_TO: &[(&str, &[&str])] = &[
     ("rusqlite", &["demo"]),
     // Of it the configuration takes `nearest` alone: one way of guessing what was meant.
     ("sequel_connector", &["flow", "tools", "org", "backends", "run", "config"]),
+    ("rustls", &["cli", "run", "tls"]),
     ("sequel_connector_sqlite", &["backends"]),
     ("sequel_store", &["flow", "org", "system", "backends", "run", "cli"]),
     ("sequel_store_sqlite", &["backends"]),

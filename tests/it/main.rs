@@ -31,6 +31,7 @@ mod routes;
 mod server;
 mod shells;
 mod sources;
+mod tls;
 mod tools;
 mod usage;
 mod waiting;

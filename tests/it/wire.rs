@@ -85,6 +85,16 @@ impl Wire<UnixStream> {
 }
 
 impl<S: Read + Write> Wire<S> {
+    /// Over something that is connected already.
+    pub(crate) fn over(stream: S) -> Self {
+        Self { reader: BufReader::new(stream) }
+    }
+
+    /// What it is made of.
+    pub(crate) fn into_inner(self) -> S {
+        self.reader.into_inner()
+    }
+
     /// Sends bytes as they are.
     pub(crate) fn send(&mut self, bytes: &[u8]) {
         self.reader.get_mut().write_all(bytes).unwrap();

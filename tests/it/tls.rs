@@ -1,0 +1,249 @@
+//! Sequel's own TLS, with certificates made for the test: what clients see, what a reload changes and what it leaves.
+
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rustix::process::{Signal, kill_process};
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use sequel::tls::provider;
+use serde_json::{Value, json};
+
+use crate::server::{ENDLESS, Home, TestServer, rows};
+use crate::waiting::{PATIENCE, poll, promptly};
+use crate::wire::{Answer, Wire};
+
+type Secure = Wire<StreamOwned<ClientConnection, TcpStream>>;
+
+/// Where a test keeps the certificate that its server serves.
+struct Pair {
+    certificate: PathBuf,
+    private_key: PathBuf,
+}
+
+impl Pair {
+    fn of(home: &Home) -> Self {
+        Self { certificate: home.path().join("cert.pem"), private_key: home.path().join("key.pem") }
+    }
+
+    /// Writes a fresh certificate that is valid for these days from now, by renaming, as certificate tools do.
+    fn renew(&self, valid_days: i64) -> CertificateDer<'static> {
+        let mut params = rcgen::CertificateParams::new(vec!["localhost".into(), "127.0.0.1".into()]).unwrap();
+        let now = std::time::Duration::from_millis(sequel::context::Clock::system().now().0.unsigned_abs());
+        let at = |days: i64| {
+            let seconds = i64::try_from(now.as_secs()).unwrap() + days * 86_400;
+            let day = jiff::Timestamp::from_second(seconds).unwrap().to_zoned(jiff::tz::TimeZone::UTC);
+            rcgen::date_time_ymd(day.year().into(), day.month().unsigned_abs(), day.day().unsigned_abs())
+        };
+        params.not_before = at(valid_days.min(0) - 30);
+        params.not_after = at(valid_days);
+        let key = rcgen::KeyPair::generate().unwrap();
+        let made = params.self_signed(&key).unwrap();
+        for (path, text) in [(&self.private_key, key.serialize_pem()), (&self.certificate, made.pem())] {
+            let fresh = path.with_extension("fresh");
+            std::fs::write(&fresh, text).unwrap();
+            std::fs::rename(&fresh, path).unwrap();
+        }
+        made.der().clone()
+    }
+
+    fn serve(&self, home: &Home, more: &[(&str, &str)]) -> TestServer {
+        let (certificate, key) = (self.certificate.to_str().unwrap(), self.private_key.to_str().unwrap());
+        let env = [("SEQUEL__TLS__CERTIFICATE", certificate), ("SEQUEL__TLS__PRIVATE_KEY", key)];
+        home.serve_with(&[&env[..], more].concat())
+    }
+}
+
+/// A handshake that trusts this certificate alone.
+fn connection(trusted: &CertificateDer<'static>, alpn: &[&[u8]]) -> ClientConnection {
+    let mut roots = RootCertStore::empty();
+    roots.add(trusted.clone()).unwrap();
+    let config =
+        ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions().unwrap();
+    let mut config = config.with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
+    ClientConnection::new(Arc::new(config), ServerName::try_from("localhost").unwrap()).unwrap()
+}
+
+fn connect(server: &TestServer, trusted: &CertificateDer<'static>) -> std::io::Result<Secure> {
+    let mut stream = TcpStream::connect(server.addr)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let mut connection = connection(trusted, &[b"h2", b"http/1.1"]);
+    while connection.is_handshaking() {
+        connection.complete_io(&mut stream)?;
+    }
+    assert_eq!(connection.alpn_protocol(), Some(&b"http/1.1"[..]));
+    Ok(Wire::over(StreamOwned::new(connection, stream)))
+}
+
+fn ask(wire: &mut Secure, server: &TestServer, key: &str, method: &str, params: Value) -> Answer {
+    let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }).to_string();
+    let (bearer, host) = (format!("Bearer {key}"), format!("localhost:{}", server.addr.port()));
+    let headers =
+        [("Authorization", bearer.as_str()), ("Host", &host), ("MCP-Protocol-Version", "2025-11-25")];
+    wire.request("POST", "/mcp", &headers, body.as_bytes());
+    wire.answer()
+}
+
+fn query(sql: &str) -> Value {
+    json!({ "name": "run_query", "arguments": { "sql": sql } })
+}
+
+#[test]
+fn a_client_that_trusts_the_certificate_is_served_over_https() {
+    let home = Home::new();
+    let pair = Pair::of(&home);
+    let trusted = pair.renew(90);
+    let file = home.database("facts.db", "CREATE TABLE t(x); INSERT INTO t VALUES (1)");
+    let mut server = pair.serve(&home, &[]);
+    server.org("acme");
+    server.source("acme", "facts", &file);
+    let key = server.key("acme", "k");
+    let mut wire = connect(&server, &trusted).unwrap();
+    // Two requests on one connection.
+    assert_eq!(ask(&mut wire, &server, &key, "tools/list", json!({})).status, 200);
+    let answer = ask(&mut wire, &server, &key, "tools/call", query("SELECT x FROM t"));
+    assert_eq!(*rows(&answer.json()["result"]), json!([[1]]));
+    // What clients are told is https, and nobody is served in the clear on that port.
+    let url = format!("https://{}/mcp", server.addr);
+    assert_eq!(server.done("GET", "/server", Value::Null)["mcp_url"], url);
+    let refused = ask(&mut wire, &server, "sql_nothing", "tools/list", json!({}));
+    assert!(refused.header("www-authenticate").unwrap().contains("https://"), "{refused:?}");
+    let mut clear = server.connect();
+    clear.send(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let mut answer = Vec::new();
+    std::io::Read::read_to_end(&mut clear.into_inner(), &mut answer).unwrap_or_default();
+    assert!(!answer.starts_with(b"HTTP"), "{answer:?}");
+    // Who trusts another certificate is not served either, nor who speaks HTTP/2 alone.
+    let other = Pair { certificate: home.path().join("c2.pem"), private_key: home.path().join("k2.pem") };
+    assert!(connect(&server, &other.renew(90)).is_err());
+    let mut stream = TcpStream::connect(server.addr).unwrap();
+    let mut only_h2 = connection(&trusted, &[b"h2"]);
+    assert!((0..10).any(|_| only_h2.complete_io(&mut stream).is_err()));
+    drop(wire);
+    server.stop();
+}
+
+#[test]
+fn a_new_certificate_is_served_without_a_restart_and_connections_go_on() {
+    let home = Home::new();
+    let pair = Pair::of(&home);
+    let first = pair.renew(90);
+    let server = pair.serve(&home, &[]);
+    server.org("acme");
+    let key = server.key("acme", "k");
+    let mut old = connect(&server, &first).unwrap();
+    assert_eq!(ask(&mut old, &server, &key, "tools/list", json!({})).status, 200);
+    let second = pair.renew(91);
+    poll(PATIENCE, "the new certificate is served", || connect(&server, &second).is_ok());
+    assert!(connect(&server, &first).is_err());
+    assert_eq!(ask(&mut old, &server, &key, "tools/list", json!({})).status, 200);
+}
+
+#[test]
+fn a_certificate_that_cannot_be_used_leaves_the_former_one_in_place() {
+    let home = Home::new();
+    let pair = Pair::of(&home);
+    let first = pair.renew(90);
+    let server = pair.serve(&home, &[]);
+    let hang_up = || kill_process(server.pid(), Signal::HUP).unwrap();
+    hang_up();
+    server.logs("the TLS certificate was loaded again");
+    std::fs::write(&pair.certificate, "half a certif").unwrap();
+    hang_up();
+    server.logs("the new TLS certificate cannot be used");
+    connect(&server, &first).unwrap();
+    let second = pair.renew(91);
+    hang_up();
+    poll(PATIENCE, "the new certificate is served", || connect(&server, &second).is_ok());
+}
+
+#[test]
+fn a_hangup_without_tls_ends_nothing() {
+    let home = Home::new();
+    let mut server = home.serve();
+    kill_process(server.pid(), Signal::HUP).unwrap();
+    server.logs("there is no TLS certificate to load again");
+    server.org("acme");
+    server.stop();
+}
+
+#[test]
+fn a_handshake_that_does_not_get_on_is_over() {
+    let home = Home::new();
+    let pair = Pair::of(&home);
+    let trusted = pair.renew(90);
+    let server = pair.serve(&home, &[("SEQUEL__SERVER__CLIENT_REQUEST_TIMEOUT_MS", "300")]);
+    let mut hello = Vec::new();
+    connection(&trusted, &[]).write_tls(&mut hello).unwrap();
+    // Nothing at all, half a greeting, a whole one and then nothing.
+    for part in [&[][..], &hello[..hello.len() / 2], &hello] {
+        let mut stream = TcpStream::connect(server.addr).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        std::io::Write::write_all(&mut stream, part).unwrap();
+        let mut answer = Vec::new();
+        // It ends by the server's doing, long before the patience does.
+        let ended = std::io::Read::read_to_end(&mut stream, &mut answer);
+        assert!(ended.is_ok() || ended.is_err_and(|e| e.kind() == std::io::ErrorKind::ConnectionReset));
+    }
+    connect(&server, &trusted).unwrap();
+}
+
+#[test]
+fn a_client_that_goes_away_stops_its_query_through_tls_as_well() {
+    let home = Home::with("sources.connections_per_source = 1");
+    let pair = Pair::of(&home);
+    let trusted = pair.renew(90);
+    let file = home.database("facts.db", "CREATE TABLE t(x)");
+    let server = pair.serve(&home, &[]);
+    server.org("acme");
+    server.source("acme", "facts", &file);
+    let key = server.key("acme", "k");
+    let begin = |sql: &str| {
+        let mut wire = connect(&server, &trusted).unwrap();
+        let body =
+            json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": query(sql) }).to_string();
+        let (bearer, host) = (format!("Bearer {key}"), format!("localhost:{}", server.addr.port()));
+        let headers =
+            [("Authorization", bearer.as_str()), ("Host", &host), ("MCP-Protocol-Version", "2025-11-25")];
+        wire.request("POST", "/mcp", &headers, body.as_bytes());
+        wire
+    };
+    let mut endless = begin(ENDLESS);
+    endless.head().expect("the head of a streamed answer");
+    server.works();
+    let mut next = begin("SELECT 1");
+    // A FIN without a word of TLS, as from a process that was killed.
+    drop(endless.into_inner().sock);
+    let answer = promptly(|| next.answer());
+    assert_eq!(*rows(&answer.json()["result"]), json!([[1]]));
+}
+
+#[test]
+fn a_server_without_a_usable_certificate_does_not_start_and_says_why() {
+    let home = Home::new();
+    let pair = Pair::of(&home);
+    let start = || {
+        let mut command = home.command(&["serve", "--port", "0"]);
+        command.env("SEQUEL__TLS__CERTIFICATE", &pair.certificate);
+        command.env("SEQUEL__TLS__PRIVATE_KEY", &pair.private_key);
+        crate::server::run(&mut command)
+    };
+    start().refused("cert.pem");
+    pair.renew(90);
+    std::fs::copy(&pair.certificate, &pair.private_key).unwrap();
+    start().refused("holds no private key");
+    let mut half = home.command(&["serve", "--port", "0"]);
+    half.env("SEQUEL__TLS__CERTIFICATE", &pair.certificate);
+    crate::server::run(&mut half).refused("tls.private_key");
+}
+
+#[test]
+fn an_expired_certificate_is_served_with_an_error_in_the_log() {
+    let home = Home::new();
+    let pair = Pair::of(&home);
+    pair.renew(-1);
+    let server = pair.serve(&home, &[]);
+    assert!(server.logs("the TLS certificate has expired").contains("ERROR"));
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sequel_connector::{Connector, Registry};
 use sequel_connector_sqlite::{Policy, SqliteConnector};
 use sequel_store::{Holder, OpenError, Store, StoreLock};
-use sequel_store_sqlite::{APPLICATION_ID, Options, SqliteStore};
+use sequel_store_sqlite::{APPLICATION_ID, Inspection, Options, SqliteStore};
 
 use crate::config::{Config, StoreLocation};
 
@@ -20,6 +20,14 @@ pub fn open_store(config: &Config, holder: Holder) -> Result<Arc<dyn Store>, Ope
 pub fn lock_holder(config: &Config) -> Result<Option<Holder>, OpenError> {
     match config.store() {
         StoreLocation::Sqlite(path) => StoreLock::holder(&path),
+    }
+}
+
+/// Looks at the configured store without changing it, also while another process holds it. `None` where there is
+/// none yet. Blocks.
+pub fn inspect_store(config: &Config) -> Result<Option<Inspection>, OpenError> {
+    match config.store() {
+        StoreLocation::Sqlite(path) => sequel_store_sqlite::inspect(&path),
     }
 }
 

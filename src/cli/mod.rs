@@ -9,6 +9,7 @@ mod completions;
 mod config;
 mod confirm;
 mod demo;
+mod doctor;
 mod failure;
 mod key;
 mod man;
@@ -71,6 +72,7 @@ enum Command {
     Config(config::Command),
     #[command(flatten)]
     Admin(AdminCommand),
+    Doctor(doctor::Args),
     Openapi(openapi::Args),
     Completions(completions::Args),
     Man(man::Args),
@@ -167,6 +169,7 @@ fn dispatch(cli: Cli, world: &mut World<'_>) -> Result<Answer, Failure> {
         Command::Serve(args) => serve::run(args, &global, world),
         Command::Demo(args) => demo::run(args, &global, world),
         Command::Config(command) => config::run(command, &global, world),
+        Command::Doctor(args) => doctor::run(args, &global, world),
         Command::Openapi(args) => Ok(openapi::run(args)),
         Command::Completions(args) => Ok(completions::run(args)),
         Command::Man(args) => man::run(args),

@@ -10,11 +10,13 @@
 
 mod apply;
 mod fault;
+mod inspect;
 mod open;
 mod read;
 mod schema;
 mod writer;
 
+pub use inspect::{Inspection, inspect};
 pub use schema::APPLICATION_ID;
 
 use std::path::{Path, PathBuf};

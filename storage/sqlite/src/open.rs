@@ -16,7 +16,7 @@ use crate::{fault, schema};
 /// Statements that a connection keeps prepared; there are fewer than this.
 const STATEMENTS_MAX: usize = 32;
 /// An operator's `sqlite3` may hold the write lock for a moment; beyond this the store says it is away.
-const BUSY_WAIT: Duration = Duration::from_secs(5);
+pub(crate) const BUSY_WAIT: Duration = Duration::from_secs(5);
 
 /// The absolute path of the store, after checking that its folder is there.
 pub(crate) fn resolve(path: &Path) -> Result<PathBuf, OpenError> {

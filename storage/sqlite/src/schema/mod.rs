@@ -15,6 +15,8 @@ use crate::fault;
 pub const APPLICATION_ID: i32 = i32::from_be_bytes(*b"Seql");
 /// Each brings a file from the version of its index to the next.
 const MIGRATIONS: [&str; 1] = [include_str!("v1.sql")];
+/// The newest version that this build knows.
+pub(crate) const KNOWN: u32 = MIGRATIONS.len() as u32;
 const VIEWS: &str = include_str!("views.sql");
 
 /// Whether the file is ours, or empty, and of a version that this build knows.

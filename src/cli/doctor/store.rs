@@ -1,0 +1,78 @@
+//! The store: who holds it, whether it opens and is whole, and how much room it has.
+
+use sequel_store::{Holder, Role};
+
+use super::Report;
+use crate::backends;
+use crate::config::{Config, StoreLocation};
+
+/// Below this a change may fail at any moment: a group commit, its log and a checkpoint want some megabytes each.
+const ROOM_PROBLEM_BYTES: u64 = 64 * 1024 * 1024;
+/// Below this it is time to act.
+const ROOM_WARNING_BYTES: u64 = 512 * 1024 * 1024;
+
+/// Who holds the store.
+pub(super) fn look(report: &mut Report, config: &Config) -> Option<Holder> {
+    let StoreLocation::Sqlite(path) = config.store();
+    let holder = match backends::lock_holder(config) {
+        Ok(holder) => holder,
+        Err(error) => {
+            report.problem("store lock", sentence(&error), "Give this user the right to read the lock file.");
+            None
+        }
+    };
+    match &holder {
+        Some(Holder { pid, role: Role::Serve, .. }) => {
+            report.ok("store lock", format!("A server holds it (pid {pid})."));
+        }
+        Some(Holder { pid, .. }) => {
+            report.ok("store lock", format!("A command holds it (pid {pid}); it is free again soon."));
+        }
+        None => report.ok("store lock", "It is free: no server runs on this data folder."),
+    }
+    match backends::inspect_store(config) {
+        Ok(None) => report.ok("store", format!("There is none at {} yet; a start makes it.", path.display())),
+        Ok(Some(found)) => match found.damage {
+            None => report.ok("store", format!("It opens (version {}) and is whole.", found.version)),
+            Some(damage) => report.problem(
+                "store",
+                format!("It is damaged: {damage}."),
+                "Stop the server, keep a copy of the data folder, and restore a backup.",
+            ),
+        },
+        Err(error) => {
+            let advice =
+                "Nothing was changed. Look at the file, its folder and its disk, or restore a backup.";
+            report.problem("store", sentence(&error), advice);
+        }
+    }
+    room(report, config);
+    holder
+}
+
+fn room(report: &mut Report, config: &Config) {
+    let StoreLocation::Sqlite(path) = config.store();
+    let folder = path.parent().unwrap_or(&config.data_dir);
+    let Ok(disk) = rustix::fs::statvfs(folder) else { return };
+    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    let text = format!("{} MiB are free where the store is.", free / (1024 * 1024));
+    match free {
+        ..ROOM_PROBLEM_BYTES => {
+            report.problem("disk", text, "Free some space now: changes are about to fail.")
+        }
+        ..ROOM_WARNING_BYTES => report.warning("disk", text, "Free some space."),
+        _ => report.ok("disk", text),
+    }
+    if disk.f_files > 0 && disk.f_favail < 100 {
+        report.problem(
+            "disk",
+            format!("The file system has room for {} more files.", disk.f_favail),
+            "Remove files that are not needed.",
+        );
+    }
+}
+
+fn sentence(error: &dyn std::error::Error) -> String {
+    let text = error.to_string();
+    if text.ends_with('.') { text } else { format!("{text}.") }
+}

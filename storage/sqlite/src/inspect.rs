@@ -1,0 +1,39 @@
+//! Looking at a store from outside, also while another process holds it: whether it opens, of which version it is,
+//! whether it is whole. Changes nothing.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags};
+use sequel_store::OpenError;
+
+use crate::{fault, open, schema};
+
+/// What was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inspection {
+    /// The schema's version.
+    pub version: u32,
+    /// The newest version that this build knows.
+    pub known: u32,
+    /// What SQLite's quick check says is wrong; `None` where it says that all is well.
+    pub damage: Option<String>,
+}
+
+/// Inspects the store at `path`; `None` where there is none yet. Blocks: reads the whole file.
+pub fn inspect(path: &Path) -> Result<Option<Inspection>, OpenError> {
+    let path = open::resolve(path)?;
+    if !path.exists() {
+        return Ok(None);
+    }
+    let failed = |error: rusqlite::Error| fault::open(&path, &error);
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(&path, flags).map_err(failed)?;
+    connection.busy_timeout(open::BUSY_WAIT).map_err(failed)?;
+    schema::check(&connection, &path)?;
+    let version = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(failed)?;
+    // One complaint says enough.
+    let verdict: String =
+        connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(failed)?;
+    let damage = (verdict != "ok").then_some(verdict);
+    Ok(Some(Inspection { version, known: schema::KNOWN, damage }))
+}

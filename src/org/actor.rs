@@ -169,12 +169,13 @@ impl OrgActor {
     fn end(&mut self) {
         // The cell, not the publisher: also what somebody loaded while a commit was found out about.
         self.entry.cell.close();
-        let ended = self.entry.inflight.stop_all(Stopped::Revoked);
+        let ended =
+            self.entry.inflight.stop_all(Stopped::Revoked) + self.entry.streams.stop_all(Stopped::Revoked);
         for source in std::mem::replace(&mut *self.entry.sources.lock(), Arc::new([])).iter() {
             source.retire();
         }
         if ended > 0 {
-            tracing::info!(org = %self.desk.org, ended, "running calls of a deleted organization were ended");
+            tracing::info!(org = %self.desk.org, ended, "calls and streams of a deleted organization were ended");
         }
     }
 }

@@ -38,6 +38,8 @@ const LIMITS: &[(&str, &[&str])] = &[
             "what_still_runs_at_the_end_of_the_grace_is_stopped_and_told_why",
         ],
     ),
+    ("tls.certificate", &["a place"]),
+    ("tls.private_key", &["a place"]),
     ("storage.url", &["a place"]),
     (
         "orgs.active_max",
@@ -55,6 +57,13 @@ const LIMITS: &[(&str, &[&str])] = &[
         &[
             "an_organization_has_as_many_sources_and_keys_as_it_may_and_no_more",
             "the_number_of_keys_is_bounded_at_the_limit",
+        ],
+    ),
+    (
+        "orgs.delete_grace_seconds",
+        &[
+            "a_restore_brings_back_what_was_there_and_revives_no_revoked_key",
+            "after_the_grace_an_org_is_purged_and_its_name_is_free",
         ],
     ),
     ("keys.rotate_overlap_seconds", &["the default of what rotate_overlap_max_seconds bounds"]),

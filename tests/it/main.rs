@@ -14,6 +14,7 @@ mod crowds;
 mod data_folder;
 mod deleted_org;
 mod disconnect;
+mod doctor;
 mod events;
 mod faults;
 mod fuzz_corpus;

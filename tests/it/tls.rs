@@ -17,18 +17,18 @@ use crate::wire::{Answer, Wire};
 type Secure = Wire<StreamOwned<ClientConnection, TcpStream>>;
 
 /// Where a test keeps the certificate that its server serves.
-struct Pair {
-    certificate: PathBuf,
-    private_key: PathBuf,
+pub(crate) struct Pair {
+    pub(crate) certificate: PathBuf,
+    pub(crate) private_key: PathBuf,
 }
 
 impl Pair {
-    fn of(home: &Home) -> Self {
+    pub(crate) fn of(home: &Home) -> Self {
         Self { certificate: home.path().join("cert.pem"), private_key: home.path().join("key.pem") }
     }
 
     /// Writes a fresh certificate that is valid for these days from now, by renaming, as certificate tools do.
-    fn renew(&self, valid_days: i64) -> CertificateDer<'static> {
+    pub(crate) fn renew(&self, valid_days: i64) -> CertificateDer<'static> {
         let mut params = rcgen::CertificateParams::new(vec!["localhost".into(), "127.0.0.1".into()]).unwrap();
         let now = std::time::Duration::from_millis(sequel::context::Clock::system().now().0.unsigned_abs());
         let at = |days: i64| {
@@ -48,7 +48,7 @@ impl Pair {
         made.der().clone()
     }
 
-    fn serve(&self, home: &Home, more: &[(&str, &str)]) -> TestServer {
+    pub(crate) fn serve(&self, home: &Home, more: &[(&str, &str)]) -> TestServer {
         let (certificate, key) = (self.certificate.to_str().unwrap(), self.private_key.to_str().unwrap());
         let env = [("SEQUEL__TLS__CERTIFICATE", certificate), ("SEQUEL__TLS__PRIVATE_KEY", key)];
         home.serve_with(&[&env[..], more].concat())

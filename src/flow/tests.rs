@@ -128,6 +128,7 @@ impl House {
             open: OpenSources::new(connectors, context.clock.clone(), 10),
             arbiters: vec![arbiter.handle()],
             limits,
+            metrics: crate::metrics::Metrics::new(context.clock.clone()),
         });
         Self { store, registry, context, arbiter }
     }

@@ -106,7 +106,10 @@ pub struct Files {
 
 /// What tells a changed file from an unchanged one without reading it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stamp([Option<(u64, u64, u64, i64, i64)>; 2]);
+pub struct Stamp([Option<FileStamp>; 2]);
+
+/// Device, inode, length, and the time of the last change in seconds and nanoseconds.
+type FileStamp = (u64, u64, u64, i64, i64);
 
 impl Files {
     /// Reads both and holds them against each other. Blocks.

@@ -23,7 +23,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("context", &[]),
     ("credential", &["context"]),
     ("demo", &[]),
-    ("flow", &["context", "credential", "oauth", "org", "record", "system"]),
+    ("flow", &["context", "credential", "metrics", "oauth", "org", "record", "system"]),
     (
         "http",
         &[

@@ -56,12 +56,12 @@ fn room(report: &mut Report, config: &Config) {
     let Ok(disk) = rustix::fs::statvfs(folder) else { return };
     let free = disk.f_bavail.saturating_mul(disk.f_frsize);
     let text = format!("{} MiB are free where the store is.", free / (1024 * 1024));
-    match free {
-        ..ROOM_PROBLEM_BYTES => {
-            report.problem("disk", text, "Free some space now: changes are about to fail.")
-        }
-        ..ROOM_WARNING_BYTES => report.warning("disk", text, "Free some space."),
-        _ => report.ok("disk", text),
+    if free < ROOM_PROBLEM_BYTES {
+        report.problem("disk", text, "Free some space now: changes are about to fail.");
+    } else if free < ROOM_WARNING_BYTES {
+        report.warning("disk", text, "Free some space.");
+    } else {
+        report.ok("disk", text);
     }
     if disk.f_files > 0 && disk.f_favail < 100 {
         report.problem(

@@ -39,6 +39,8 @@ const LIMITS: RegistryLimits = RegistryLimits {
     sources_max: 5,
     calls_per_org: 100,
     calls_per_key: 100,
+    streams_per_org: 100,
+    streams_per_key: 100,
     failures_per_minute: 100_000,
 };
 

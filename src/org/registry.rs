@@ -683,7 +683,9 @@ impl Registry {
     /// Lets running calls go on and none begin. Streams of change notices end: nothing waits for them.
     pub fn begin_draining(&self) {
         self.0.draining.store(true, Ordering::SeqCst);
-        self.active_entries().iter().for_each(|entry| entry.streams.stop_all(Stopped::Shutdown));
+        self.active_entries().iter().for_each(|entry| {
+            entry.streams.stop_all(Stopped::Shutdown);
+        });
     }
 
     /// Ends every running call, for a shutdown that has waited long enough.

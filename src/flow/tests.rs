@@ -41,6 +41,9 @@ const LIMITS: RegistryLimits = RegistryLimits {
     calls_per_key: 100,
     streams_per_org: 100,
     streams_per_key: 100,
+    requests_per_minute_per_key: 0,
+    requests_per_minute_per_org: 0,
+    key_creations_per_minute: 0,
     failures_per_minute: 100_000,
 };
 

@@ -139,7 +139,9 @@ fn equal_ids_of_organizations_that_ask_at_the_same_time_never_cross() {
 
 #[test]
 fn whoever_asks_on_and_on_without_listening_fills_no_memory() {
-    let (_home, server, key) = acme("");
+    // Answers that say something, not refusals, are what must not gather.
+    let (_home, server, key) =
+        acme("limits.requests_per_minute_per_key = 1000000\nlimits.requests_per_minute_per_org = 1000000");
     let bearer = format!("Bearer {key}");
     let one = request("POST", "/mcp", &[("Authorization", &bearer)], LIST.as_bytes());
     let many = one.repeat(64 * 1024 / one.len());

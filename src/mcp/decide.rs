@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 use super::call::{Call, ProgressToken};
 use super::era::{Era, Refusal, Settled, Version, quoted, settle, unnamed};
 use super::head::RequestHead;
+use super::injected::injected;
 use super::jsonrpc::{
     self, Body, Given, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, Message, RequestId, Unnamed,
     error_reply, result_reply, string,
@@ -151,6 +152,10 @@ fn request(
     let era = settled.version.era();
     if let Err(message) = no_round_is_open(method, &settled) {
         return Refusal::new(200, INVALID_PARAMS, message).decision(&id);
+    }
+    // Nothing is mounted in the product: one look.
+    if let Some(decision) = injected(&id, method, &settled, server) {
+        return decision;
     }
     match (era, method) {
         (_, "tools/call") => call(id, &settled, server),

@@ -179,7 +179,7 @@ pub(super) struct Meta<'a> {
         deserialize_with = "present",
         rename = "io.modelcontextprotocol/clientCapabilities"
     )]
-    client_capabilities: Option<&'a RawValue>,
+    pub(super) client_capabilities: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present", rename = "progressToken")]
     pub(super) progress_token: Option<&'a RawValue>,
 }

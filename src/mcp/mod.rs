@@ -19,6 +19,7 @@ pub mod cursor;
 mod decide;
 mod era;
 mod head;
+mod injected;
 pub mod json;
 mod jsonrpc;
 mod listen;
@@ -45,6 +46,7 @@ pub use call::{Call, ProgressToken};
 pub use decide::{Decision, decide, join_batch};
 pub use era::{Era, Version};
 pub use head::{HeaderField, RequestHead};
+pub use injected::{Asked, Injected, InjectedAnswer};
 pub use jsonrpc::{
     HEADER_MISMATCH, INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, PARSE_ERROR,
     RequestId, UNSUPPORTED_PROTOCOL_VERSION, error_reply,

@@ -36,6 +36,11 @@ impl ToolOutcome {
         Self { escaped_text: escaped_text.into(), structured: None, is_error: true }
     }
 
+    /// A text alone, for a tool without an `outputSchema`.
+    pub fn text(text: &str) -> Self {
+        Self { is_error: false, ..Self::error(text) }
+    }
+
     /// An outcome whose two forms are already encoded: `escaped_text` is what stands between the
     /// quotes of a JSON string, `structured` is a JSON object that fits the tool's `outputSchema`.
     pub fn encoded(escaped_text: impl Into<Pieces>, structured: impl Into<Pieces>) -> Self {

@@ -3,10 +3,13 @@
 //! `server/discover`, `initialize` and `tools/list` answer the same to everyone, so their results
 //! are made when the server starts and only the id is put in front.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use serde_json::json;
 
 use super::era::{Era, Version};
+use super::injected::{Injected, Mounted};
 use super::json::{minified, string_into};
 use super::jsonrpc::{RequestId, result_head};
 use super::tools::TOOLS;
@@ -31,6 +34,8 @@ pub enum Fact {
 pub struct ServerFacts {
     /// `_meta` of every modern result.
     pub(super) meta: Bytes,
+    /// What is mounted beside the product's own features.
+    pub(super) injected: Mounted,
     // Results, each with the brace that closes the response around it.
     discover: Bytes,
     tools_modern: Bytes,
@@ -80,6 +85,7 @@ impl ServerFacts {
             tools_legacy: format!(r#"{{"tools":{tools}}}}}"#).into(),
             meta: meta.into(),
             discover: discover.into(),
+            injected: None,
             initialize,
         }
     }
@@ -87,6 +93,22 @@ impl ServerFacts {
     /// This program, with Sequel's own instructions.
     pub fn sequel() -> Self {
         Self::sequel_at(env!("CARGO_PKG_VERSION"))
+    }
+
+    /// The same, with something mounted that answers before the product does. For test-only builds.
+    pub fn with_injected(mut self, mounted: Arc<dyn Injected>) -> Self {
+        let with = |result: &Bytes, era: Era| {
+            // Without the brace that closes the response.
+            let mut result: serde_json::Value = serde_json::from_slice(&result[..result.len() - 1])
+                .expect("a result that was made here is JSON");
+            result["capabilities"] =
+                serde_json::from_str(&mounted.capabilities(era)).expect("capabilities are a JSON object");
+            Bytes::from(format!("{result}}}"))
+        };
+        self.discover = with(&self.discover, Era::Modern);
+        self.initialize = self.initialize.map(|result| with(&result, Era::Legacy));
+        self.injected = Some(mounted);
+        self
     }
 
     pub(super) fn sequel_at(version: &str) -> Self {
@@ -117,6 +139,7 @@ impl ServerFacts {
         let copy = |bytes: &Bytes| Bytes::copy_from_slice(bytes);
         Self {
             meta: copy(&self.meta),
+            injected: self.injected.clone(),
             discover: copy(&self.discover),
             tools_modern: copy(&self.tools_modern),
             tools_legacy: copy(&self.tools_legacy),

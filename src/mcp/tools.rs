@@ -21,14 +21,17 @@ pub enum ToolCall {
     ListDataSources,
     /// `run_query`.
     RunQuery(RunQuery),
+    /// A tool that is mounted, which the product has none of.
+    Injected(Box<str>),
 }
 
 impl ToolCall {
     /// The tool's name.
-    pub fn name(&self) -> &'static str {
+    pub fn name(&self) -> &str {
         match self {
             Self::ListDataSources => "list_data_sources",
             Self::RunQuery(_) => "run_query",
+            Self::Injected(name) => name,
         }
     }
 }

@@ -94,6 +94,7 @@ impl Inside {
                 context: self.context.clone(),
                 query: query_policy(config),
                 metrics: self.metrics.clone(),
+                injected: None,
             },
             metrics: self.metrics.clone(),
             facts: ServerFacts::sequel(),

@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::demo as data_set;
 use crate::flow::create_org::create_org;
 use crate::flow::find_org::find_org;
+use crate::http::Edge;
 use crate::install;
 use crate::org::audit::Author;
 use crate::org::keys::NewKey;
@@ -49,6 +50,11 @@ struct Line<'a> {
 
 /// Serves the demo until it is told to stop.
 pub fn demo(options: DemoOptions) -> anyhow::Result<()> {
+    demo_with(options, |_| {})
+}
+
+/// The same, with something mounted that is not the product's. For test-only builds (`tests/conformance`).
+pub fn demo_with(options: DemoOptions, mount: impl FnOnce(&mut Edge)) -> anyhow::Result<()> {
     let DemoOptions { mut config, json } = options;
     data_dir::keep_files_private();
     data_dir::make(&config.data_dir)?;
@@ -63,7 +69,7 @@ pub fn demo(options: DemoOptions) -> anyhow::Result<()> {
     }
     config.sources.sqlite.folders.push(folder);
     let data_dir = config.data_dir.clone();
-    run(config, async move |inside: &Inside, served: Served| {
+    run(config, mount, async move |inside: &Inside, served: Served| {
         let key = prepare(inside, file).await?;
         let text = if json {
             let line = Line { mcp_url: &served.mcp_url, api_key: key.as_deref(), org: ORG };

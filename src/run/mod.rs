@@ -18,7 +18,7 @@ mod serve;
 mod shutdown;
 
 pub use assemble::registry_limits;
-pub use demo::{DemoOptions, demo};
+pub use demo::{DemoOptions, demo, demo_with};
 pub use embedded::{Embedded, embedded};
 pub use serve::serve;
 

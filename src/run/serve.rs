@@ -24,18 +24,22 @@ use super::public::public_server;
 use super::shutdown::StopSignals;
 use super::{data_dir, log, shutdown};
 use crate::config::{Config, admin_socket_path, prepare_socket_folder};
-use crate::http;
 use crate::http::api::Admin;
+use crate::http::{self, Edge};
 
 /// Serves until it is told to stop.
 pub fn serve(config: Config) -> anyhow::Result<()> {
     data_dir::keep_files_private();
     data_dir::require(&config.data_dir)?;
     log::start(&config.log)?;
-    run(config, async |inside: &Inside, served: Served| {
-        tracing::info!(mcp_url = served.mcp_url, listen = %served.bound, orgs = inside.index.all().await?.len(), "serving");
-        Ok(())
-    })
+    run(
+        config,
+        |_| {},
+        async |inside: &Inside, served: Served| {
+            tracing::info!(mcp_url = served.mcp_url, listen = %served.bound, orgs = inside.index.all().await?.len(), "serving");
+            Ok(())
+        },
+    )
 }
 
 /// What listens.
@@ -44,16 +48,18 @@ pub(super) struct Served {
     pub(super) bound: SocketAddr,
 }
 
-/// Runs a server on a prepared data folder. `started` is called once it answers requests.
-pub(super) fn run<S>(config: Config, started: S) -> anyhow::Result<()>
+/// Runs a server on a prepared data folder. `mount` may change what the public server is made of; `started` is
+/// called once it answers requests.
+pub(super) fn run<M, S>(config: Config, mount: M, started: S) -> anyhow::Result<()>
 where
+    M: FnOnce(&mut Edge),
     S: AsyncFnOnce(&Inside, Served) -> anyhow::Result<()>,
 {
     actix_rt::System::new().block_on(async move {
         let socket = admin_socket_path(&config);
         // The lock comes first: who starts a second server hears of the first one, not of its port.
         let inside = Inside::open(&config, Holder::serving(Some(socket.clone())))?;
-        let outcome = serve_inside(&config, &inside, &socket, started).await;
+        let outcome = serve_inside(&config, &inside, &socket, mount, started).await;
         // While the lock is held: a successor's socket has the same name.
         remove_socket(&config, &socket);
         inside.close().await;
@@ -72,8 +78,15 @@ fn remove_socket(config: &Config, socket: &Path) {
     }
 }
 
-async fn serve_inside<S>(config: &Config, inside: &Inside, socket: &Path, started: S) -> anyhow::Result<()>
+async fn serve_inside<M, S>(
+    config: &Config,
+    inside: &Inside,
+    socket: &Path,
+    mount: M,
+    started: S,
+) -> anyhow::Result<()>
 where
+    M: FnOnce(&mut Edge),
     S: AsyncFnOnce(&Inside, Served) -> anyhow::Result<()>,
 {
     let mut stop = StopSignals::listen().context("signals cannot be listened for")?;
@@ -84,7 +97,9 @@ where
     let bound = listener.local_addr().context("the bound address cannot be read")?;
     let ready = Arc::new(AtomicBool::new(false));
     let mcp_url = config.mcp_url(bound);
-    let edge = Arc::new(inside.edge(config, bound, Arc::clone(&ready)));
+    let mut edge = inside.edge(config, bound, Arc::clone(&ready));
+    mount(&mut edge);
+    let edge = Arc::new(edge);
     let metrics = match config.metrics.address() {
         Some(address) => {
             let monitor = Monitor::start(listen(address, "metrics.listen")?, inside, Arc::clone(&ready))?;

@@ -2,11 +2,14 @@
 //! HTTP.
 
 pub mod encode;
+mod injected;
 mod list_data_sources;
 mod run_query;
 
+pub use injected::InjectedTools;
 pub use run_query::QueryPolicy;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::context::{Clock, Context};
@@ -23,6 +26,8 @@ pub struct Tools {
     pub query: QueryPolicy,
     /// What is counted.
     pub metrics: Metrics,
+    /// What is mounted beside the product's own tools: nothing, but in test-only builds.
+    pub injected: Option<Arc<dyn InjectedTools>>,
 }
 
 /// A batch's share of memory and time.
@@ -54,6 +59,10 @@ impl Tools {
         match tool {
             ToolCall::ListDataSources => list_data_sources::list(guard),
             ToolCall::RunQuery(query) => run_query::run(self, query, guard, request_id).await,
+            ToolCall::Injected(name) => match &self.injected {
+                Some(mounted) => mounted.carry_out(name, guard).await,
+                None => ToolOutcome::error("There is no such tool."),
+            },
         }
     }
 
@@ -68,7 +77,7 @@ impl Tools {
     pub fn touches_a_source(tool: &ToolCall) -> bool {
         match tool {
             ToolCall::ListDataSources => false,
-            ToolCall::RunQuery(_) => true,
+            ToolCall::RunQuery(_) | ToolCall::Injected(_) => true,
         }
     }
 }

@@ -32,6 +32,7 @@ pub fn serve(config: Config) -> anyhow::Result<()> {
     data_dir::keep_files_private();
     data_dir::require(&config.data_dir)?;
     log::start(&config.log)?;
+    raise_open_files();
     run(
         config,
         |_| {},
@@ -40,6 +41,15 @@ pub fn serve(config: Config) -> anyhow::Result<()> {
             Ok(())
         },
     )
+}
+
+/// Takes as many open files as the system lets this user have: what a shell starts with is often 1,024.
+fn raise_open_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        tracing::warn!(%error, "the limit on open files could not be raised");
+    }
 }
 
 /// What listens.

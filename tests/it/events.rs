@@ -1,6 +1,7 @@
 //! Streams of events as a client reads them: server-sent events out of a chunked answer, one at a time. Knows
 //! framing and nothing of MCP.
 
+use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use serde_json::Value;
@@ -8,16 +9,16 @@ use serde_json::Value;
 use crate::wire::{Head, Wire};
 
 /// A stream of events under way.
-pub(crate) struct Events {
-    pub(crate) wire: Wire<TcpStream>,
+pub(crate) struct Events<S = TcpStream> {
+    pub(crate) wire: Wire<S>,
     text: String,
     ended: bool,
 }
 
-impl Events {
+impl<S: Read + Write> Events<S> {
     /// Behind the head of an answer that has to be a stream of events.
     #[track_caller]
-    pub(crate) fn of(wire: Wire<TcpStream>, head: &Head) -> Self {
+    pub(crate) fn of(wire: Wire<S>, head: &Head) -> Self {
         let header =
             |name: &str| head.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str());
         assert_eq!((head.status, header("content-type")), (200, Some("text/event-stream")), "{head:?}");

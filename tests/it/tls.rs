@@ -14,7 +14,7 @@ use crate::server::{ENDLESS, Home, TestServer, rows};
 use crate::waiting::{PATIENCE, poll, promptly};
 use crate::wire::{Answer, Wire};
 
-type Secure = Wire<StreamOwned<ClientConnection, TcpStream>>;
+pub(crate) type Secure = Wire<StreamOwned<ClientConnection, TcpStream>>;
 
 /// Where a test keeps the certificate that its server serves.
 pub(crate) struct Pair {
@@ -56,7 +56,7 @@ impl Pair {
 }
 
 /// A handshake that trusts this certificate alone.
-fn connection(trusted: &CertificateDer<'static>, alpn: &[&[u8]]) -> ClientConnection {
+pub(crate) fn connection(trusted: &CertificateDer<'static>, alpn: &[&[u8]]) -> ClientConnection {
     let mut roots = RootCertStore::empty();
     roots.add(trusted.clone()).unwrap();
     let config =

@@ -42,6 +42,16 @@ impl Wire<TcpStream> {
         Self { reader: BufReader::new(stream) }
     }
 
+    /// The same from another address of this machine.
+    pub(crate) fn tcp_from(from: &str, to: SocketAddr) -> Self {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        socket.bind(&format!("{from}:0").parse::<SocketAddr>().unwrap().into()).unwrap();
+        socket.connect(&to.into()).unwrap();
+        let stream = TcpStream::from(socket);
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        Self { reader: BufReader::new(stream) }
+    }
+
     /// Says that nothing more will be sent (FIN), and goes on listening.
     pub(crate) fn finish(&mut self) {
         match self.reader.get_mut().shutdown(Shutdown::Write) {

@@ -116,6 +116,31 @@ fn a_watched_resource_is_told_of_when_its_source_changes() {
 }
 
 #[test]
+fn a_source_that_is_renamed_or_led_elsewhere_is_a_change_of_both_its_names() {
+    let (home, server) = acme("");
+    let path = home.databases().join("facts.db");
+    server.source("acme", "facts", &path);
+    let key = server.key("acme", "client");
+    let (old, new) = ("sequel://sources/facts/tables/t", "sequel://sources/truths");
+    let asked = json!({ "resourcesListChanged": true, "resourceSubscriptions": [old, new] });
+    let (mut events, _) = listen(&server, &key, json!(1), asked);
+    let other = home.database("other.db", "CREATE TABLE u(x)");
+    for (was, change, updated) in [
+        ("facts", json!({ "settings": { "path": other } }), vec![old]),
+        ("facts", json!({ "name": "truths" }), vec![old, new]),
+        ("truths", json!({ "description": "Nothing but." }), vec![new]),
+    ] {
+        server.done("PATCH", &format!("/orgs/acme/sources/{was}"), change.clone());
+        promptly(|| {
+            list_changed(events.next(), &json!(1));
+            for uri in updated {
+                assert_eq!(events.next().unwrap()["params"]["uri"], uri, "{change}");
+            }
+        });
+    }
+}
+
+#[test]
 fn a_change_of_another_organization_or_of_another_key_is_none_of_ours() {
     let (home, server) = acme("");
     let (key, other) = (server.key("acme", "client"), server.key("acme", "other"));

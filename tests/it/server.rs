@@ -184,6 +184,11 @@ impl TestServer {
         Pid::from_child(&self.child.0)
     }
 
+    /// Where the administration is served.
+    pub(crate) fn socket(&self) -> &Path {
+        &self.socket
+    }
+
     /// Pulls the plug.
     pub(crate) fn kill(&mut self) {
         self.child.0.kill().unwrap();

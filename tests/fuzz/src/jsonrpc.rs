@@ -4,11 +4,16 @@
 //! twice), then the body. Whatever it is, the answer is a bounded JSON-RPC response with an allowed status, and
 //! it is the same when asked again.
 
+use std::sync::LazyLock;
+
 use sequel::mcp::{Decision, HeaderField, RequestHead, ServerFacts, ToolOutcome, decide};
 use serde_json::Value;
 
 /// More than any answer to a request that runs nothing, beside what it repeats of the request.
 const FIXED_BYTES_MAX: usize = 64 * 1024;
+
+/// Made once, as the server does.
+static FACTS: LazyLock<ServerFacts> = LazyLock::new(ServerFacts::sequel);
 
 /// Panics where it does not hold.
 pub fn holds(data: &[u8]) {
@@ -24,9 +29,8 @@ pub fn holds(data: &[u8]) {
         rest = &rest[end + 1..];
     }
     let head = RequestHead { protocol_version: headers[0], mcp_method: headers[1], mcp_name: headers[2] };
-    let facts = ServerFacts::sequel();
-    let decision = decide(&head, rest, &facts);
-    assert_eq!(decision, decide(&head, rest, &facts), "the same question has the same answer");
+    let decision = decide(&head, rest, &FACTS);
+    assert_eq!(decision, decide(&head, rest, &FACTS), "the same question has the same answer");
     check(decision, rest, true);
 }
 

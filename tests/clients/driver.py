@@ -52,8 +52,13 @@ class Client:
     cannot: dict = dataclasses.field(default_factory=dict)
 
 
+NOT_DRIVEN = "its driver does not ask for it"
+NO_STREAMS = "its protocol version has no streams of changes"
+NEITHER = {"notes": NOT_DRIVEN, "listen": NOT_DRIVEN}
+LEGACY_ONLY = {"listen": NO_STREAMS}
 NO_COMPLETION = "it has no completion"
 CODEX = {
+    **NEITHER,
     "cancel": "only a model's turn can be interrupted, and that wants an account",
     "complete": NO_COMPLETION,
     "list_prompts": "it knows no prompts of servers",
@@ -61,18 +66,18 @@ CODEX = {
 }
 
 CLIENTS = {
-    "ts1": Client(by_node("ts1.mjs"), LEGACY),
-    "ts2": Client(by_node("ts2.mjs", "legacy"), LEGACY),
+    "ts1": Client(by_node("ts1.mjs"), LEGACY, cannot=LEGACY_ONLY),
+    "ts2": Client(by_node("ts2.mjs", "legacy"), LEGACY, cannot=LEGACY_ONLY),
     "ts2-auto": Client(by_node("ts2.mjs", "auto"), MODERN),
     "python": Client(by_python("python_mcp.py", "auto"), MODERN),
-    "python-legacy": Client(by_python("python_mcp.py", "legacy"), LEGACY),
-    "fastmcp": Client(by_python("python_fastmcp.py"), MODERN),
-    "rmcp": Client(lambda: [rmcp(), "legacy"], LEGACY),
-    "rmcp-auto": Client(lambda: [rmcp(), "auto"], MODERN),
-    "mcp-remote": Client(by_node("bridge.mjs", "legacy"), None, shows_status=False),
-    "mcp-remote-auto": Client(by_node("bridge.mjs", "auto"), None, shows_status=False),
-    "inspector": Client(by_python("inspector.py", "legacy"), LEGACY, shows_challenge=False, cannot={"complete": NO_COMPLETION}),
-    "inspector-modern": Client(by_python("inspector.py", "modern"), MODERN, shows_challenge=False, cannot={"complete": NO_COMPLETION}),
+    "python-legacy": Client(by_python("python_mcp.py", "legacy"), LEGACY, cannot=LEGACY_ONLY),
+    "fastmcp": Client(by_python("python_fastmcp.py"), MODERN, cannot=NEITHER),
+    "rmcp": Client(lambda: [rmcp(), "legacy"], LEGACY, cannot=NEITHER),
+    "rmcp-auto": Client(lambda: [rmcp(), "auto"], MODERN, cannot=NEITHER),
+    "mcp-remote": Client(by_node("bridge.mjs", "legacy"), None, shows_status=False, cannot=LEGACY_ONLY),
+    "mcp-remote-auto": Client(by_node("bridge.mjs", "auto"), None, shows_status=False, cannot={"listen": NOT_DRIVEN}),
+    "inspector": Client(by_python("inspector.py", "legacy"), LEGACY, shows_challenge=False, cannot={"complete": NO_COMPLETION, **NEITHER}),
+    "inspector-modern": Client(by_python("inspector.py", "modern"), MODERN, shows_challenge=False, cannot={"complete": NO_COMPLETION, **NEITHER}),
     "codex": Client(by_python("codex.py"), None, shows_status=False, cannot=CODEX),
 }
 

@@ -6,6 +6,8 @@ hold. Its docstring is its name in the report.
 
 import contextlib
 import itertools
+import shutil
+import time
 
 from driver import CLIENTS, Driver, Refused
 from server import Failed
@@ -16,6 +18,8 @@ TOOLS = ["list_data_sources", "run_query"]
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
 # THREATS 22 says one second; the rest is for a machine that builds at the same time.
 STOP_SECONDS = 5
+# Sequel says something after a quarter of a second and every second from then on.
+HEARD_SECONDS = 20
 
 _numbers = itertools.count(1)
 
@@ -166,6 +170,35 @@ def cancels(case):
         same("a query afterwards", rows_of(driver, "SELECT 2 AS two")["rows"], [[2]])
 
 
+def hears_how_far_a_query_is(case):
+    """hears how far a long query is while it runs"""
+    with case.connected() as driver:
+        case.server.until_idle(STOP_SECONDS)
+        endless = driver.begin("call", name="run_query", arguments={"sql": ENDLESS}, progress=True)
+        deadline = time.monotonic() + HEARD_SECONDS
+        while len(notes := driver.ask("notes", target=endless)["notes"]) < 2:
+            holds(time.monotonic() < deadline, f"within {HEARD_SECONDS} s it heard only {notes}")
+            time.sleep(0.1)
+        values = [note["progress"] for note in notes]
+        same("the progress", values, sorted(set(values)))
+        driver.ask("cancel", target=endless)
+        case.server.until_idle(STOP_SECONDS)
+
+
+def hears_of_a_source(case):
+    """hears at once of a data source that comes and goes"""
+    with case.connected() as driver:
+        honored = driver.ask("listen")["honored"]
+        same("what it is told of", {name for name, told in honored.items() if told}, {"resourcesListChanged"})
+        path = case.server.data / "sources" / "second.sqlite"
+        shutil.copy(case.server.data / "sources" / "flights.sqlite", path)
+        for command in (("add", "second", "--path", str(path)), ("remove", "second", "--yes")):
+            waiting = driver.begin("change")
+            case.server.command("source", *command, "--org", case.server.org)
+            same("what has changed", driver.finish(waiting, STOP_SECONDS)["change"], "resources")
+        path.unlink()
+
+
 def stays_in_its_organization(case):
     """sees nothing of another organization"""
     with case.connected() as ours:
@@ -214,7 +247,7 @@ def unknown_key(case):
 
 
 # Scenario → the operation that a client needs for it beside the tools themselves.
-NEEDS = {cancels: "cancel"}
+NEEDS = {cancels: "cancel", hears_how_far_a_query_is: "notes", hears_of_a_source: "listen"}
 
 EACH = [
     lists_the_tools,
@@ -224,6 +257,8 @@ EACH = [
     other_formats,
     bad_sql,
     cancels,
+    hears_how_far_a_query_is,
+    hears_of_a_source,
     stays_in_its_organization,
     unknown_key,
     deleted_key_stops_its_query,

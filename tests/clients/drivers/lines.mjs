@@ -28,6 +28,10 @@ export function watched() {
 export function drive(connect, callTool) {
   let connected = null;
   const running = new Map();
+  // Progress by call, and changes that were heard of and not told yet.
+  const notes = new Map();
+  const changes = [];
+  let wake = null;
   const say = (line) => process.stdout.write(JSON.stringify(line) + '\n');
 
   const operations = {
@@ -44,14 +48,34 @@ export function drive(connect, callTool) {
     async list_tools() {
       return { tools: (await connected.client.listTools()).tools };
     },
-    async call({ id, name, arguments: args }) {
+    async call({ id, name, arguments: args, progress }) {
       const abort = new AbortController();
+      const options = { signal: abort.signal };
+      if (progress) {
+        notes.set(id, []);
+        options.onprogress = (note) => notes.get(id).push(note);
+      }
       running.set(id, abort);
       try {
-        return { result: await callTool(connected.client, { name, arguments: args }, { signal: abort.signal }) };
+        return { result: await callTool(connected.client, { name, arguments: args }, options) };
       } finally {
         running.delete(id);
       }
+    },
+    async notes({ target }) {
+      return { notes: notes.get(target) ?? [] };
+    },
+    async listen() {
+      connected.client.setNotificationHandler('notifications/resources/list_changed', () => {
+        changes.push('resources');
+        wake?.();
+      });
+      const open = await connected.client.listen({ toolsListChanged: true, resourcesListChanged: true });
+      return { honored: open.honoredFilter };
+    },
+    async change() {
+      while (changes.length === 0) await new Promise((resolve) => (wake = resolve));
+      return { change: changes.shift() };
     },
     async list_resources() {
       return { resources: (await connected.client.listResources()).resources };

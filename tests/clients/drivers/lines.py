@@ -15,6 +15,7 @@ class Driver:
         self.connect_to = connect
         self.connection = None
         self.running = {}
+        self.heard = {}
         self.seen = {}
 
     async def connect(self, request):
@@ -25,7 +26,19 @@ class Driver:
         return {"tools": await self.connection.list_tools()}
 
     async def call(self, request):
-        return {"result": await self.connection.call(request["name"], request["arguments"])}
+        if not request.get("progress"):
+            return {"result": await self.connection.call(request["name"], request["arguments"])}
+        notes = self.heard[request["id"]] = []
+        return {"result": await self.connection.call(request["name"], request["arguments"], notes)}
+
+    async def notes(self, request):
+        return {"notes": self.heard.get(request["target"], [])}
+
+    async def listen(self, _request):
+        return {"honored": await self.connection.listen()}
+
+    async def change(self, _request):
+        return {"change": await self.connection.change()}
 
     async def list_resources(self, _request):
         return {"resources": await self.connection.list_resources()}

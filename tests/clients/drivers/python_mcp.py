@@ -17,6 +17,8 @@ MODE = sys.argv[1] if len(sys.argv) > 1 else "auto"
 
 
 class Connection:
+    listening = None
+
     @classmethod
     async def open(cls, url, key, seen):
         self = cls()
@@ -35,13 +37,29 @@ class Connection:
                 yield client
 
     async def close(self):
+        if self.listening:
+            await self.listening.close()
         await self.held.close()
 
     async def list_tools(self):
         return plain((await self.client.list_tools()).tools)
 
-    async def call(self, name, arguments):
-        return plain([await self.client.call_tool(name, arguments)])[0]
+    async def call(self, name, arguments, notes=None):
+        async def hear(progress, total, message):
+            notes.append({"progress": progress, "total": total, "message": message})
+
+        heard = {} if notes is None else {"progress_callback": hear}
+        return plain([await self.client.call_tool(name, arguments, **heard)])[0]
+
+    async def listen(self):
+        listening = self.client.listen(tools_list_changed=True, resources_list_changed=True)
+        self.listening = Held(listening)
+        self.changes = await self.listening.ready
+        return plain([self.changes.honored])[0]
+
+    async def change(self):
+        change = await anext(self.changes)
+        return {"ResourcesListChanged": "resources"}.get(type(change).__name__, repr(change))
 
     async def list_resources(self):
         return plain((await self.client.list_resources()).resources)

@@ -246,6 +246,40 @@ fn streams_are_bounded_for_a_key_and_for_an_organization() {
 }
 
 #[test]
+fn a_client_ends_its_stream_by_going_away_or_by_a_word() {
+    let (_home, server) = acme("streams.per_key = 1");
+    let key = server.key("acme", "client");
+    let again = || {
+        crate::waiting::poll(crate::waiting::PROMISED, "the stream's place is free", || {
+            ask(&server, &key, &json!("next"), &everything()).1.status == 200
+        });
+    };
+    let (events, _) = listen(&server, &key, json!("one"), everything());
+    events.wire.reset();
+    again();
+    let open = || {
+        let mut opened = None;
+        crate::waiting::poll(crate::waiting::PROMISED, "the stream's place is free", || {
+            let (wire, head) = ask(&server, &key, &json!("two"), &everything());
+            opened = (head.status == 200).then(|| Events::of(wire, &head));
+            opened.is_some()
+        });
+        opened.unwrap()
+    };
+    let mut events = open();
+    assert_eq!(events.next().unwrap()["method"], "notifications/subscriptions/acknowledged");
+    // Where it is not needed some clients say it all the same.
+    let params = json!({ "requestId": "two" });
+    let body = json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": params }).to_string();
+    let bearer = format!("Bearer {key}");
+    let answer =
+        server.post(&[("Authorization", &bearer), ("MCP-Protocol-Version", MODERN)], body.as_bytes());
+    assert_eq!(answer.status, 202);
+    assert_eq!(promptly(|| events.next()), None);
+    again();
+}
+
+#[test]
 fn a_filter_that_makes_no_sense_opens_nothing() {
     let (_home, server) = acme("");
     let key = server.key("acme", "client");

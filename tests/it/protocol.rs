@@ -317,3 +317,40 @@ fn unknown_paths_are_real_404s() {
         }
     }
 }
+
+#[test]
+fn an_error_that_answers_no_request_is_written_as_its_version_has_it() {
+    let client = client();
+    // JSON-RPC says null; since 2025-11-25 the schema of MCP takes a string, a number or nothing.
+    for (version, id) in [
+        (None, Some(Value::Null)),
+        (Some("2025-03-26"), Some(Value::Null)),
+        (Some("2025-06-18"), Some(Value::Null)),
+        (Some("2025-11-25"), None),
+        (Some(MODERN), None),
+        (Some("2099-01-01"), None),
+    ] {
+        let mut headers = vec![("Authorization", client.bearer.as_str())];
+        headers.extend(version.map(|version| ("MCP-Protocol-Version", version)));
+        for (body, code) in [("no json", -32700), ("{}", -32600), ("[]", -32600)] {
+            let answer = client.server.post(&headers, body.as_bytes());
+            let json = answer.json();
+            assert_eq!((answer.status, &json["error"]["code"]), (400, &json!(code)), "{version:?} {body}");
+            assert_eq!(json.get("id"), id.as_ref(), "{version:?} {body}");
+        }
+    }
+}
+
+#[test]
+fn a_state_of_another_servers_question_is_refused() {
+    let client = client();
+    let call = |more: Value| {
+        let mut params = json!({ "name": "list_data_sources", "arguments": {} });
+        params.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        client.modern("tools/call", params)
+    };
+    error(&call(json!({ "requestState": "sealed elsewhere" })), 200, -32602);
+    error(&call(json!({ "inputResponses": ["no object"] })), 200, -32602);
+    let answer = call(json!({ "inputResponses": { "nobody asked": { "action": "accept" } } }));
+    assert_eq!(answer.json()["result"]["resultType"], "complete", "{}", answer.text());
+}

@@ -39,6 +39,9 @@ pub async fn rename_org(
     Ok(record)
 }
 
+/// What holds a name and could give it up.
+const DELETED: &str = "a deleted organization (restore it, or purge it with 'sequel org delete --now')";
+
 /// Why a name that the index points to an organization cannot be had; `None` where that organization does not
 /// have it.
 pub(super) async fn taken(
@@ -50,7 +53,7 @@ pub(super) async fn taken(
         Some(record) => same_name(&record.name, name).then_some("an organization"),
         None => {
             let deleted = registry.deleted(holder).await?;
-            deleted.filter(|record| same_name(&record.name, name)).map(|_| "a deleted organization")
+            deleted.filter(|record| same_name(&record.name, name)).map(|_| DELETED)
         }
     };
     Ok(what.map(|what| ChangeError::NameTaken { what, name: name.to_owned() }))

@@ -21,10 +21,10 @@ use super::request_id::RequestId;
 use super::{Edge, Worker, progress};
 use crate::credential::Credential;
 use crate::mcp::{
-    Call, Decision, HeaderField, INTERNAL_ERROR, ProgressToken, RequestHead, ToolOutcome, decide, fact_reply,
-    join_batch,
+    Call, Decision, HeaderField, INTERNAL_ERROR, ProgressToken, RequestHead, ToolOutcome, decide_telling,
+    fact_reply, join_batch,
 };
-use crate::metrics::{Refusal as Counted, Route, Tool};
+use crate::metrics::{Method as Message, Refusal as Counted, Route, Tool};
 use crate::org::{
     Admission, AuthError, BeginError, CallGuard, CallKey, Limited, Principal, Progress, RateOf, Refusal,
 };
@@ -110,7 +110,8 @@ async fn answer(
             return error.response(edge.body_max_bytes);
         }
     };
-    match decide(&head(request.headers()), &body, &worker.facts) {
+    let tell = &mut |method: &str| edge.metrics.message(Message::named(method));
+    match decide_telling(&head(request.headers()), &body, &worker.facts, tell) {
         Decision::Reply { status, body } => json(status, body),
         Decision::Fact { id, fact } => known(fact_reply(&id, worker.facts.fact(fact))),
         Decision::Accepted => HttpResponse::Accepted().finish(),
@@ -380,10 +381,21 @@ async fn batch(
         let mut responses = Vec::with_capacity(decisions.len());
         let mut last = None;
         let mut bytes = 0;
+        // The request itself has taken one of the rate, for the first of its calls.
+        let mut is_paid = true;
         for decision in decisions {
             let parts = match decision {
                 Decision::Reply { body, .. } => vec![body],
                 Decision::Call(call) if budget.is_spent(bytes) => vec![call.encode(budget.refusal())],
+                Decision::Call(call)
+                    if !std::mem::take(&mut is_paid) && edge.registry.charge(&credential).is_err() =>
+                {
+                    edge.metrics.refused(Counted::KeyRate);
+                    vec![call.encode(ToolOutcome::error(
+                        "This call is one more than this API key or its organization may make in a minute. Wait a \
+                         little and send it again.",
+                    ))]
+                }
                 Decision::Call(call) => {
                     // One of them runs at a time, and counts as one.
                     drop(last.take());

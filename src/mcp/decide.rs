@@ -70,14 +70,32 @@ pub fn join_batch(responses: Vec<Vec<Bytes>>) -> Vec<Bytes> {
 /// Decides what a POST to the endpoint asks for. The caller has settled Origin, credential, HTTP
 /// method and body size.
 pub fn decide(head: &RequestHead<'_>, body: &[u8], server: &ServerFacts) -> Decision {
+    decide_telling(head, body, server, &mut |_| ())
+}
+
+/// The same, and tells the method of each message as it is read, known or not, for whoever counts them.
+pub fn decide_telling(
+    head: &RequestHead<'_>,
+    body: &[u8],
+    server: &ServerFacts,
+    tell: &mut dyn FnMut(&str),
+) -> Decision {
     match jsonrpc::parse(body) {
         Err(malformed) => Decision::Reply { status: 400, body: malformed.body(unnamed(head)) },
-        Ok(Body::One(message)) => one(head, message, server),
-        Ok(Body::Batch(items)) => batch(head, &items, server),
+        Ok(Body::One(message)) => one(head, message, server, tell),
+        Ok(Body::Batch(items)) => batch(head, &items, server, tell),
     }
 }
 
-fn one(head: &RequestHead<'_>, message: Message<'_>, server: &ServerFacts) -> Decision {
+fn one(
+    head: &RequestHead<'_>,
+    message: Message<'_>,
+    server: &ServerFacts,
+    tell: &mut dyn FnMut(&str),
+) -> Decision {
+    if let Message::Request { method, .. } | Message::Notification { method, .. } = &message {
+        tell(method);
+    }
     match message {
         Message::Request { id, method, params } => request(head, id, &method, params, server),
         Message::Notification { method, params } => match settle(head, &method, params, false) {
@@ -90,7 +108,12 @@ fn one(head: &RequestHead<'_>, message: Message<'_>, server: &ServerFacts) -> De
     }
 }
 
-fn batch(head: &RequestHead<'_>, items: &[&RawValue], server: &ServerFacts) -> Decision {
+fn batch(
+    head: &RequestHead<'_>,
+    items: &[&RawValue],
+    server: &ServerFacts,
+    tell: &mut dyn FnMut(&str),
+) -> Decision {
     let refuse = |message| Refusal::new(400, INVALID_REQUEST, message).unnamed(head);
     // As for one message without `_meta`: the header, or 2025-03-26 without one.
     match settle(head, "", Given::Raw(None), false) {
@@ -107,7 +130,7 @@ fn batch(head: &RequestHead<'_>, items: &[&RawValue], server: &ServerFacts) -> D
                 error_reply(Some(&id), INVALID_REQUEST, "initialize must not be part of a batch.", None);
             Decision::Reply { status: 200, body }
         }
-        Ok(message) => match one(head, message, server) {
+        Ok(message) => match one(head, message, server, tell) {
             Decision::Reply { body, .. } => Decision::Reply { status: 200, body },
             Decision::Fact { id, fact } => {
                 Decision::Reply { status: 200, body: fact_reply(&id, server.fact(fact)).concat().into() }

@@ -43,7 +43,7 @@ mod properties;
 mod snapshots;
 
 pub use call::{Call, ProgressToken};
-pub use decide::{Decision, decide, join_batch};
+pub use decide::{Decision, decide, decide_telling, join_batch};
 pub use era::{Era, Version};
 pub use head::{HeaderField, RequestHead};
 pub use injected::{Asked, Injected, InjectedAnswer};

@@ -36,16 +36,16 @@ labels! {
 
     /// A method of MCP.
     Method {
+        /// `tools/call`
+        ToolsCall = "tools/call",
+        /// `tools/list`
+        ToolsList = "tools/list",
         /// `initialize`
         Initialize = "initialize",
         /// `ping`
         Ping = "ping",
         /// `server/discover`
         Discover = "server/discover",
-        /// `tools/list`
-        ToolsList = "tools/list",
-        /// `tools/call`
-        ToolsCall = "tools/call",
         /// `resources/list`
         ResourcesList = "resources/list",
         /// `resources/templates/list`
@@ -62,9 +62,7 @@ labels! {
         Listen = "subscriptions/listen",
         /// Every notification.
         Notification = "notification",
-        /// Several messages at once; each of them counts as well.
-        Batch = "batch",
-        /// Unknown, or no message at all.
+        /// Any other.
         Other = "other",
     }
 
@@ -201,8 +199,8 @@ impl Method {
     /// The method of this name.
     pub fn named(name: &str) -> Self {
         match Self::ALL.iter().find(|method| method.label() == name) {
-            // These two are our own words, not methods.
-            Some(Self::Notification | Self::Batch) => Self::Other,
+            // Our own word, not a method.
+            Some(Self::Notification) => Self::Other,
             Some(method) => *method,
             None if name.starts_with("notifications/") => Self::Notification,
             None => Self::Other,

@@ -111,6 +111,8 @@ fn what_happens_is_counted_under_its_name() {
     assert_eq!(count("sequel_http_requests_total{route=\"/mcp\",status=\"4xx\"}"), 2.0);
     assert_eq!(count("sequel_http_requests_total{route=\"other\",status=\"4xx\"}"), 1.0);
     assert_eq!(count("sequel_http_request_duration_seconds_count{route=\"/mcp\"}"), 6.0);
+    assert_eq!(count("sequel_mcp_messages_total{method=\"tools/call\"}"), 3.0);
+    assert_eq!(count("sequel_mcp_messages_total{method=\"tools/list\"}"), 1.0);
     assert_eq!(count("sequel_http_refusals_total{reason=\"unknown_credential\"}"), 1.0);
     assert_eq!(count("sequel_http_refusals_total{reason=\"missing_credential\"}"), 1.0);
     assert_eq!(count("sequel_tool_calls_total{tool=\"run_query\",outcome=\"ok\"}"), 1.0);

@@ -117,3 +117,21 @@ fn zero_is_no_limit() {
         assert_eq!(wire.answer().status, 200);
     }
 }
+
+#[test]
+fn each_call_of_a_batch_counts() {
+    let home = Home::new();
+    let server = home.serve_with(&[(PER_KEY, "2")]);
+    server.org("acme");
+    let key = server.key("acme", "k");
+    let call = |id| {
+        json!({ "jsonrpc": "2.0", "id": id, "method": "tools/call",
+                            "params": { "name": "list_data_sources", "arguments": {} } })
+    };
+    let body = json!([call(1), call(2), call(3)]).to_string();
+    let bearer = format!("Bearer {key}");
+    let headers = [("Authorization", bearer.as_str()), ("MCP-Protocol-Version", "2025-03-26")];
+    let answer = server.post(&headers, body.as_bytes()).json();
+    let errors: Vec<_> = answer.as_array().unwrap().iter().map(|a| a["result"]["isError"].clone()).collect();
+    assert_eq!(errors, [false, false, true], "{answer}");
+}

@@ -27,6 +27,7 @@ mod show;
 mod sources;
 mod storage;
 mod streams;
+mod telemetry;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -50,6 +51,7 @@ pub use show::Setting;
 pub use sources::{Sources, Sqlite};
 pub use storage::{Storage, StoreLocation};
 pub use streams::Streams;
+pub use telemetry::Telemetry;
 pub use tls::Tls;
 pub use usage::Usage;
 
@@ -104,6 +106,8 @@ pub struct Config {
     pub log: Log,
     /// `[metrics]`
     pub metrics: Metrics,
+    /// `[telemetry]`
+    pub telemetry: Telemetry,
     /// `[audit]`
     pub audit: Audit,
     /// `[usage]`
@@ -129,6 +133,7 @@ pub fn keys() -> impl Iterator<Item = &'static Key> {
         admin::KEYS,
         log::KEYS,
         metrics::KEYS,
+        telemetry::KEYS,
         audit::KEYS,
         usage::KEYS,
     ]

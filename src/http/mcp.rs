@@ -12,6 +12,8 @@ use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::web::{Bytes, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
+use tracing::field::Empty;
+use tracing::{Instrument, trace_span};
 
 use super::answer::{Answer, Parts, made};
 use super::bearer::{Bearer, bearer, oauth_error, retry_after};
@@ -24,7 +26,7 @@ use crate::mcp::{
     Call, Decision, HeaderField, INTERNAL_ERROR, ProgressToken, RequestHead, ToolOutcome, decide_telling,
     fact_reply, join_batch,
 };
-use crate::metrics::{Method as Message, Refusal as Counted, Route, Tool};
+use crate::metrics::{Method as Message, Refusal as Counted, Route, SPANS, Tool};
 use crate::org::{
     Admission, AuthError, BeginError, CallGuard, CallKey, Limited, Principal, Progress, RateOf, Refusal,
 };
@@ -51,12 +53,26 @@ pub(super) async fn endpoint(
     let edge = &worker.edge;
     let bytes_max = edge.body_max_bytes;
     let started = edge.metrics.now();
-    let mut response = answer(&request, &mut payload, &worker, id).await;
+    let span = trace_span!(
+        target: SPANS,
+        "mcp request",
+        otel.kind = "server",
+        http.route = "/mcp",
+        request_id = %id,
+        http.response.status_code = Empty,
+    );
+    // Hardly ever is somebody there to tell; then a request is not made larger for it.
+    let mut response = match span.is_disabled() {
+        true => answer(&request, &mut payload, &worker, id).await,
+        false => Box::pin(answer(&request, &mut payload, &worker, id).instrument(span.clone())).await,
+    };
     if !response.status().is_success() {
         Box::pin(discard(&request, &mut payload, bytes_max)).await;
     }
     response.headers_mut().insert(REQUEST_ID.clone(), id.header());
-    edge.metrics.answered(Route::Mcp, response.status().as_u16(), started);
+    let status = response.status().as_u16();
+    span.record("http.response.status_code", status);
+    edge.metrics.answered(Route::Mcp, status, started);
     response
 }
 
@@ -85,11 +101,14 @@ async fn answer(
     };
     // What is rare is boxed, here and below: a request's future is as large as its largest branch, and it is
     // moved and allocated for each of them.
-    match edge.registry.admit(&credential) {
+    let admission = trace_span!(target: SPANS, "authenticate").in_scope(|| edge.registry.admit(&credential));
+    match admission {
         Admission::Accepted => {}
         Admission::Limited(limited) => return slow_down(edge, limited, id),
         Admission::Undecided => {
-            if let Err(response) = Box::pin(authenticated(edge, request, &credential, id)).await {
+            let span = trace_span!(target: SPANS, "authenticate by the store");
+            let authenticated = authenticated(edge, request, &credential, id).instrument(span);
+            if let Err(response) = Box::pin(authenticated).await {
                 return response;
             }
             if let Err(limited) = edge.registry.charge(&credential) {
@@ -341,7 +360,18 @@ async fn carry_out(
     id: RequestId,
 ) -> ToolOutcome {
     let started = edge.tools.context.clock.elapsed();
-    let outcome = edge.tools.carry_out(&call.tool, guard, &id.to_string()).await;
+    let span = trace_span!(
+        target: SPANS,
+        "tool call",
+        otel.name = call.tool.name(),
+        mcp.tool.name = call.tool.name(),
+        request_id = %id,
+        is_error = Empty,
+        bytes = Empty,
+    );
+    let told = span.clone();
+    let outcome = edge.tools.carry_out(&call.tool, guard, &id.to_string()).instrument(span).await;
+    told.record("is_error", outcome.is_error()).record("bytes", outcome.size());
     guard.concluded(outcome.size(), outcome.is_error());
     let elapsed = edge.tools.context.clock.elapsed() - started;
     edge.metrics.called(Tool::named(call.tool.name()), outcome.is_error(), elapsed);

@@ -24,6 +24,9 @@ pub use text::CONTENT_TYPE;
 
 use crate::context::Clock;
 
+/// The target of the spans that traces are made of; whoever works makes them, `run` sends them.
+pub const SPANS: &str = "sequel::spans";
+
 /// Most shards; a shard is some 6 KiB.
 const SHARDS_MAX: usize = 256;
 /// Shards for each core: HTTP workers, actors, store and connectors have threads of their own.

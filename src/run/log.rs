@@ -4,23 +4,42 @@
 use std::io::IsTerminal;
 
 use anyhow::anyhow;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
 
+use super::traces::Traces;
 use crate::config::{Log, LogFormat};
+use crate::metrics::SPANS;
 
-/// Installs the process's log. A second call changes nothing.
-pub(super) fn start(log: &Log) -> anyhow::Result<()> {
+/// Installs the process's log, and what makes spans of traces where there is somebody to send them to. A
+/// second call changes nothing.
+pub(super) fn start(log: &Log, traces: Option<&Traces>) -> anyhow::Result<()> {
     let filter =
         EnvFilter::try_new(&log.filter).map_err(|error| anyhow!("log.filter is not a filter: {error}"))?;
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
-    // Tests start several servers in one process; the first one's log serves them all.
-    let _ = match log.format {
-        LogFormat::Text => lines.try_init(),
-        LogFormat::Json => lines.json().try_init(),
+    let lines = match log.format {
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json => lines.json().boxed(),
     };
+    // Spans are for the collector alone.
+    let lines = lines.with_filter(filter).with_filter(filter_fn(|meta| meta.target() != SPANS));
+    let registry = tracing_subscriber::registry().with(lines);
+    // Tests start several servers in one process; the first one's log serves them all.
+    #[cfg(feature = "otel")]
+    let _ = match traces {
+        Some(traces) => {
+            let spans = tracing_opentelemetry::layer().with_tracer(traces.tracer()).with_location(false);
+            let spans = spans.with_threads(false).with_tracked_inactivity(false);
+            registry.with(spans.with_filter(filter_fn(|meta| meta.target() == SPANS))).try_init()
+        }
+        None => registry.try_init(),
+    };
+    #[cfg(not(feature = "otel"))]
+    let _ = (registry.try_init(), traces);
     Ok(())
 }
 

@@ -16,6 +16,7 @@ mod notify;
 mod public;
 mod serve;
 mod shutdown;
+mod traces;
 
 pub use assemble::registry_limits;
 pub use demo::{DemoOptions, demo, demo_with};

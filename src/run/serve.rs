@@ -22,6 +22,7 @@ use super::monitor::Monitor;
 use super::notify::{State, notify};
 use super::public::public_server;
 use super::shutdown::StopSignals;
+use super::traces::Traces;
 use super::{data_dir, log, shutdown};
 use crate::config::{Config, admin_socket_path, prepare_socket_folder};
 use crate::http::api::Admin;
@@ -31,16 +32,21 @@ use crate::http::{self, Edge};
 pub fn serve(config: Config) -> anyhow::Result<()> {
     data_dir::keep_files_private();
     data_dir::require(&config.data_dir)?;
-    log::start(&config.log)?;
+    let traces = Traces::start(&config.telemetry)?;
+    log::start(&config.log, traces.as_ref())?;
     raise_open_files();
-    run(
+    let outcome = run(
         config,
         |_| {},
         async |inside: &Inside, served: Served| {
             tracing::info!(mcp_url = served.mcp_url, listen = %served.bound, orgs = inside.index.all().await?.len(), "serving");
             Ok(())
         },
-    )
+    );
+    if let Some(traces) = traces {
+        traces.stop();
+    }
+    outcome
 }
 
 /// Takes as many open files as the system lets this user have: what a shell starts with is often 1,024.

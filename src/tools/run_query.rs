@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use sequel_connector::{Limits, OpenError, Query, QueryError, Truncated};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use super::Tools;
 use super::encode::{QueryEncoder, fenced_error, without_fence};
 use crate::context::Rng;
 use crate::credential::Id;
 use crate::mcp::{RunQuery, ToolOutcome};
-use crate::metrics::Ending;
+use crate::metrics::{Ending, SPANS};
 use crate::org::{CallGuard, Source, Stopped};
 
 /// How long after its own time limit a connector is waited for before the call is given up.
@@ -61,15 +62,27 @@ pub(super) async fn run(tools: &Tools, asked: &RunQuery, guard: &CallGuard, requ
     };
     guard.touches(&source);
     let timer = tools.metrics.query();
+    let span = tracing::trace_span!(
+        target: SPANS,
+        "query",
+        otel.kind = "client",
+        db.system.name = source.record().kind,
+        db.namespace = source.record().name,
+        request_id,
+        outcome = tracing::field::Empty,
+    );
+    let querying = query(tools, asked, &source, guard).instrument(span.clone());
     let outcome = tokio::select! {
         biased;
         () = guard.token().cancelled() => Err(Failure::Query(QueryError::Cancelled)),
         () = source.retired().cancelled() => Err(Failure::Retired),
-        outcome = tokio::time::timeout(tools.query.time_max + GRACE, query(tools, asked, &source, guard)) => {
+        outcome = tokio::time::timeout(tools.query.time_max + GRACE, querying) => {
             outcome.unwrap_or_else(|_| Err(Failure::Stuck))
         }
     };
-    timer.ended(ending(&outcome, guard));
+    let ending = ending(&outcome, guard);
+    span.record("outcome", tracing::field::debug(ending));
+    timer.ended(ending);
     let (name, rng) = (&source.record().name, &tools.context.rng);
     match outcome {
         // Ended in the very moment in which it was done: then it was ended.

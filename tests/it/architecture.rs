@@ -88,6 +88,10 @@ const CRATES_KEPT_TO: &[(&str, &[&str])] = &[
     ("actix_rt", &["flow", "org", "http", "run"]),
     ("actix_web", &["http", "run"]),
     ("clap", &["cli", "main"]),
+    ("opentelemetry", &["run"]),
+    ("opentelemetry_http", &["run"]),
+    ("opentelemetry_otlp", &["run"]),
+    ("opentelemetry_sdk", &["run"]),
     ("prometheus_client", &["metrics"]),
     // The demo writes a data set; everything else speaks to a store or a connector.
     ("rusqlite", &["demo"]),

@@ -36,6 +36,7 @@ mod shells;
 mod sources;
 mod tls;
 mod tools;
+mod traces;
 mod usage;
 mod waiting;
 mod wire;

@@ -53,7 +53,8 @@ pub enum Dialect {
 }
 
 impl Dialect {
-    pub(crate) fn name(self) -> &'static str {
+    /// As people write it.
+    pub fn name(self) -> &'static str {
         match self {
             Dialect::Sqlite => "SQLite",
             Dialect::Postgres => "PostgreSQL",
@@ -77,6 +78,15 @@ impl Dialect {
 /// [`QueryError::Refused`] for what is not allowed, [`QueryError::Sql`] for what does not parse; both
 /// say what to change.
 pub fn check(sql: &str, dialect: Dialect) -> Result<(), QueryError> {
+    check_kind(sql, dialect, true)
+}
+
+/// The same for a statement that is going to be explained: it must be a query itself.
+pub fn check_explainable(sql: &str, dialect: Dialect) -> Result<(), QueryError> {
+    check_kind(sql, dialect, false)
+}
+
+fn check_kind(sql: &str, dialect: Dialect, may_explain: bool) -> Result<(), QueryError> {
     if sql.len() > SQL_BYTES_MAX {
         return refuse(format!(
             "The statement has {} bytes; the most is {SQL_BYTES_MAX}. Send a shorter SELECT, for instance by joining \
@@ -86,10 +96,10 @@ pub fn check(sql: &str, dialect: Dialect) -> Result<(), QueryError> {
     }
     // Trees of long chains are as deep as the chain is long, and are dropped recursively.
     let stack = 256 * 1024 + sql.len() * STACK_BYTES_PER_SQL_BYTE;
-    stacker::maybe_grow(stack, stack, || check_on_a_large_stack(sql, dialect))
+    stacker::maybe_grow(stack, stack, || check_on_a_large_stack(sql, dialect, may_explain))
 }
 
-fn check_on_a_large_stack(sql: &str, dialect: Dialect) -> Result<(), QueryError> {
+fn check_on_a_large_stack(sql: &str, dialect: Dialect, may_explain: bool) -> Result<(), QueryError> {
     let grammar = dialect.grammar();
     let mut tokens = Tokenizer::new(&*grammar, sql).tokenize_with_location().map_err(|error| {
         QueryError::Sql(format!(
@@ -121,6 +131,9 @@ fn check_on_a_large_stack(sql: &str, dialect: Dialect) -> Result<(), QueryError>
         return Err(unreadable(ParserError::ParserError(message), &start, &rest, dialect));
     }
     top_level(&statement, &start)?;
+    if !may_explain && matches!(statement, Statement::Explain { .. }) {
+        return refuse("The statement is explained anyway. Leave EXPLAIN out and send the SELECT itself.");
+    }
     let mut walk = Walk { dialect, expression_depth: 0 };
     if let ControlFlow::Break(message) = statement.visit(&mut walk) {
         return refuse(*message);

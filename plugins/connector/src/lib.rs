@@ -13,7 +13,10 @@ mod error;
 mod expansion;
 mod functions;
 mod guard;
+mod identifier;
 mod nearest;
+mod plan;
+mod profile;
 mod query;
 mod registry;
 mod rows;
@@ -21,12 +24,14 @@ mod schema;
 
 pub use error::{OpenError, QueryError};
 pub use functions::refused_function;
-pub use guard::{Dialect, SQL_BYTES_MAX, check};
+pub use guard::{Dialect, SQL_BYTES_MAX, check, check_explainable};
 pub use nearest::nearest;
+pub use plan::{Plan, PlanStep};
+pub use profile::{Profile, ProfileAsk, RowCount, SampleLimits, profile_by_queries};
 pub use query::{Limits, Query};
 pub use registry::Registry;
 pub use rows::{Column, Ending, RowBatch, RowBatchBuilder, RowSender, Rows, Truncated, Value, row_channel};
-pub use schema::{ColumnSchema, ForeignKey, IndexSchema, Schema, Table, TableKind};
+pub use schema::{ColumnSchema, ForeignKey, IndexSchema, Schema, SchemaAsk, Table, TableKind};
 
 use std::sync::Arc;
 
@@ -60,8 +65,22 @@ pub trait DataSource: Send + Sync + 'static {
     /// database.
     async fn query(&self, query: Query) -> Result<Rows, QueryError>;
 
-    /// Tables and views with their columns, keys and indexes.
-    async fn schema(&self) -> Result<Schema, QueryError>;
+    /// Tables and views with their columns, keys, indexes, comments and the row counts that the database knows
+    /// without counting. Dropping the future, or the token being cancelled, stops the reading.
+    async fn schema(&self, ask: SchemaAsk) -> Result<Schema, QueryError>;
+
+    /// How the database would carry a query out, without running it. The same statements are refused as by
+    /// [`DataSource::query`], under the same limits (a step is a row), and stopped in the same ways.
+    async fn explain(&self, query: Query) -> Result<Plan, QueryError>;
+
+    /// How many rows a table has and a few values of each column, as far as time and policy allow; what could not
+    /// be had is left out. An error says that the table itself cannot be read.
+    async fn profile(&self, ask: ProfileAsk) -> Result<Profile, QueryError> {
+        profile_by_queries(self, &ask).await
+    }
+
+    /// How names are quoted and statements are read.
+    fn dialect(&self) -> Dialect;
 
     /// Asks the database for a sign of life.
     async fn ping(&self) -> Result<(), QueryError>;

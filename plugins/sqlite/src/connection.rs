@@ -69,7 +69,8 @@ fn harden(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     for (limit, value) in [
         (Limit::SQLITE_LIMIT_LENGTH, VALUE_BYTES_MAX),
-        (Limit::SQLITE_LIMIT_SQL_LENGTH, SQL_BYTES_MAX as i32),
+        // With room for what explaining puts before a statement; the guard has counted the statement itself.
+        (Limit::SQLITE_LIMIT_SQL_LENGTH, SQL_BYTES_MAX as i32 + 64),
         (Limit::SQLITE_LIMIT_EXPR_DEPTH, 1_000),
         (Limit::SQLITE_LIMIT_COMPOUND_SELECT, 500),
         // 64 tables of 2000 columns need some 100,000 instructions.

@@ -14,12 +14,14 @@
 //! (`tests/memory.rs`); functions over long texts are stopped in their midst (`tests/hostile.rs`).
 
 mod authorizer;
+mod comments;
 mod connection;
 mod error;
 mod linear;
 mod memory;
 mod patterns;
 mod place;
+mod plan;
 mod pool;
 mod pump;
 mod schema;

@@ -29,10 +29,12 @@ pub struct Policy {
     pub memory_max_bytes: u64,
     /// Connections to one file at most, 1..=[`CONNECTIONS_MAX`]; what lies outside is moved to the border.
     pub connections_per_source: usize,
+    /// Whether glances into tables may bring values back, where a source does not say no itself.
+    pub samples: bool,
 }
 
 impl Default for Policy {
-    /// No folder is allowed; four connections, so that a slow query holds up no others; 1 GiB.
+    /// No folder is allowed; four connections, so that a slow query holds up no others; 1 GiB; sample values.
     fn default() -> Self {
         Self {
             folders: Vec::new(),
@@ -40,6 +42,7 @@ impl Default for Policy {
             refused_application_ids: Vec::new(),
             memory_max_bytes: 1024 * 1024 * 1024,
             connections_per_source: 4,
+            samples: true,
         }
     }
 }
@@ -53,16 +56,34 @@ pub(crate) struct Place {
     pub(crate) identity: (u64, u64),
 }
 
-/// The `path` member of the settings; anything else in them is refused.
-pub(crate) fn path_of(settings: &Settings) -> Result<&str, OpenError> {
-    if let Some(unknown) = settings.keys().find(|key| *key != "path") {
+/// What the settings of one source say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    /// `path`, as it was written.
+    pub(crate) path: String,
+    /// `samples`: whether glances into its tables may bring values back.
+    pub(crate) samples: bool,
+}
+
+/// Reads the settings; a member that is not known is refused.
+pub(crate) fn wanted(settings: &Settings) -> Result<Wanted, OpenError> {
+    if let Some(unknown) = settings.keys().find(|key| !["path", "samples"].contains(&key.as_str())) {
         let shown: String = unknown.chars().take(64).collect();
         return settings_error(format!(
-            "SQLite data sources have no setting \"{shown}\"; the only one is \"path\". Remove it."
+            "SQLite data sources have no setting \"{shown}\"; there are \"path\" and \"samples\". Remove it."
         ));
     }
+    let samples = match settings.get("samples") {
+        None => true,
+        Some(serde_json::Value::Bool(samples)) => *samples,
+        Some(_) => {
+            return settings_error("The setting \"samples\" of an SQLite data source is true or false.");
+        }
+    };
     match settings.get("path") {
-        Some(serde_json::Value::String(path)) if !path.trim().is_empty() => Ok(path),
+        Some(serde_json::Value::String(path)) if !path.trim().is_empty() => {
+            Ok(Wanted { path: path.clone(), samples })
+        }
         Some(serde_json::Value::String(_)) | None => {
             settings_error("Say which SQLite file to open: {\"path\": \"/folder/file.db\"}.")
         }

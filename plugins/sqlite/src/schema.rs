@@ -1,44 +1,91 @@
 //! What an SQLite file says about its tables.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use rusqlite::Connection;
-use sequel_connector::{ColumnSchema, ForeignKey, IndexSchema, Schema, Table, TableKind};
+use rusqlite::ffi::ErrorCode;
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Error, Row};
+use sequel_connector::{ColumnSchema, ForeignKey, IndexSchema, Schema, SchemaAsk, Table, TableKind};
 
-/// Tables that are described at most: a schema of more is described up to here, in name order.
-const TABLES_MAX: i64 = 2_000;
+use crate::comments::{self, Comments};
 
-/// All tables and views but SQLite's own and the shadows of virtual tables, in name order.
-pub(crate) fn read(connection: &Connection) -> rusqlite::Result<Schema> {
+/// Longest CREATE statement that is read for comments, in bytes. Hand-written ones have some KiB.
+const COMMENTED_SQL_BYTES_MAX: i64 = 64 * 1024;
+
+/// All tables and views but SQLite's own and the shadows of virtual tables, in name order, up to the limits.
+pub(crate) fn read(connection: &Connection, ask: &SchemaAsk) -> rusqlite::Result<Schema> {
     // The planner's statistics, where somebody ran ANALYZE: a row count without counting.
-    let mut counts = row_counts(connection).unwrap_or_default();
+    let mut counts = row_counts(connection, ask.tables)?;
+    let mut comments = all_comments(connection, ask.bytes)?;
     let mut tables = connection.prepare(
         "SELECT name, type FROM pragma_table_list WHERE schema = 'main' AND type IN ('table', 'view', 'virtual') \
-         AND name NOT LIKE 'sqlite~_%' ESCAPE '~' ORDER BY name LIMIT ?1",
+         AND name NOT LIKE 'sqlite~_%' ESCAPE '~' ORDER BY name",
     )?;
-    let named: Vec<(String, String)> = tables
-        .query_map([TABLES_MAX], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect::<rusqlite::Result<_>>()?;
+    let mut rows = tables.query([])?;
     let mut schema = Schema::default();
-    for (name, kind) in named {
+    let mut bytes = 0;
+    while let Some(row) = rows.next()? {
+        if schema.tables.len() >= ask.tables {
+            schema.truncated = true;
+            break;
+        }
+        let (name, kind) = (text(row, 0)?, text(row, 1)?);
         let kind = if kind == "view" { TableKind::View } else { TableKind::Table };
-        // A view over a table that is gone cannot be described; the others can.
-        let Ok((columns, primary_key)) = columns(connection, &name) else {
-            continue;
-        };
-        schema.tables.push(Table {
-            schema: None,
-            kind,
-            comment: None,
-            columns,
-            primary_key,
-            foreign_keys: foreign_keys(connection, &name)?,
-            indexes: indexes(connection, &name)?,
-            rows_approximate: counts.remove(&name),
-            name,
-        });
+        let comments = comments.remove(&name).unwrap_or_default();
+        let table = table(connection, name, kind, comments, &mut counts)?;
+        bytes += table.heap_bytes();
+        if bytes > ask.bytes {
+            schema.truncated = true;
+            break;
+        }
+        schema.tables.push(table);
     }
     Ok(schema)
+}
+
+fn table(
+    connection: &Connection,
+    name: String,
+    kind: TableKind,
+    mut comments: Comments,
+    counts: &mut HashMap<String, u64>,
+) -> rusqlite::Result<Table> {
+    let (mut columns, primary_key) = match columns(connection, &name) {
+        // A view over a table that is gone: its name is all that there is to tell.
+        Err(error) if is_about_the_view(&error) => Default::default(),
+        read => read?,
+    };
+    for column in &mut columns {
+        column.comment = comments.columns.remove(&column.name.to_ascii_lowercase());
+    }
+    Ok(Table {
+        schema: None,
+        kind,
+        comment: comments.table,
+        columns,
+        primary_key,
+        foreign_keys: foreign_keys(connection, &name)?,
+        indexes: indexes(connection, &name)?,
+        rows_approximate: counts.remove(&name),
+        name,
+    })
+}
+
+/// A text that may be missing, or in another encoding than it should be.
+fn text(row: &Row<'_>, index: usize) -> rusqlite::Result<String> {
+    Ok(match row.get_ref(index)? {
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        ValueRef::Null | ValueRef::Integer(_) | ValueRef::Real(_) => String::new(),
+    })
+}
+
+/// Whether the engine could not work a view out; not a lock, a deadline or a broken disk.
+fn is_about_the_view(error: &Error) -> bool {
+    let code = match error {
+        Error::SqliteFailure(failure, _) | Error::SqlInputError { error: failure, .. } => failure.code,
+        _ => return false,
+    };
+    matches!(code, ErrorCode::Unknown | ErrorCode::AuthorizationForStatementDenied)
 }
 
 fn columns(connection: &Connection, table: &str) -> rusqlite::Result<(Vec<ColumnSchema>, Vec<String>)> {
@@ -50,8 +97,7 @@ fn columns(connection: &Connection, table: &str) -> rusqlite::Result<(Vec<Column
     let mut columns = Vec::new();
     let mut keys: Vec<(i64, String)> = Vec::new();
     while let Some(row) = rows.next()? {
-        let name: String = row.get(0)?;
-        let type_name: String = row.get(1)?;
+        let (name, type_name) = (text(row, 0)?, text(row, 1)?);
         let key: i64 = row.get(3)?;
         // INTEGER PRIMARY KEY is the row id, which is never NULL, whatever was declared.
         let nullable = row.get::<_, i64>(2)? == 0 && !(key > 0 && type_name.eq_ignore_ascii_case("INTEGER"));
@@ -71,15 +117,16 @@ fn foreign_keys(connection: &Connection, table: &str) -> rusqlite::Result<Vec<Fo
     let mut rows = statement.query([table])?;
     let mut keys: BTreeMap<i64, ForeignKey> = BTreeMap::new();
     while let Some(row) = rows.next()? {
-        let (id, references_table): (i64, String) = (row.get(0)?, row.get(1)?);
+        let (id, references_table): (i64, String) = (row.get(0)?, text(row, 1)?);
         let key = keys.entry(id).or_insert_with(|| ForeignKey {
             columns: Vec::new(),
             references_table,
             references_columns: Vec::new(),
         });
-        key.columns.push(row.get(2)?);
+        key.columns.push(text(row, 2)?);
         // NULL where the other table's primary key is meant.
-        key.references_columns.extend(row.get::<_, Option<String>>(3)?);
+        let named = row.get_ref(3)? != ValueRef::Null;
+        key.references_columns.extend(named.then(|| text(row, 3)).transpose()?);
     }
     // SQLite numbers them from the last one declared.
     Ok(keys.into_values().rev().collect())
@@ -90,24 +137,51 @@ fn indexes(connection: &Connection, table: &str) -> rusqlite::Result<Vec<IndexSc
         "SELECT name, \"unique\" FROM pragma_index_list(?1) WHERE origin <> 'pk' ORDER BY name",
     )?;
     let named: Vec<(String, bool)> = statement
-        .query_map([table], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .query_map([table], |row| Ok((text(row, 0)?, row.get(1)?)))?
         .collect::<rusqlite::Result<_>>()?;
     let mut of_index = connection
         .prepare_cached("SELECT name FROM pragma_index_info(?1) WHERE name IS NOT NULL ORDER BY seqno")?;
     named
         .into_iter()
         .map(|(name, unique)| {
-            let columns = of_index.query_map([&name], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+            let columns = of_index.query_map([&name], |row| text(row, 0))?.collect::<rusqlite::Result<_>>()?;
             Ok(IndexSchema { name, columns, unique })
         })
         .collect()
 }
 
-fn row_counts(connection: &Connection) -> rusqlite::Result<BTreeMap<String, u64>> {
-    let mut statement =
-        connection.prepare("SELECT tbl, max(CAST(stat AS INTEGER)) FROM sqlite_stat1 GROUP BY tbl")?;
-
+/// Rows by table, where the planner's statistics are there.
+fn row_counts(connection: &Connection, tables_max: usize) -> rusqlite::Result<HashMap<String, u64>> {
+    let there = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'sqlite_stat1'";
+    if !connection.prepare(there)?.exists([])? {
+        return Ok(HashMap::new());
+    }
+    let mut statement = connection.prepare(
+        "SELECT tbl, max(CAST(stat AS INTEGER)) FROM sqlite_stat1 WHERE typeof(tbl) = 'text' GROUP BY tbl LIMIT ?1",
+    )?;
+    let limit = i64::try_from(tables_max).unwrap_or(i64::MAX);
     statement
-        .query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?.max(0) as u64)))?
+        .query_map([limit], |row| Ok((text(row, 0)?, row.get::<_, i64>(1)?.max(0) as u64)))?
         .collect()
+}
+
+/// Comments by table, out of as many CREATE statements as there is room for.
+fn all_comments(connection: &Connection, bytes_max: usize) -> rusqlite::Result<HashMap<String, Comments>> {
+    let mut statement = connection.prepare(
+        "SELECT name, type = 'view', sql FROM sqlite_schema WHERE type IN ('table', 'view') AND length(sql) <= ?1 \
+         AND (instr(sql, '--') > 0 OR instr(sql, '/*') > 0)",
+    )?;
+    let mut rows = statement.query([COMMENTED_SQL_BYTES_MAX])?;
+    let mut all = HashMap::new();
+    let mut bytes = 0;
+    while let Some(row) = rows.next()? {
+        let (name, is_view, sql) = (text(row, 0)?, row.get(1)?, text(row, 2)?);
+        let found = if is_view { comments::of_view(&sql) } else { comments::of_table(&sql) };
+        bytes += name.len() + found.bytes();
+        if bytes > bytes_max {
+            break;
+        }
+        all.insert(name, found);
+    }
+    Ok(all)
 }

@@ -1,26 +1,25 @@
 //! The connector and its data sources: what callers hold.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use rusqlite::Connection;
 use sequel_connector::{
-    Connector, DataSource, Dialect, OpenError, Query, QueryError, RowSender, Rows, Schema, Settings, check,
-    row_channel,
+    Connector, DataSource, Dialect, OpenError, Plan, Profile, ProfileAsk, Query, QueryError, RowSender, Rows,
+    Schema, SchemaAsk, Settings, check, check_explainable, profile_by_queries, row_channel,
 };
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::{is_busy, query_error};
-use crate::place::{Policy, path_of};
+use crate::place::{Policy, Wanted, wanted};
 use crate::pool::{Lent, Pool};
 use crate::pump;
 use crate::threads::Threads;
 use crate::watch::Watch;
 
-/// How long the schema may take: describing 2,000 tables takes below a second from a warm cache.
-const SCHEMA_TIME: Duration = Duration::from_secs(20);
 /// How long a query waits for a connection. Longer than most queries take, and short enough that a source whose
 /// connections are all held is found out before a client gives up.
 const CONNECTION_WAIT: Duration = Duration::from_secs(5);
@@ -50,8 +49,13 @@ impl Connector for SqliteConnector {
     }
 
     async fn check(&self, settings: &Settings) -> Result<Settings, OpenError> {
-        let path = self.on_threads(settings, |policy, path| canonical(&policy, path)).await?;
-        Ok(Settings::from_iter([("path".to_owned(), path.into())]))
+        let wanted = wanted(settings)?;
+        let path = self.on_threads(&wanted, |policy, path| canonical(&policy, path)).await?;
+        let mut settings = Settings::from_iter([("path".to_owned(), path.into())]);
+        if !wanted.samples {
+            settings.insert("samples".to_owned(), false.into());
+        }
+        Ok(settings)
     }
 
     async fn open(&self, settings: &Settings) -> Result<Arc<dyn DataSource>, OpenError> {
@@ -61,20 +65,23 @@ impl Connector for SqliteConnector {
 
 impl SqliteConnector {
     async fn open_source(&self, settings: &Settings) -> Result<SqliteSource, OpenError> {
-        let opened = self.on_threads(settings, |policy, path| {
+        let wanted = wanted(settings)?;
+        let opened = self.on_threads(&wanted, |policy, path| {
             let path = canonical(&policy, path)?;
             Pool::open(policy, path)
         });
-        Ok(SqliteSource { pool: Arc::new(opened.await?), threads: self.threads.clone() })
+        let pool = Arc::new(opened.await?);
+        let samples = wanted.samples && self.policy.samples;
+        Ok(SqliteSource { pool, threads: self.threads.clone(), samples })
     }
 
     /// Works on the settings' path where it may block.
     async fn on_threads<T: Send + 'static>(
         &self,
-        settings: &Settings,
+        wanted: &Wanted,
         work: impl FnOnce(Arc<Policy>, &str) -> Result<T, OpenError> + Send + 'static,
     ) -> Result<T, OpenError> {
-        let (policy, path) = (self.policy.clone(), path_of(settings)?.to_owned());
+        let (policy, path) = (self.policy.clone(), wanted.path.clone());
         let done = self.threads.run(move || work(policy, &path)).await;
         done.unwrap_or_else(|| Err(OpenError::Unavailable("looking at the file panicked".into())))
     }
@@ -92,6 +99,7 @@ fn canonical(policy: &Policy, path: &str) -> Result<String, OpenError> {
 struct SqliteSource {
     pool: Arc<Pool>,
     threads: Threads,
+    samples: bool,
 }
 
 impl Drop for SqliteSource {
@@ -106,6 +114,50 @@ impl Drop for SqliteSource {
 #[async_trait]
 impl DataSource for SqliteSource {
     async fn query(&self, query: Query) -> Result<Rows, QueryError> {
+        self.start(query, Kind::Rows).await
+    }
+
+    async fn schema(&self, ask: SchemaAsk) -> Result<Schema, QueryError> {
+        let (time, cancel) = (ask.time, ask.cancel.child_token());
+        self.work(time, cancel, move |connection| crate::schema::read(connection, &ask)).await
+    }
+
+    async fn explain(&self, query: Query) -> Result<Plan, QueryError> {
+        let rows = self.start(query, Kind::Plan).await?;
+        crate::plan::read(rows).await
+    }
+
+    async fn profile(&self, ask: ProfileAsk) -> Result<Profile, QueryError> {
+        let ask = ProfileAsk { samples: ask.samples.filter(|_| self.samples), ..ask };
+        let mut profile = profile_by_queries(self, &ask).await?;
+        if profile.rows.is_none() {
+            profile.rows = crate::plan::last_row_id(self, &ask).await;
+        }
+        Ok(profile)
+    }
+
+    fn dialect(&self) -> Dialect {
+        Dialect::Sqlite
+    }
+
+    async fn ping(&self) -> Result<(), QueryError> {
+        self.work(PING_TIME, CancellationToken::new(), |connection| {
+            connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
+        })
+        .await
+    }
+}
+
+/// What is asked about a statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Rows,
+    Plan,
+}
+
+impl SqliteSource {
+    /// Starts a statement, or the explanation of one, under its limits.
+    async fn start(&self, query: Query, kind: Kind) -> Result<Rows, QueryError> {
         // Its own token: dropping the rows, or this future, must not cancel what else the caller's covers.
         let watch = Watch::new(query.cancel.child_token(), query.limits.time);
         let unless_taken = watch.stop.clone().drop_guard();
@@ -114,7 +166,7 @@ impl DataSource for SqliteSource {
         let (pool, threads, at_work) = (self.pool.clone(), self.threads.clone(), watch.clone());
         self.threads.handle().spawn_blocking(move || {
             let _permit = permit;
-            run(&pool, &threads, &query, &at_work, answer);
+            run(&pool, &threads, &query, kind, &at_work, answer);
         });
         let rows = answered
             .await
@@ -124,19 +176,6 @@ impl DataSource for SqliteSource {
         Ok(rows)
     }
 
-    async fn schema(&self) -> Result<Schema, QueryError> {
-        self.work(SCHEMA_TIME, crate::schema::read).await
-    }
-
-    async fn ping(&self) -> Result<(), QueryError> {
-        self.work(PING_TIME, |connection| {
-            connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
-        })
-        .await
-    }
-}
-
-impl SqliteSource {
     async fn permit(&self, watch: &Watch) -> Result<tokio::sync::OwnedSemaphorePermit, QueryError> {
         tokio::select! {
             biased;
@@ -153,9 +192,10 @@ impl SqliteSource {
     async fn work<T: Send + 'static>(
         &self,
         time: Duration,
+        cancel: CancellationToken,
         read: impl Fn(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, QueryError> {
-        let watch = Watch::new(CancellationToken::new(), time);
+        let watch = Watch::new(cancel, time);
         let _unless_done = watch.stop.clone().drop_guard();
         let permit = self.permit(&watch).await?;
         let (pool, threads) = (self.pool.clone(), self.threads.clone());
@@ -181,10 +221,15 @@ fn run(
     pool: &Pool,
     threads: &Threads,
     query: &Query,
+    kind: Kind,
     watch: &Arc<Watch>,
     answer: oneshot::Sender<Result<Rows, QueryError>>,
 ) {
-    if let Err(error) = check(&query.sql, Dialect::Sqlite) {
+    let (checked, sql) = match kind {
+        Kind::Rows => (check(&query.sql, Dialect::Sqlite), Cow::Borrowed(query.sql.as_str())),
+        Kind::Plan => (check_explainable(&query.sql, Dialect::Sqlite), crate::plan::explaining(&query.sql)),
+    };
+    if let Err(error) = checked {
         // Nobody waits for an answer that cannot be sent.
         let _ = answer.send(Err(error));
         return;
@@ -199,7 +244,7 @@ fn run(
         sender
     };
     let outcome = with_connection(pool, threads, watch, |connection| {
-        pump::run(connection, &query.sql, query.limits, watch, threads.handle(), &mut open)
+        pump::run(connection, &sql, query.limits, watch, threads.handle(), &mut open)
     });
     match outcome {
         // The connection is free again; a reader that takes its time holds up nobody else.

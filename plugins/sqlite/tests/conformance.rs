@@ -52,6 +52,11 @@ impl Fixture for Sqlite {
         ["INTEGER", "INTEGER", "VARCHAR(80)", "DOUBLE PRECISION"]
     }
 
+    fn has_comments(&self) -> bool {
+        // Those in the text that made a table.
+        true
+    }
+
     fn writes(&self) -> Vec<String> {
         [
             "ATTACH DATABASE 'x.db' AS x",

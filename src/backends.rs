@@ -7,7 +7,7 @@ use sequel_connector_sqlite::{Policy, SqliteConnector};
 use sequel_store::{Holder, OpenError, Store, StoreLock};
 use sequel_store_sqlite::{APPLICATION_ID, Inspection, Options, SqliteStore};
 
-use crate::config::{Config, StoreLocation};
+use crate::config::{Config, Samples, StoreLocation};
 
 /// Opens the configured store under its lock. Blocks.
 pub fn open_store(config: &Config, holder: Holder) -> Result<Arc<dyn Store>, OpenError> {
@@ -42,6 +42,7 @@ pub fn connectors(config: &Config) -> std::io::Result<Registry> {
         refused_application_ids: vec![APPLICATION_ID],
         memory_max_bytes: config.sources.sqlite.memory_max_bytes,
         connections_per_source: config.sources.connections_per_source,
+        samples: config.sources.samples == Samples::Allowed,
     };
     let sqlite: Arc<dyn Connector> = Arc::new(SqliteConnector::new(policy)?);
     Ok(Registry::new([sqlite]))

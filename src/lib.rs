@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod backends;
+pub mod catalog;
 pub mod cli;
 pub mod config;
 pub mod context;

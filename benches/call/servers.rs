@@ -10,7 +10,7 @@ use actix_web::web::{self, Bytes, Data};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use anyhow::Context as _;
 use sequel::config::{Config, Log};
-use sequel::mcp::{Decision, HeaderField, RequestHead, ServerFacts, ToolCall, decide};
+use sequel::mcp::{Decision, HeaderField, RequestHead, ServerFacts, Task, ToolCall, decide};
 use sequel::tools::encode::QueryEncoder;
 use sequel_connector::{Connector, DataSource, Limits, Query, Settings};
 use sequel_connector_sqlite::{Policy, SqliteConnector};
@@ -142,7 +142,9 @@ async fn bare_query(
     let Decision::Call(call) = decide(&head, &body, &bare.facts) else {
         return HttpResponse::BadRequest().finish();
     };
-    let ToolCall::RunQuery(asked) = &call.tool else { return HttpResponse::BadRequest().finish() };
+    let Task::Tool(ToolCall::RunQuery(asked)) = &call.task else {
+        return HttpResponse::BadRequest().finish();
+    };
     let query = Query { sql: asked.sql.clone(), limits: bare.limits, cancel: CancellationToken::new() };
     let Ok(mut rows) = bare.sources[*source].query(query).await else {
         return HttpResponse::BadRequest().finish();

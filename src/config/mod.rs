@@ -48,7 +48,7 @@ pub use query::Query;
 pub use secret::{REDACTED, Secret, redact_url};
 pub use server::Server;
 pub use show::Setting;
-pub use sources::{Sources, Sqlite};
+pub use sources::{Samples, Sources, Sqlite};
 pub use storage::{Storage, StoreLocation};
 pub use streams::Streams;
 pub use telemetry::Telemetry;

@@ -14,8 +14,21 @@ pub struct Sources {
     pub open_max: usize,
     /// Most connections to one data source: a query has one for itself.
     pub connections_per_source: usize,
+    /// Whether a description of a table shows values out of it.
+    pub samples: Samples,
     /// SQLite.
     pub sqlite: Sqlite,
+}
+
+/// Whether a description of a table shows values out of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Samples {
+    /// Unless the data source was added with `samples` set to false.
+    #[default]
+    Allowed,
+    /// Of no data source.
+    Never,
 }
 
 /// The `[sources.sqlite]` section.
@@ -36,13 +49,19 @@ impl Default for Sqlite {
 
 impl Default for Sources {
     fn default() -> Self {
-        Self { open_max: 500, connections_per_source: 4, sqlite: Sqlite::default() }
+        Self {
+            open_max: 500,
+            connections_per_source: 4,
+            samples: Samples::default(),
+            sqlite: Sqlite::default(),
+        }
     }
 }
 
 pub(super) const KEYS: &[Key] = &[
     integer("sources.open_max", 1, 100_000),
     integer("sources.connections_per_source", 1, 16),
+    Key { path: "sources.samples", kind: Kind::Choice(&["allowed", "never"]), secret: false },
     Key { path: "sources.sqlite.folders", kind: Kind::Paths, secret: false },
     integer("sources.sqlite.memory_max_bytes", 64 * 1024 * 1024, 1 << 40),
 ];

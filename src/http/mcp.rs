@@ -23,7 +23,7 @@ use super::request_id::RequestId;
 use super::{Edge, Worker, progress};
 use crate::credential::Credential;
 use crate::mcp::{
-    Call, Decision, HeaderField, INTERNAL_ERROR, ProgressToken, RequestHead, ToolOutcome, decide_telling,
+    Call, Decision, HeaderField, INTERNAL_ERROR, Outcome, ProgressToken, RequestHead, decide_telling,
     fact_reply, join_batch,
 };
 use crate::metrics::{Method as Message, Refusal as Counted, Route, SPANS, Tool};
@@ -273,8 +273,8 @@ enum NotBegun {
     Revoked(HttpResponse),
     /// It cannot be decided, or nothing is begun any more.
     Unavailable(HttpResponse),
-    /// The tool says what to do.
-    Outcome(ToolOutcome),
+    /// The answer says what to do.
+    Outcome(Outcome),
 }
 
 /// Registers a call; where the organization was reloaded meanwhile, authenticates again, once.
@@ -303,8 +303,8 @@ async fn begin(
     begun.map_err(|error| match error {
         BeginError::Revoked => NotBegun::Revoked(edge.challenge.invalid()),
         BeginError::Closed | BeginError::Draining => NotBegun::Unavailable(unavailable()),
-        BeginError::OrgBusy { .. } | BeginError::KeyBusy { .. } => NotBegun::Outcome(ToolOutcome::error(
-            &format!("Too many calls at once: {error}. Wait for one to end."),
+        BeginError::OrgBusy { .. } | BeginError::KeyBusy { .. } => NotBegun::Outcome(Outcome::Failed(
+            format!("Too many calls at once: {error}. Wait for one to end."),
         )),
     })
 }
@@ -333,7 +333,7 @@ async fn call_alone(
         Err(NotBegun::Revoked(response) | NotBegun::Unavailable(response)) => return response,
         Err(NotBegun::Outcome(outcome)) => return json(200, call.encode(outcome)),
     };
-    if !Tools::touches_a_source(&call.tool) {
+    if !Tools::touches_a_source(&call.task) {
         let outcome = carry_out(&edge, &principal, &call, &guard, id).await;
         return json(200, call.encode(outcome));
     }
@@ -358,33 +358,33 @@ async fn carry_out(
     call: &Call,
     guard: &CallGuard,
     id: RequestId,
-) -> ToolOutcome {
+) -> Outcome {
     let started = edge.tools.context.clock.elapsed();
     let span = trace_span!(
         target: SPANS,
         "tool call",
-        otel.name = call.tool.name(),
-        mcp.tool.name = call.tool.name(),
+        otel.name = call.task.name(),
+        mcp.tool.name = call.task.name(),
         request_id = %id,
         is_error = Empty,
         bytes = Empty,
     );
     let told = span.clone();
-    let outcome = edge.tools.carry_out(&call.tool, guard, &id.to_string()).instrument(span).await;
+    let outcome = edge.tools.carry_out(&call.task, guard, &id.to_string()).instrument(span).await;
     told.record("is_error", outcome.is_error()).record("bytes", outcome.size());
     guard.concluded(outcome.size(), outcome.is_error());
     let elapsed = edge.tools.context.clock.elapsed() - started;
-    edge.metrics.called(Tool::named(call.tool.name()), outcome.is_error(), elapsed);
+    edge.metrics.called(Tool::named(call.task.name()), outcome.is_error(), elapsed);
     let elapsed_ms = elapsed.as_millis();
     // Each call at `debug` only: a line costs more than verifying the key, and a busy server has many.
     tracing::debug!(
         request_id = %id,
         key = principal.prefix(),
-        tool = call.tool.name(),
+        task = call.task.name(),
         is_error = outcome.is_error(),
         bytes = outcome.size(),
         elapsed_ms,
-        "a tool was called"
+        "a call was carried out"
     );
     outcome
 }
@@ -421,9 +421,10 @@ async fn batch(
                     if !std::mem::take(&mut is_paid) && edge.registry.charge(&credential).is_err() =>
                 {
                     edge.metrics.refused(Counted::KeyRate);
-                    vec![call.encode(ToolOutcome::error(
+                    vec![call.encode(Outcome::Failed(
                         "This call is one more than this API key or its organization may make in a minute. Wait a \
-                         little and send it again.",
+                         little and send it again."
+                            .to_owned(),
                     ))]
                 }
                 Decision::Call(call) => {

@@ -3,7 +3,9 @@
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
-use super::call::{Call, ProgressToken};
+use super::call::{Call, ProgressToken, Task};
+use super::completion::Complete;
+use super::cursor::{UnknownCursor, after};
 use super::era::{Era, Refusal, Settled, Version, quoted, settle, unnamed};
 use super::head::RequestHead;
 use super::injected::injected;
@@ -13,6 +15,8 @@ use super::jsonrpc::{
 };
 use super::listen::Listen;
 use super::outcome::ToolOutcome;
+use super::prompts::prompt;
+use super::resources::{self, ResourceUri};
 use super::rounds::no_round_is_open;
 use super::server::{Fact, ServerFacts, fact_reply};
 use super::tools::{BadCall, tool_call};
@@ -182,7 +186,13 @@ fn request(
     }
     match (era, method) {
         (_, "tools/call") => call(id, &settled, server),
-        (_, "tools/list") => list(id, &settled),
+        (_, "tools/list") => list(id, method, &settled, Fact::Tools(era)),
+        (_, "resources/list") => list_resources(id, &settled, server),
+        (_, "resources/templates/list") => list(id, method, &settled, Fact::Templates(era)),
+        (_, "resources/read") => read_resource(id, &settled, server),
+        (_, "prompts/list") => list(id, method, &settled, Fact::Prompts(era)),
+        (_, "prompts/get") => get_prompt(&id, &settled, server),
+        (_, "completion/complete") => complete(id, &settled, server),
         (Era::Modern, "server/discover") => Decision::Fact { id, fact: Fact::Discover },
         (Era::Modern, "subscriptions/listen") => listen(id, &settled, server),
         (Era::Legacy, "initialize") => initialize(id, &settled),
@@ -204,13 +214,61 @@ fn initialize(id: RequestId, settled: &Settled<'_>) -> Decision {
     Decision::Fact { id, fact: Fact::Initialize(version) }
 }
 
-fn list(id: RequestId, settled: &Settled<'_>) -> Decision {
-    // The list fits one page, so no cursor was ever given out.
-    if settled.params.cursor.is_some_and(|cursor| cursor.get() != "null") {
-        return Refusal::new(200, INVALID_PARAMS, "Unknown cursor; ask tools/list without one.")
-            .decision(&id);
+/// A list that fits one page, so that no cursor was ever given out.
+fn list(id: RequestId, method: &str, settled: &Settled<'_>, fact: Fact) -> Decision {
+    match after(method, settled.params.cursor) {
+        Ok(None) => Decision::Fact { id, fact },
+        Ok(Some(_)) | Err(UnknownCursor) => invalid(&id, UnknownCursor.to_string()),
     }
-    Decision::Fact { id, fact: Fact::Tools(settled.version.era()) }
+}
+
+fn invalid(id: &RequestId, message: impl Into<std::borrow::Cow<'static, str>>) -> Decision {
+    Refusal::new(200, INVALID_PARAMS, message).decision(id)
+}
+
+fn list_resources(id: RequestId, settled: &Settled<'_>, server: &ServerFacts) -> Decision {
+    match after(resources::LIST, settled.params.cursor) {
+        Ok(after) => carry_out(id, settled, server, Task::ListResources(after)),
+        Err(unknown) => invalid(&id, unknown.to_string()),
+    }
+}
+
+fn read_resource(id: RequestId, settled: &Settled<'_>, server: &ServerFacts) -> Decision {
+    match ResourceUri::read(settled.params.uri) {
+        Ok(resource) => carry_out(id, settled, server, Task::ReadResource(resource)),
+        Err(message) => invalid(&id, message),
+    }
+}
+
+fn complete(id: RequestId, settled: &Settled<'_>, server: &ServerFacts) -> Decision {
+    match Complete::read(&settled.params) {
+        Ok(wanted) => carry_out(id, settled, server, Task::Complete(wanted)),
+        Err(message) => invalid(&id, message),
+    }
+}
+
+fn get_prompt(id: &RequestId, settled: &Settled<'_>, server: &ServerFacts) -> Decision {
+    match prompt(settled.params.name, settled.params.arguments) {
+        Ok(members) => {
+            let result = server.result(settled.version, &members);
+            Decision::Reply { status: 200, body: result_reply(id, result.as_bytes()) }
+        }
+        Err(message) => invalid(id, message),
+    }
+}
+
+fn carry_out(id: RequestId, settled: &Settled<'_>, server: &ServerFacts, task: Task) -> Decision {
+    Decision::Call(to_carry_out(id, settled, server, task))
+}
+
+fn to_carry_out(id: RequestId, settled: &Settled<'_>, server: &ServerFacts, task: Task) -> Call {
+    Call {
+        id,
+        version: settled.version,
+        task,
+        progress_token: settled.meta.progress_token.and_then(ProgressToken::from_raw),
+        meta: server.meta.clone(),
+    }
 }
 
 fn listen(id: RequestId, settled: &Settled<'_>, server: &ServerFacts) -> Decision {
@@ -221,19 +279,13 @@ fn listen(id: RequestId, settled: &Settled<'_>, server: &ServerFacts) -> Decisio
 }
 
 fn call(id: RequestId, settled: &Settled<'_>, server: &ServerFacts) -> Decision {
-    let call = |tool| Call {
-        id: id.clone(),
-        version: settled.version,
-        tool,
-        progress_token: settled.meta.progress_token.and_then(ProgressToken::from_raw),
-        meta: server.meta.clone(),
-    };
     match tool_call(settled.params.name, settled.params.arguments) {
-        Ok(tool) => Decision::Call(call(tool)),
-        Err(BadCall::Protocol(message)) => Refusal::new(200, INVALID_PARAMS, message).decision(&id),
+        Ok(tool) => carry_out(id, settled, server, Task::Tool(tool)),
+        Err(BadCall::Protocol(message)) => invalid(&id, message),
         Err(BadCall::Arguments(message)) => {
             // Which tool it was makes no difference to how a failure is written.
-            let body = call(super::ToolCall::ListDataSources).encode(ToolOutcome::error(&message));
+            let any = Task::Tool(super::ToolCall::ListDataSources);
+            let body = to_carry_out(id, settled, server, any).encode(ToolOutcome::error(&message));
             Decision::Reply { status: 200, body }
         }
     }

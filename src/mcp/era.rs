@@ -96,6 +96,12 @@ pub(super) struct Params<'a, M = ()> {
     pub(super) protocol_version: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present", rename = "requestId")]
     pub(super) request_id: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present", rename = "ref")]
+    pub(super) reference: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    pub(super) argument: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    pub(super) context: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
     pub(super) notifications: Option<&'a RawValue>,
     // Of these two it is only asked what they are: they are never of use here.
@@ -135,6 +141,9 @@ impl<M> Default for Params<'_, M> {
             cursor: None,
             protocol_version: None,
             request_id: None,
+            reference: None,
+            argument: None,
+            context: None,
             notifications: None,
             input_responses: Shape::Nothing,
             request_state: Shape::Nothing,
@@ -146,7 +155,7 @@ impl<'a, M> Params<'a, M> {
     /// The parameters and what stood in their `_meta`.
     fn apart(self) -> (Params<'a>, Option<M>) {
         let Self { meta, name, uri, arguments, cursor, protocol_version, request_id, .. } = self;
-        let Self { notifications, input_responses, request_state, .. } = self;
+        let Self { reference, argument, context, notifications, input_responses, request_state, .. } = self;
         let params = Params {
             meta: None,
             name,
@@ -155,6 +164,9 @@ impl<'a, M> Params<'a, M> {
             cursor,
             protocol_version,
             request_id,
+            reference,
+            argument,
+            context,
             notifications,
             input_responses,
             request_state,

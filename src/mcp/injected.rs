@@ -11,7 +11,7 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 
 use super::Decision;
-use super::call::{Call, ProgressToken};
+use super::call::{Call, ProgressToken, Task};
 use super::era::{Era, Refusal, Settled};
 use super::jsonrpc::{RequestId, result_reply, string};
 use super::server::ServerFacts;
@@ -82,13 +82,7 @@ pub(super) fn injected(
     };
     Some(match mounted.answer(&asked)? {
         InjectedAnswer::Result(members) => {
-            let result = match era {
-                Era::Modern => {
-                    let meta = String::from_utf8_lossy(&server.meta);
-                    format!("{{\"resultType\":\"complete\",{members},\"_meta\":{meta}}}")
-                }
-                Era::Legacy => format!("{{{members}}}"),
-            };
+            let result = server.result(settled.version, &members);
             Decision::Reply { status: 200, body: result_reply(id, result.as_bytes()) }
         }
         InjectedAnswer::Error { status, code, message, data } => {
@@ -98,7 +92,7 @@ pub(super) fn injected(
         InjectedAnswer::Call(name) => Decision::Call(Call {
             id: id.clone(),
             version: settled.version,
-            tool: ToolCall::Injected(name),
+            task: Task::Tool(ToolCall::Injected(name)),
             progress_token: settled.meta.progress_token.and_then(ProgressToken::from_raw),
             meta: server.meta.clone(),
         }),

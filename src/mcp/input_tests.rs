@@ -138,7 +138,22 @@ fn arguments_that_do_not_fit_are_a_failure_that_says_what_to_change() {
         let message = failure("run_query", arguments);
         assert!(message.contains(word), "{arguments}: {message}");
     }
-    assert!(failure("list_data_sources", r#"{"x":1}"#).contains("no arguments"));
+    for (tool, arguments, word) in [
+        ("list_data_sources", r#"{"x":1}"#, "no arguments"),
+        ("search_schema", r#"{"query":5}"#, "string"),
+        ("search_schema", r#"{"words":"x"}"#, "detail"),
+        ("search_schema", r#"{"detail":"all"}"#, "\"full\""),
+        ("search_schema", r#"{"limit":0}"#, "limit"),
+        ("search_schema", r#"{"refresh":"yes"}"#, "true or false"),
+        ("search_schema", r#"{"query":"a","qu\u0065ry":"b"}"#, "once"),
+        ("describe_table", "{}", "table"),
+        ("describe_table", r#"{"table":""}"#, "search_schema"),
+        ("explain_query", r#"{"sql":" "}"#, "SELECT"),
+        ("explain_query", r#"{"sql":"x","row_limit":1}"#, "row_limit"),
+    ] {
+        let message = failure(tool, arguments);
+        assert!(message.contains(word), "{tool} {arguments}: {message}");
+    }
 }
 
 #[test]
@@ -157,7 +172,7 @@ fn an_unknown_tool_and_arguments_of_no_object_are_protocol_errors() {
 #[test]
 fn well_formed_arguments_become_a_call() {
     let query = |arguments: &str| match tool("run_query", arguments) {
-        Decision::Call(Call { tool: ToolCall::RunQuery(query), .. }) => query,
+        Decision::Call(Call { task: Task::Tool(ToolCall::RunQuery(query)), .. }) => query,
         other => panic!("{arguments}: {other:?}"),
     };
     let plain = RunQuery { source: None, sql: "SELECT 1".into(), row_limit: None, format: Format::Json };
@@ -167,10 +182,35 @@ fn well_formed_arguments_become_a_call() {
     let full = query(r#"{"sql":"x","source":"demo","row_limit":10.0,"format":"csv"}"#);
     assert_eq!((full.source.as_deref(), full.row_limit, full.format), (Some("demo"), Some(10), Format::Csv));
     assert_eq!(query(r#"{"sql":"x","row_limit":1e300}"#).row_limit, Some(u32::MAX));
+    let called = |name: &str, arguments: &str| match tool(name, arguments) {
+        Decision::Call(Call { task: Task::Tool(call), .. }) => call,
+        other => panic!("{arguments}: {other:?}"),
+    };
+    let all = SearchSchema {
+        source: None,
+        query: String::new(),
+        detail: Detail::Columns,
+        limit: None,
+        refresh: false,
+    };
+    assert_eq!(called("search_schema", "{}"), ToolCall::SearchSchema(all));
+    let words = SearchSchema {
+        source: Some("demo".into()),
+        query: "late flights".into(),
+        detail: Detail::Full,
+        limit: Some(5),
+        refresh: true,
+    };
+    let arguments = r#"{"source":"demo","query":"late flights","detail":"full","limit":5,"refresh":true}"#;
+    assert_eq!(called("search_schema", arguments), ToolCall::SearchSchema(words));
+    let table = DescribeTable { source: None, table: "a".into(), refresh: false };
+    assert_eq!(called("describe_table", r#"{"table":"a","refresh":null}"#), ToolCall::DescribeTable(table));
+    let query = ExplainQuery { source: None, sql: "SELECT 1".into() };
+    assert_eq!(called("explain_query", r#"{"sql":"SELECT 1"}"#), ToolCall::ExplainQuery(query));
     for arguments in ["{}", "null"] {
         assert!(matches!(
             tool("list_data_sources", arguments),
-            Decision::Call(Call { tool: ToolCall::ListDataSources, .. })
+            Decision::Call(Call { task: Task::Tool(ToolCall::ListDataSources), .. })
         ));
     }
 }

@@ -26,6 +26,8 @@ pub const METHOD_NOT_FOUND: i32 = -32601;
 pub const INVALID_PARAMS: i32 = -32602;
 /// The server failed.
 pub const INTERNAL_ERROR: i32 = -32603;
+/// There is no such resource (before 2026-07-28).
+pub const RESOURCE_NOT_FOUND: i32 = -32002;
 /// Headers and body disagree (2026-07-28).
 pub const HEADER_MISMATCH: i32 = -32020;
 /// The protocol version is not spoken here (2026-07-28).
@@ -75,6 +77,7 @@ impl fmt::Display for RequestId {
 }
 
 /// What a body holds.
+#[expect(clippy::large_enum_variant, reason = "one message is what nearly every body is")]
 #[derive(Debug)]
 pub(super) enum Body<'a> {
     One(Message<'a>),
@@ -121,6 +124,10 @@ impl Malformed {
 }
 
 /// A message's parameters.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "read together is what nearly all are, and a box costs more than moving it"
+)]
 #[derive(Debug)]
 pub(super) enum Given<'a> {
     /// Read together with the message.

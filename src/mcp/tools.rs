@@ -5,11 +5,11 @@
 //! tool's failure that says what to change (2025-11-25 and 2026-07-28, server/tools, "Error
 //! Handling"); only an unknown tool is a protocol error.
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::arguments::{Arguments, Mistake};
 use super::era::quoted;
-use super::jsonrpc::{NotObject, object, present, string};
+use super::jsonrpc::string;
 
 /// The definitions, a JSON array in the order in which they are listed.
 pub const TOOLS: &str = include_str!("tools.json");
@@ -19,6 +19,12 @@ pub const TOOLS: &str = include_str!("tools.json");
 pub enum ToolCall {
     /// `list_data_sources`.
     ListDataSources,
+    /// `search_schema`.
+    SearchSchema(SearchSchema),
+    /// `describe_table`.
+    DescribeTable(DescribeTable),
+    /// `explain_query`.
+    ExplainQuery(ExplainQuery),
     /// `run_query`.
     RunQuery(RunQuery),
     /// A tool that is mounted, which the product has none of.
@@ -30,10 +36,60 @@ impl ToolCall {
     pub fn name(&self) -> &str {
         match self {
             Self::ListDataSources => "list_data_sources",
+            Self::SearchSchema(_) => "search_schema",
+            Self::DescribeTable(_) => "describe_table",
+            Self::ExplainQuery(_) => "explain_query",
             Self::RunQuery(_) => "run_query",
             Self::Injected(name) => name,
         }
     }
+}
+
+/// Arguments of `search_schema`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SearchSchema {
+    /// Name of the data source; `None` where the caller means the only one.
+    pub source: Option<String>,
+    /// Words to look for; blank for all tables.
+    pub query: String,
+    /// How much is told of each table.
+    pub detail: Detail,
+    /// Most tables, at least 1; the server's own limit still holds.
+    pub limit: Option<u32>,
+    /// Whether the schema is read anew.
+    pub refresh: bool,
+}
+
+/// How much is told of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Detail {
+    /// Its name, and the columns that were found.
+    Names,
+    /// All its columns.
+    #[default]
+    Columns,
+    /// Keys and indexes, too.
+    Full,
+}
+
+/// Arguments of `describe_table`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DescribeTable {
+    /// Name of the data source; `None` where the caller means the only one.
+    pub source: Option<String>,
+    /// The table, as the caller writes it.
+    pub table: String,
+    /// Whether the schema is read anew.
+    pub refresh: bool,
+}
+
+/// Arguments of `explain_query`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExplainQuery {
+    /// Name of the data source; `None` where the caller means the only one.
+    pub source: Option<String>,
+    /// One statement; not blank.
+    pub sql: String,
 }
 
 /// Arguments of `run_query`.
@@ -69,7 +125,7 @@ pub(super) enum BadCall {
     Protocol(String),
     /// A tool's failure, written for the model.
     #[error("{0}")]
-    Arguments(String),
+    Arguments(Mistake),
 }
 
 /// Reads the name and arguments of a `tools/call`.
@@ -82,91 +138,64 @@ pub(super) fn tool_call(name: Option<&RawValue>, arguments: Option<&RawValue>) -
         Some(text) if text.starts_with('{') => text,
         Some(_) => return Err(BadCall::Protocol("params.arguments must be an object.".into())),
     };
-    match &*name {
+    let call = match &*name {
         "list_data_sources" => list_data_sources(arguments),
+        "search_schema" => search_schema(arguments),
+        "describe_table" => describe_table(arguments),
+        "explain_query" => explain_query(arguments),
         "run_query" => run_query(arguments),
         other => {
-            Err(BadCall::Protocol(format!("Unknown tool: {}. Ask tools/list for the names.", quoted(other))))
+            return Err(BadCall::Protocol(format!(
+                "Unknown tool: {}. Ask tools/list for the names.",
+                quoted(other)
+            )));
         }
-    }
-}
-
-fn list_data_sources(arguments: &str) -> Result<ToolCall, BadCall> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Arguments {}
-    match serde_json::from_str::<Arguments>(arguments) {
-        Ok(Arguments {}) => Ok(ToolCall::ListDataSources),
-        Err(_) => Err(BadCall::Arguments("list_data_sources takes no arguments; call it with {}.".into())),
-    }
-}
-
-#[derive(Deserialize)]
-struct QueryArguments<'a> {
-    #[serde(borrow, default, deserialize_with = "present")]
-    source: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    sql: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    row_limit: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    format: Option<&'a RawValue>,
-}
-
-fn run_query(arguments: &str) -> Result<ToolCall, BadCall> {
-    let bad = |message: String| BadCall::Arguments(message);
-    if let Some(unknown) = unknown_argument(arguments) {
-        return Err(bad(format!(
-            "run_query has no argument {}; it takes sql, source, row_limit and format.",
-            quoted(&unknown)
-        )));
-    }
-    let arguments: QueryArguments<'_> =
-        object(arguments).map_err(|_: NotObject| bad("Give each argument of run_query once.".into()))?;
-    // Models fill optional arguments with null; that means the same as leaving them out.
-    let given = |raw: Option<&'_ RawValue>| {
-        raw.filter(|raw| raw.get() != "null").map(RawValue::get).map(str::to_owned)
     };
-    let text = |raw: Option<&RawValue>, what: &str| match raw.filter(|raw| raw.get() != "null") {
-        None => Ok(None),
-        Some(raw) => string(raw)
-            .map(|s| Some(s.into_owned()))
-            .ok_or_else(|| BadCall::Arguments(format!("The argument {what} must be a string."))),
-    };
-    let sql = text(arguments.sql, "sql")?.filter(|sql| !sql.trim().is_empty()).ok_or_else(|| {
-        bad("run_query needs the argument sql: one SQL statement that only reads, such as SELECT.".into())
-    })?;
-    let source = text(arguments.source, "source")?;
-    let row_limit = match given(arguments.row_limit) {
-        None => None,
-        Some(raw) => Some(row_limit(&raw).ok_or_else(|| {
-            bad("The argument row_limit must be a whole number of 1 or more, without quotes.".into())
-        })?),
-    };
-    let format = match text(arguments.format, "format")?.as_deref() {
-        None | Some("json") => Format::Json,
-        Some("csv") => Format::Csv,
-        Some("markdown") => Format::Markdown,
-        Some(_) => return Err(bad("The argument format must be \"json\", \"csv\" or \"markdown\".".into())),
-    };
-    Ok(ToolCall::RunQuery(RunQuery { source, sql, row_limit, format }))
+    call.map_err(BadCall::Arguments)
 }
 
-/// A positive whole number, also written as `10.0`; above what fits, the largest that does (the
-/// server's own limit is far below).
-fn row_limit(raw: &str) -> Option<u32> {
-    let number: f64 = serde_json::from_str(raw).ok()?;
-    // The cast saturates.
-    (number >= 1.0 && number.fract() == 0.0).then_some(number as u32)
+fn list_data_sources(arguments: &str) -> Result<ToolCall, Mistake> {
+    Arguments::read("list_data_sources", arguments, &[])?;
+    Ok(ToolCall::ListDataSources)
 }
 
-/// The first argument that `run_query` does not know.
-fn unknown_argument(arguments: &str) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Any<'a>(#[serde(borrow)] std::collections::BTreeMap<std::borrow::Cow<'a, str>, &'a RawValue>);
-    let Any(members) = serde_json::from_str(arguments).ok()?;
-    members
-        .into_keys()
-        .find(|name| !matches!(&**name, "sql" | "source" | "row_limit" | "format"))
-        .map(std::borrow::Cow::into_owned)
+fn search_schema(arguments: &str) -> Result<ToolCall, Mistake> {
+    let known = ["query", "source", "detail", "limit", "refresh"];
+    let given = Arguments::read("search_schema", arguments, &known)?;
+    let details = [("columns", Detail::Columns), ("names", Detail::Names), ("full", Detail::Full)];
+    Ok(ToolCall::SearchSchema(SearchSchema {
+        source: given.text("source")?,
+        query: given.text("query")?.unwrap_or_default(),
+        detail: given.one_of("detail", &details)?,
+        limit: given.count("limit")?,
+        refresh: given.flag("refresh")?,
+    }))
+}
+
+fn describe_table(arguments: &str) -> Result<ToolCall, Mistake> {
+    let given = Arguments::read("describe_table", arguments, &["table", "source", "refresh"])?;
+    Ok(ToolCall::DescribeTable(DescribeTable {
+        source: given.text("source")?,
+        table: given.needed("table", "the name of a table or view, as search_schema tells it")?,
+        refresh: given.flag("refresh")?,
+    }))
+}
+
+fn explain_query(arguments: &str) -> Result<ToolCall, Mistake> {
+    let given = Arguments::read("explain_query", arguments, &["sql", "source"])?;
+    Ok(ToolCall::ExplainQuery(ExplainQuery {
+        source: given.text("source")?,
+        sql: given.needed("sql", "one SELECT statement")?,
+    }))
+}
+
+fn run_query(arguments: &str) -> Result<ToolCall, Mistake> {
+    let given = Arguments::read("run_query", arguments, &["sql", "source", "row_limit", "format"])?;
+    let formats = [("json", Format::Json), ("csv", Format::Csv), ("markdown", Format::Markdown)];
+    Ok(ToolCall::RunQuery(RunQuery {
+        sql: given.needed("sql", "one SQL statement that only reads, such as SELECT")?,
+        source: given.text("source")?,
+        row_limit: given.count("row_limit")?,
+        format: given.one_of("format", &formats)?,
+    }))
 }

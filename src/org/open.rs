@@ -15,9 +15,12 @@ use sequel_connector::{DataSource, OpenError, QueryError};
 use tokio::sync::Mutex as AsyncMutex;
 use tokio_util::sync::CancellationToken;
 
+use self::schema::{CatalogCell, Shelf};
 use super::record::SourceRecord;
 use crate::context::Clock;
 use crate::credential::SourceId;
+
+mod schema;
 
 /// How long a failure to open is answered from memory, so that a broken source is not hammered.
 const FAILURE_REMEMBERED: Duration = Duration::from_secs(1);
@@ -34,6 +37,7 @@ pub struct Source {
     // Cancelled when the source is removed: what runs on it ends.
     retired: CancellationToken,
     open: Arc<OpenSources>,
+    catalog: CatalogCell,
 }
 
 enum State {
@@ -62,12 +66,13 @@ pub struct OpenSources {
     open_max: usize,
     // In the order of opening; a second chance for those used since (the clock algorithm).
     list: Mutex<VecDeque<Weak<Source>>>,
+    shelf: Shelf,
 }
 
 impl OpenSources {
     /// With the connectors of this build and room for `open_max` open handles.
     pub fn new(connectors: sequel_connector::Registry, clock: Clock, open_max: usize) -> Arc<Self> {
-        Arc::new(Self { connectors, clock, open_max, list: Mutex::default() })
+        Arc::new(Self { connectors, clock, open_max, list: Mutex::default(), shelf: Shelf::default() })
     }
 
     /// How many handles are open.
@@ -119,6 +124,7 @@ impl Source {
             used: AtomicBool::new(false),
             retired: CancellationToken::new(),
             open,
+            catalog: CatalogCell::default(),
         })
     }
 

@@ -224,7 +224,8 @@ pub(super) fn credential(key: &MintedKey) -> Credential {
 /// A connector whose sources open at once and answer nothing.
 mod connectors {
     use sequel_connector::{
-        Connector, DataSource, OpenError, Query, QueryError, Registry, Rows, Schema, Settings,
+        Connector, DataSource, Dialect, OpenError, Plan, Query, QueryError, Registry, Rows, Schema,
+        SchemaAsk, Settings,
     };
 
     use super::*;
@@ -249,8 +250,14 @@ mod connectors {
         async fn query(&self, _: Query) -> Result<Rows, QueryError> {
             Err(QueryError::Cancelled)
         }
-        async fn schema(&self) -> Result<Schema, QueryError> {
+        async fn schema(&self, _: SchemaAsk) -> Result<Schema, QueryError> {
             Ok(Schema::default())
+        }
+        async fn explain(&self, _: Query) -> Result<Plan, QueryError> {
+            Ok(Plan::default())
+        }
+        fn dialect(&self) -> Dialect {
+            Dialect::Sqlite
         }
         async fn ping(&self) -> Result<(), QueryError> {
             Ok(())

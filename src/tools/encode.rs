@@ -32,7 +32,7 @@ const ERROR_NOTICE: &str = "The data source refused the statement. Its message m
 
 /// What every line of the fence begins with. Rows that contain it are changed: in JSON by an escape
 /// that reads back as the same text, in CSV and Markdown visibly.
-const FENCE: &str = "<<<sequel-rows";
+pub(super) const FENCE: &str = "<<<sequel-rows";
 
 /// The largest integer up to which every JSON reader agrees, ±2^53.
 const SAFE_INTEGER: u64 = 1 << 53;
@@ -371,7 +371,7 @@ fn quoted_into(out: &mut Vec<u8>, s: &str) {
 }
 
 /// Where the fence's beginning stands in a text, in any case.
-fn fence_at(s: &str) -> Option<usize> {
+pub(super) fn fence_at(s: &str) -> Option<usize> {
     s.match_indices('<').map(|(at, _)| at).find(|&at| {
         s.as_bytes()[at..].get(..FENCE.len()).is_some_and(|head| head.eq_ignore_ascii_case(FENCE.as_bytes()))
     })

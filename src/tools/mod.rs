@@ -1,10 +1,17 @@
-//! Carries out what `mcp` decided: one file per tool. Knows data sources and their limits, nothing of
-//! HTTP.
+//! Carries out what `mcp` decided: one file per tool, and one for resources and completions. Knows data sources and
+//! their limits, nothing of HTTP.
 
+mod describe_table;
 pub mod encode;
+mod explain_query;
+mod fenced;
 mod injected;
 mod list_data_sources;
+mod on_source;
+mod resources;
 mod run_query;
+mod search_schema;
+mod told;
 
 pub use injected::InjectedTools;
 pub use run_query::QueryPolicy;
@@ -13,9 +20,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::context::{Clock, Context};
-use crate::mcp::{ToolCall, ToolOutcome};
+use crate::mcp::{Complete, Outcome, Task, ToolCall, ToolOutcome};
 use crate::metrics::Metrics;
 use crate::org::CallGuard;
+use on_source::Asked;
 
 /// What tools need besides the call.
 #[derive(Debug, Clone)]
@@ -45,9 +53,9 @@ impl BatchBudget {
     }
 
     /// What a call that may not begin answers.
-    pub fn refusal(&self) -> ToolOutcome {
-        ToolOutcome::error(
-            "The calls before this one used up what a batch may take. Send this call by itself.",
+    pub fn refusal(&self) -> Outcome {
+        Outcome::Failed(
+            "The calls before this one used up what a batch may take. Send this call by itself.".to_owned(),
         )
     }
 }
@@ -55,14 +63,23 @@ impl BatchBudget {
 impl Tools {
     /// Carries out one call. The future may be dropped at any moment; what runs in a data source
     /// then stops. `request_id` stands beside what is logged of a failure.
-    pub async fn carry_out(&self, tool: &ToolCall, guard: &CallGuard, request_id: &str) -> ToolOutcome {
-        match tool {
-            ToolCall::ListDataSources => list_data_sources::list(guard),
-            ToolCall::RunQuery(query) => run_query::run(self, query, guard, request_id).await,
-            ToolCall::Injected(name) => match &self.injected {
-                Some(mounted) => mounted.carry_out(name, guard).await,
-                None => ToolOutcome::error("There is no such tool."),
+    pub async fn carry_out(&self, task: &Task, guard: &CallGuard, request_id: &str) -> Outcome {
+        let asked = Asked { tools: self, guard, request_id };
+        match task {
+            Task::Tool(ToolCall::ListDataSources) => list_data_sources::list(guard).into(),
+            Task::Tool(ToolCall::SearchSchema(search)) => search_schema::search(asked, search).await.into(),
+            Task::Tool(ToolCall::DescribeTable(table)) => describe_table::describe(asked, table).await.into(),
+            Task::Tool(ToolCall::ExplainQuery(query)) => explain_query::explain(asked, query).await.into(),
+            Task::Tool(ToolCall::RunQuery(query)) => {
+                run_query::run(self, query, guard, request_id).await.into()
+            }
+            Task::Tool(ToolCall::Injected(name)) => match &self.injected {
+                Some(mounted) => mounted.carry_out(name, guard).await.into(),
+                None => ToolOutcome::error("There is no such tool.").into(),
             },
+            Task::ListResources(after) => resources::list(guard, after.as_deref()),
+            Task::ReadResource(resource) => resources::read(asked, resource).await,
+            Task::Complete(wanted) => resources::complete(asked, wanted).await,
         }
     }
 
@@ -73,11 +90,12 @@ impl Tools {
         BatchBudget { bytes_max: self.query.encoded_max(), until, clock }
     }
 
-    /// Whether the tool touches a data source, so that its answer may take long.
-    pub fn touches_a_source(tool: &ToolCall) -> bool {
-        match tool {
-            ToolCall::ListDataSources => false,
-            ToolCall::RunQuery(_) | ToolCall::Injected(_) => true,
+    /// Whether the call touches a data source, so that its answer may take long.
+    pub fn touches_a_source(task: &Task) -> bool {
+        match task {
+            Task::Tool(ToolCall::ListDataSources) | Task::ListResources(_) => false,
+            Task::Complete(Complete::Source { .. } | Complete::Nothing) => false,
+            Task::Tool(_) | Task::ReadResource(_) | Task::Complete(Complete::Table { .. }) => true,
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::metrics::{Ending, SPANS};
 use crate::org::{CallGuard, Source, Stopped};
 
 /// How long after its own time limit a connector is waited for before the call is given up.
-const GRACE: Duration = Duration::from_secs(2);
+pub(super) const GRACE: Duration = Duration::from_secs(2);
 /// Names of sources that an error lists; more would only fill a model's context.
 const NAMES_SHOWN: usize = 20;
 
@@ -113,7 +113,7 @@ fn ending(outcome: &Result<ToolOutcome, Failure>, guard: &CallGuard) -> Ending {
 }
 
 /// The source that the call means, or what to tell the model.
-fn choose(name: Option<&str>, guard: &CallGuard) -> Result<Arc<Source>, String> {
+pub(super) fn choose(name: Option<&str>, guard: &CallGuard) -> Result<Arc<Source>, String> {
     let mut reached = guard.sources();
     let found = match name {
         Some(name) => guard.sources().find(|source| source.record().name == name),
@@ -152,7 +152,7 @@ fn names(guard: &CallGuard) -> String {
     names.join(", ")
 }
 
-enum Failure {
+pub(super) enum Failure {
     Open(Arc<OpenError>),
     Query(QueryError),
     Retired,
@@ -162,7 +162,7 @@ enum Failure {
 
 impl Failure {
     /// What the model reads. Driver text goes to the log, beside the request id that is handed out.
-    fn message(&self, source: &str, guard: &CallGuard, rng: &Rng, request_id: &str) -> String {
+    pub(super) fn message(&self, source: &str, guard: &CallGuard, rng: &Rng, request_id: &str) -> String {
         let log = |error: &(dyn std::error::Error + 'static)| {
             tracing::warn!(request_id, source, error, "a data source failed");
         };

@@ -17,6 +17,8 @@ use scan::{Reference, blank, references, tokens};
 const MAY_NAME: &[(&str, &[&str])] = &[
     ("api", &["context", "credential"]),
     ("backends", &["config"]),
+    // What a data source says of itself, to be searched; a value.
+    ("catalog", &[]),
     // `backends` alone knows by what a store is held, and so which server a command has to talk to.
     ("cli", &["api", "backends", "config", "context", "install", "run", "tls"]),
     ("config", &[]),
@@ -49,7 +51,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("metrics", &["context"]),
     ("mcp", &[]),
     ("oauth", &[]),
-    ("org", &["context", "credential", "metrics", "oauth", "record"]),
+    ("org", &["catalog", "context", "credential", "metrics", "oauth", "record"]),
     ("pages", &[]),
     // The form that records of `org` and `system` share.
     ("record", &["context", "credential"]),
@@ -77,7 +79,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("sweep", &["context", "flow", "org", "system"]),
     ("system", &["context", "credential", "oauth", "record"]),
     ("tls", &["context"]),
-    ("tools", &["context", "credential", "mcp", "metrics", "org"]),
+    ("tools", &["catalog", "context", "credential", "mcp", "metrics", "org"]),
 ];
 
 /// Crates that only some modules may name, and which. Whatever is not listed is anyone's, except in
@@ -96,7 +98,7 @@ const CRATES_KEPT_TO: &[(&str, &[&str])] = &[
     // The demo writes a data set; everything else speaks to a store or a connector.
     ("rusqlite", &["demo"]),
     // Of it the configuration takes `nearest` alone: one way of guessing what was meant.
-    ("sequel_connector", &["flow", "tools", "org", "backends", "run", "config"]),
+    ("sequel_connector", &["flow", "tools", "org", "catalog", "backends", "run", "config"]),
     ("rustls", &["cli", "run", "tls"]),
     ("sequel_connector_sqlite", &["backends"]),
     ("sequel_store", &["flow", "org", "system", "backends", "run", "cli"]),

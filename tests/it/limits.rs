@@ -95,6 +95,7 @@ const LIMITS: &[(&str, &[&str])] = &[
     ("streams.keep_alive_seconds", &["a_stream_has_a_longest_life_and_a_sign_of_life"]),
     ("sources.open_max", &["as_many_sources_as_allowed_stay_open_and_the_next_closes_the_unused"]),
     ("sources.connections_per_source", &["as_many_queries_run_at_once_as_a_source_may_have_connections"]),
+    ("sources.samples", &["sample_values_are_shown_only_where_operator_and_source_allow_it"]),
     ("sources.sqlite.folders", &["a list of places"]),
     (
         "sources.sqlite.memory_max_bytes",

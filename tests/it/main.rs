@@ -31,6 +31,7 @@ mod rates;
 mod reverse_proxy;
 mod revocation;
 mod routes;
+mod schema;
 mod server;
 mod shells;
 mod sources;

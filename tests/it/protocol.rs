@@ -131,7 +131,10 @@ fn a_legacy_client_shakes_hands_lists_and_calls() {
         let tools = client.legacy(version, "tools/list", json!({})).json();
         let names: Vec<_> =
             tools["result"]["tools"].as_array().unwrap().iter().map(|tool| &tool["name"]).collect();
-        assert_eq!(names, ["list_data_sources", "run_query"]);
+        assert_eq!(
+            names,
+            ["list_data_sources", "search_schema", "describe_table", "explain_query", "run_query"]
+        );
         assert!(tools["result"].get("ttlMs").is_none());
 
         let call = json!({ "name": "run_query", "arguments": { "sql": "SELECT x FROM t" } });
@@ -217,10 +220,10 @@ fn modern_requests_carry_their_meta() {
 #[test]
 fn an_unknown_method_is_404_for_modern_clients_and_200_for_legacy_ones() {
     let client = client();
-    for method in ["nonsense", "ping", "initialize", "logging/setLevel", "resources/list"] {
+    for method in ["nonsense", "ping", "initialize", "logging/setLevel", "resources/subscribe"] {
         error(&client.modern(method, json!({})), 404, -32601);
     }
-    for method in ["nonsense", "server/discover", "resources/list"] {
+    for method in ["nonsense", "server/discover", "resources/subscribe"] {
         error(&client.legacy("2025-11-25", method, json!({})), 200, -32601);
     }
     assert_eq!(client.legacy("2025-11-25", "ping", json!({})).json()["result"], json!({}));

@@ -69,7 +69,8 @@ impl Table {
         const ALLOCATION: usize = 16;
         let text = |text: &str| text.len() + ALLOCATION;
         let maybe = |text_or_none: &Option<String>| text_or_none.as_deref().map_or(0, text);
-        let names = |names: &[String]| names.iter().map(|name| size_of::<String>() + text(name)).sum::<usize>();
+        let names =
+            |names: &[String]| names.iter().map(|name| size_of::<String>() + text(name)).sum::<usize>();
         let columns = self.columns.iter().map(|column| {
             size_of::<ColumnSchema>() + text(&column.name) + text(&column.type_name) + maybe(&column.comment)
         });

@@ -77,7 +77,11 @@ pub(crate) fn of_view(sql: &str) -> Comments {
     for token in Tokens::new(sql) {
         match token {
             Token::Comment(text) => append(&mut found.table, text),
-            Token::Name(word) if ["select", "with", "values"].contains(&word.to_ascii_lowercase().as_str()) => break,
+            Token::Name(word)
+                if ["select", "with", "values"].contains(&word.to_ascii_lowercase().as_str()) =>
+            {
+                break;
+            }
             _ => {}
         }
     }
@@ -133,7 +137,8 @@ impl Reader {
 
 /// Adds a comment's words to those before it, on one line and up to the limit.
 fn append(comment: &mut Option<String>, text: &str) {
-    let words = text.split(|char: char| char.is_whitespace() || char.is_control()).filter(|word| !word.is_empty());
+    let words =
+        text.split(|char: char| char.is_whitespace() || char.is_control()).filter(|word| !word.is_empty());
     let comment = comment.get_or_insert_default();
     let mut chars = comment.chars().count();
     for word in words {
@@ -253,7 +258,8 @@ mod tests {
                    ) -- the end";
         let (table, columns) = found(sql);
         assert_eq!(table.as_deref(), Some("things that are sold"));
-        let columns: Vec<_> = columns.iter().map(|(name, comment)| (name.as_str(), comment.as_str())).collect();
+        let columns: Vec<_> =
+            columns.iter().map(|(name, comment)| (name.as_str(), comment.as_str())).collect();
         assert_eq!(
             columns,
             [
@@ -272,14 +278,20 @@ mod tests {
         let (table, columns) = found("CREATE TABLE t /* all of it */ (a /* first */, b /* second */)");
         assert_eq!(table.as_deref(), Some("all of it"));
         assert_eq!(columns, [("a".into(), "first".into()), ("b".into(), "second".into())]);
-        assert_eq!(of_view("CREATE VIEW v AS -- who flies\n SELECT 1 -- not this").table.as_deref(), Some("who flies"));
+        assert_eq!(
+            of_view("CREATE VIEW v AS -- who flies\n SELECT 1 -- not this").table.as_deref(),
+            Some("who flies")
+        );
     }
 
     #[test]
     fn a_comment_is_kept_to_its_limit() {
         let at = "x".repeat(COMMENT_CHARS_MAX);
         for (written, kept) in [(at.clone(), &at), (format!("{at}y"), &at)] {
-            assert_eq!(found(&format!("CREATE TABLE t (a -- {written}\n)")).1, [("a".to_owned(), kept.clone())]);
+            assert_eq!(
+                found(&format!("CREATE TABLE t (a -- {written}\n)")).1,
+                [("a".to_owned(), kept.clone())]
+            );
         }
     }
 

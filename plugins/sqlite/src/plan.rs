@@ -30,7 +30,8 @@ pub(crate) async fn read(mut rows: Rows) -> Result<Plan, QueryError> {
             plan.steps.push(PlanStep { depth, detail: detail.to_owned() });
         }
     }
-    plan.truncated = rows.ending().is_some_and(|ending| ending.truncated.is_some_and(|cut| cut != Truncated::CellBytes));
+    plan.truncated =
+        rows.ending().is_some_and(|ending| ending.truncated.is_some_and(|cut| cut != Truncated::CellBytes));
     Ok(plan)
 }
 

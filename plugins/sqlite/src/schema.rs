@@ -144,7 +144,8 @@ fn indexes(connection: &Connection, table: &str) -> rusqlite::Result<Vec<IndexSc
     named
         .into_iter()
         .map(|(name, unique)| {
-            let columns = of_index.query_map([&name], |row| text(row, 0))?.collect::<rusqlite::Result<_>>()?;
+            let columns =
+                of_index.query_map([&name], |row| text(row, 0))?.collect::<rusqlite::Result<_>>()?;
             Ok(IndexSchema { name, columns, unique })
         })
         .collect()
@@ -160,9 +161,7 @@ fn row_counts(connection: &Connection, tables_max: usize) -> rusqlite::Result<Ha
         "SELECT tbl, max(CAST(stat AS INTEGER)) FROM sqlite_stat1 WHERE typeof(tbl) = 'text' GROUP BY tbl LIMIT ?1",
     )?;
     let limit = i64::try_from(tables_max).unwrap_or(i64::MAX);
-    statement
-        .query_map([limit], |row| Ok((text(row, 0)?, row.get::<_, i64>(1)?.max(0) as u64)))?
-        .collect()
+    statement.query_map([limit], |row| Ok((text(row, 0)?, row.get::<_, i64>(1)?.max(0) as u64)))?.collect()
 }
 
 /// Comments by table, out of as many CREATE statements as there is room for.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sequel_connector::{
-    Connector, DataSource, Dialect, Limits, Profile, ProfileAsk, Query, QueryError, RowCount, SampleLimits, Schema,
-    SchemaAsk, Settings, Table,
+    Connector, DataSource, Dialect, Limits, Profile, ProfileAsk, Query, QueryError, RowCount, SampleLimits,
+    Schema, SchemaAsk, Settings, Table,
 };
 use sequel_connector_sqlite::{Policy, SqliteConnector};
 use tokio_util::sync::CancellationToken;
@@ -43,7 +43,9 @@ impl Open {
         let columns = table.columns.iter().map(|column| Dialect::Sqlite.identifier(&column.name)).collect();
         let samples = Some(SampleLimits { rows: 20, values: 3, value_chars: 10 });
         let table = Dialect::Sqlite.identifier(name);
-        self.source.profile(ProfileAsk { table, columns, samples, time, cancel: CancellationToken::new() }).await
+        self.source
+            .profile(ProfileAsk { table, columns, samples, time, cancel: CancellationToken::new() })
+            .await
     }
 }
 
@@ -56,7 +58,19 @@ const LONG: Duration = Duration::from_secs(60);
 
 #[tokio::test]
 async fn strange_names_come_through_and_can_be_written_into_statements() {
-    let names = ["a\"b", "it's", "order", "größe 李", "a.b", "]x[", "`", "<<<sequel-rows end>>>", "", "sp ace", "-- x"];
+    let names = [
+        "a\"b",
+        "it's",
+        "order",
+        "größe 李",
+        "a.b",
+        "]x[",
+        "`",
+        "<<<sequel-rows end>>>",
+        "",
+        "sp ace",
+        "-- x",
+    ];
     let setup: String = names
         .iter()
         .map(|name| {
@@ -97,11 +111,19 @@ async fn every_keyword_as_a_name_can_be_written_into_statements() {
     let connection = rusqlite::Connection::open(folder.path().join("a.db")).unwrap();
     for word in KEYWORDS.split_whitespace() {
         let (bare, quoted) = (Dialect::Sqlite.identifier(word), Dialect::Sqlite.quoted(word));
-        connection.execute_batch(&format!("CREATE TABLE {quoted} ({quoted} TEXT); INSERT INTO {quoted} VALUES ('it')")).unwrap();
+        connection
+            .execute_batch(&format!(
+                "CREATE TABLE {quoted} ({quoted} TEXT); INSERT INTO {quoted} VALUES ('it')"
+            ))
+            .unwrap();
         let sql = format!("SELECT {bare}, {bare}.{bare} FROM {bare} WHERE {bare} = 'it' ORDER BY {bare}");
         let told: rusqlite::Result<(String, String)> =
             connection.query_row(&sql, [], |row| Ok((row.get(0)?, row.get(1)?)));
-        assert_eq!(told.unwrap_or_else(|error| panic!("{sql}: {error}")), ("it".into(), "it".into()), "{sql}");
+        assert_eq!(
+            told.unwrap_or_else(|error| panic!("{sql}: {error}")),
+            ("it".into(), "it".into()),
+            "{sql}"
+        );
     }
 }
 
@@ -164,7 +186,10 @@ async fn sample_values_are_left_out_where_the_source_or_the_operator_says_so() {
 async fn ten_thousand_tables_are_read_with_their_keys() {
     let mut setup = String::from("BEGIN; CREATE TABLE t0 (id INTEGER PRIMARY KEY);");
     for n in 1..10_000 {
-        setup += &format!("CREATE TABLE t{n} (id INTEGER PRIMARY KEY, before REFERENCES t{} (id), name TEXT);", n - 1);
+        setup += &format!(
+            "CREATE TABLE t{n} (id INTEGER PRIMARY KEY, before REFERENCES t{} (id), name TEXT);",
+            n - 1
+        );
     }
     let open = Open::new(&(setup + "COMMIT;")).await;
     let schema = open.schema().await;
@@ -176,7 +201,8 @@ async fn ten_thousand_tables_are_read_with_their_keys() {
     let source = open.source.clone();
     let reading = tokio::spawn(async move { source.schema(ask).await });
     cancel.cancel();
-    let ended = tokio::time::timeout(Duration::from_secs(10), reading).await.expect("it ends promptly").unwrap();
+    let ended =
+        tokio::time::timeout(Duration::from_secs(10), reading).await.expect("it ends promptly").unwrap();
     assert!(matches!(ended, Err(QueryError::Cancelled)), "{:?}", ended.map(|schema| schema.tables.len()));
     assert_eq!(open.schema().await.tables.len(), 10_000);
 }
@@ -189,13 +215,14 @@ async fn a_plan_is_told_in_steps_below_each_other() {
     .await;
     let limits =
         Limits { rows: 100, bytes: 1 << 16, cell_bytes: 1 << 12, columns: 10, time: Duration::from_secs(30) };
-    let explain = |sql: &str| {
-        open.source.explain(Query { sql: sql.into(), limits, cancel: CancellationToken::new() })
-    };
+    let explain =
+        |sql: &str| open.source.explain(Query { sql: sql.into(), limits, cancel: CancellationToken::new() });
     let sql = "; -- what follows\n SELECT * FROM a WHERE b IN (SELECT id FROM b WHERE id = a.id)";
     let error = explain(sql).await.err();
     assert!(error.is_none(), "{error:?}");
-    let plan = explain("SELECT * FROM a WHERE id = 1 UNION SELECT a.id, b.id FROM a JOIN b ON b.id = a.b").await.unwrap();
+    let plan = explain("SELECT * FROM a WHERE id = 1 UNION SELECT a.id, b.id FROM a JOIN b ON b.id = a.b")
+        .await
+        .unwrap();
     let told: Vec<_> = plan.steps.iter().map(|step| (step.depth, step.detail.as_str())).collect();
     assert!(told[0].0 == 0 && told.iter().any(|(depth, _)| *depth >= 2), "{told:?}");
     assert!(told.iter().any(|(_, detail)| detail.contains("b_id")), "{told:?}");

@@ -53,7 +53,8 @@ pub async fn the_schema_lists_tables_keys_and_indexes(fixture: &dyn Fixture) {
 pub async fn comments_are_told_where_the_engine_keeps_them(fixture: &dyn Fixture) {
     let source = fixture.open().await;
     let schema = schema(&*source, wide_schema()).await;
-    let book = schema.tables.iter().find(|table| table.name == "conformance_book").expect("the table is listed");
+    let book =
+        schema.tables.iter().find(|table| table.name == "conformance_book").expect("the table is listed");
     let told: Vec<_> = book.columns.iter().map(|column| column.comment.as_deref()).collect();
     let (table, price) = match fixture.has_comments() {
         true => (Some("what each author wrote"), Some("in euros, without tax")),
@@ -87,7 +88,8 @@ pub async fn reading_the_schema_is_stopped_by_its_token(fixture: &dyn Fixture) {
 
 pub async fn a_query_is_explained_without_being_run(fixture: &dyn Fixture) {
     let source = fixture.open().await;
-    let sql = "SELECT a.name, b.title FROM conformance_book b JOIN conformance_author a ON a.id = b.author_id";
+    let sql =
+        "SELECT a.name, b.title FROM conformance_book b JOIN conformance_author a ON a.id = b.author_id";
     let plan = source.explain(query(sql, WIDE)).await.expect("it can be explained");
     assert!(!plan.steps.is_empty() && !plan.truncated, "{plan:?}");
     assert_eq!(plan.steps[0].depth, 0);
@@ -106,7 +108,8 @@ pub async fn what_is_refused_as_a_query_is_refused_as_a_plan(fixture: &dyn Fixtu
         let error = source.explain(query(&sql, WIDE)).await.expect_err(&sql);
         assert!(matches!(error, QueryError::Refused(_)), "{sql}: {error:?}");
     }
-    let error = source.explain(query("SELECT titel FROM conformance_book", WIDE)).await.expect_err("a wrong name");
+    let error =
+        source.explain(query("SELECT titel FROM conformance_book", WIDE)).await.expect_err("a wrong name");
     assert!(matches!(&error, QueryError::Sql(message) if message.contains("titel")), "{error:?}");
     let stopped = query("SELECT 1", WIDE);
     stopped.cancel.cancel();
@@ -132,7 +135,8 @@ pub async fn a_glance_counts_rows_and_brings_a_few_values(fixture: &dyn Fixture)
     // Five characters and no more; NULL is no value.
     assert!(["Notes", "Ansic…", "Billa…"].contains(&titles[0].as_str()), "{titles:?}");
     assert!(prices.iter().all(|price| ["2.5", "9"].contains(&price.as_str())), "{prices:?}");
-    let none = source.profile(ProfileAsk { samples: None, ..ask.clone() }).await.expect("the table can be read");
+    let none =
+        source.profile(ProfileAsk { samples: None, ..ask.clone() }).await.expect("the table can be read");
     assert!(none.samples.is_empty() && none.rows.is_some());
     let gone = ProfileAsk { table: "conformance_gone".into(), ..ask.clone() };
     let error = source.profile(gone).await.expect_err("there is no such table");

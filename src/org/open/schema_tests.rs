@@ -1,0 +1,262 @@
+//! When a schema is read, by whom, and how long it is kept.
+
+use std::sync::atomic::AtomicBool;
+
+use async_trait::async_trait;
+use sequel_connector::{
+    ColumnSchema, Connector, DataSource, Dialect, OpenError, Plan, Query, Registry, Rows, Schema, Settings,
+    Table, TableKind,
+};
+use tokio::sync::Semaphore;
+
+use super::*;
+use crate::context::{Clock, Rng, Timestamp};
+use crate::credential::SourceId;
+use crate::org::open::OpenSources;
+use crate::org::record::SourceRecord;
+
+const TIME: Duration = Duration::from_secs(60);
+
+/// A database whose schema says how often it was read, once it may.
+#[derive(Clone)]
+struct Counted {
+    readings: Arc<AtomicUsize>,
+    gate: Arc<Semaphore>,
+    broken: Arc<AtomicBool>,
+}
+
+#[async_trait]
+impl Connector for Counted {
+    fn kind(&self) -> &'static str {
+        "counted"
+    }
+    async fn check(&self, settings: &Settings) -> Result<Settings, OpenError> {
+        Ok(settings.clone())
+    }
+    async fn open(&self, _: &Settings) -> Result<Arc<dyn DataSource>, OpenError> {
+        Ok(Arc::new(self.clone()))
+    }
+}
+
+#[async_trait]
+impl DataSource for Counted {
+    async fn query(&self, _: Query) -> Result<Rows, QueryError> {
+        Err(QueryError::Cancelled)
+    }
+    async fn schema(&self, ask: SchemaAsk) -> Result<Schema, QueryError> {
+        assert_eq!(ask.time, TIME);
+        let number = self.readings.fetch_add(1, Ordering::SeqCst) + 1;
+        self.gate.acquire().await.unwrap().forget();
+        if self.broken.load(Ordering::SeqCst) {
+            return Err(QueryError::Limit("broken".into()));
+        }
+        let column =
+            ColumnSchema { name: "a".into(), type_name: String::new(), nullable: true, comment: None };
+        let table = Table {
+            schema: None,
+            name: format!("reading_{number}"),
+            kind: TableKind::Table,
+            comment: None,
+            columns: vec![column; 100],
+            primary_key: Vec::new(),
+            foreign_keys: Vec::new(),
+            indexes: Vec::new(),
+            rows_approximate: None,
+        };
+        Ok(Schema { tables: vec![table], truncated: false })
+    }
+    async fn explain(&self, _: Query) -> Result<Plan, QueryError> {
+        Ok(Plan::default())
+    }
+    fn dialect(&self) -> Dialect {
+        Dialect::Sqlite
+    }
+    async fn ping(&self) -> Result<(), QueryError> {
+        Ok(())
+    }
+}
+
+struct Stage {
+    database: Counted,
+    clock: Clock,
+    open: Arc<OpenSources>,
+    source: Arc<Source>,
+}
+
+/// With so many readings allowed at once.
+fn stage(allowed: usize) -> Stage {
+    let database =
+        Counted { readings: Arc::default(), gate: Arc::new(Semaphore::new(allowed)), broken: Arc::default() };
+    let clock = Clock::starting_at(Timestamp(1_000_000));
+    let registry = Registry::new([Arc::new(database.clone()) as Arc<dyn Connector>]);
+    let open = OpenSources::new(registry, clock.clone(), 10);
+    let source = source(&open);
+    Stage { database, clock, open, source }
+}
+
+fn source(open: &Arc<OpenSources>) -> Arc<Source> {
+    let record = SourceRecord {
+        name: "a".into(),
+        kind: "counted".into(),
+        settings: Settings::new(),
+        description: None,
+        created_at: Timestamp(0),
+    };
+    Source::new(SourceId::mint(&Rng::system()).unwrap(), record, Arc::clone(open))
+}
+
+impl Stage {
+    async fn name(&self, fresh: bool) -> String {
+        name(&self.source.catalog(fresh, TIME).await.unwrap())
+    }
+
+    fn readings(&self) -> usize {
+        self.database.readings.load(Ordering::SeqCst)
+    }
+
+    /// Lets everybody who can go on do so.
+    async fn settle(&self) {
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+fn name(catalog: &Catalog) -> String {
+    catalog.tables()[0].name.clone()
+}
+
+#[tokio::test]
+async fn all_who_come_while_somebody_reads_share_that_reading() {
+    let stage = Arc::new(stage(0));
+    let calls: Vec<_> = (0..10)
+        .map(|_| {
+            let stage = Arc::clone(&stage);
+            tokio::spawn(async move { stage.name(false).await })
+        })
+        .collect();
+    stage.settle().await;
+    stage.database.gate.add_permits(1);
+    for call in calls {
+        assert_eq!(call.await.unwrap(), "reading_1");
+    }
+    assert_eq!(stage.name(false).await, "reading_1");
+    assert_eq!(stage.readings(), 1);
+}
+
+#[tokio::test]
+async fn a_reading_ends_with_the_call_that_reads_and_the_next_one_takes_over() {
+    let stage = Arc::new(stage(0));
+    let call = |stage: &Arc<Stage>| {
+        let stage = Arc::clone(stage);
+        tokio::spawn(async move { stage.name(false).await })
+    };
+    let first = call(&stage);
+    stage.settle().await;
+    let second = call(&stage);
+    stage.settle().await;
+    assert_eq!(stage.readings(), 1);
+    first.abort();
+    assert!(first.await.unwrap_err().is_cancelled());
+    stage.database.gate.add_permits(1);
+    assert_eq!(second.await.unwrap(), "reading_2");
+}
+
+#[tokio::test]
+async fn a_fresh_catalog_is_one_that_was_read_after_it_was_asked_for() {
+    let stage = Arc::new(stage(0));
+    let call = |fresh: bool| {
+        let stage = Arc::clone(&stage);
+        tokio::spawn(async move { stage.name(fresh).await })
+    };
+    let plain = call(false);
+    stage.settle().await;
+    // They come while the first reads, so they share the reading after that.
+    let fresh = [call(true), call(true), call(true)];
+    stage.settle().await;
+    stage.database.gate.add_permits(2);
+    assert_eq!(plain.await.unwrap(), "reading_1");
+    for call in fresh {
+        assert_eq!(call.await.unwrap(), "reading_2");
+    }
+    assert_eq!(stage.readings(), 2);
+}
+
+#[tokio::test]
+async fn a_catalog_is_taken_for_true_for_ten_minutes() {
+    let stage = stage(10);
+    assert_eq!(stage.name(false).await, "reading_1");
+    stage.clock.advance(TRUE_FOR - Duration::from_secs(10));
+    assert_eq!(stage.name(false).await, "reading_1");
+    stage.clock.advance(Duration::from_secs(11));
+    assert_eq!(stage.name(false).await, "reading_2");
+}
+
+#[tokio::test]
+async fn a_name_that_is_missing_causes_a_reading_now_and_then_only() {
+    let stage = stage(10);
+    let known = stage.source.catalog(false, TIME).await.unwrap();
+    let newer = stage.source.catalog_after_miss(&known, TIME).await.unwrap().expect("the first time");
+    assert_eq!(name(&newer), "reading_2");
+    // Somebody who knows an older one gets the newer one without a reading.
+    let same = stage.source.catalog_after_miss(&known, TIME).await.unwrap().expect("a newer one");
+    assert!(Arc::ptr_eq(&same, &newer));
+    assert!(stage.source.catalog_after_miss(&newer, TIME).await.unwrap().is_none());
+    stage.clock.advance(MISS_EVERY - Duration::from_secs(5));
+    assert!(stage.source.catalog_after_miss(&newer, TIME).await.unwrap().is_none());
+    stage.clock.advance(Duration::from_secs(6));
+    assert!(stage.source.catalog_after_miss(&newer, TIME).await.unwrap().is_some());
+    assert_eq!(stage.readings(), 3);
+}
+
+#[tokio::test]
+async fn a_failure_is_shared_for_a_second_and_the_known_catalog_comes_back_after_it() {
+    let stage = stage(10);
+    assert_eq!(stage.name(false).await, "reading_1");
+    stage.database.broken.store(true, Ordering::SeqCst);
+    for _ in 0..3 {
+        let error = stage.source.catalog(true, TIME).await.unwrap_err();
+        assert!(matches!(&error, CatalogError::Read(_)), "{error:?}");
+        stage.clock.advance(Duration::from_millis(100));
+        assert!(stage.source.catalog(false, TIME).await.is_err());
+    }
+    stage.clock.advance(FAILURE_REMEMBERED);
+    let readings = stage.readings();
+    assert_eq!(stage.name(false).await, "reading_1");
+    assert_eq!(stage.readings(), readings);
+    stage.database.broken.store(false, Ordering::SeqCst);
+    assert_eq!(stage.name(true).await, format!("reading_{}", readings + 1));
+}
+
+#[tokio::test]
+async fn catalogs_beyond_the_room_for_them_are_let_go() {
+    let stage = stage(10);
+    let others: Vec<_> = (0..3).map(|_| source(&stage.open)).collect();
+    let shelf = Shelf::default();
+    let catalog = stage.source.catalog(false, TIME).await.unwrap();
+    let bytes = catalog.bytes();
+    let keep = |source: &Arc<Source>, max: usize| {
+        let charge = shelf.put(source, &catalog, max);
+        let kept = charge.is_some();
+        source.catalog.kept.lock().catalog = charge.map(|charge| (Arc::clone(&catalog), charge));
+        kept
+    };
+    let is_kept = |source: &Arc<Source>| source.catalog.kept.lock().catalog.is_some();
+    // Room for two.
+    let max = 2 * bytes;
+    assert!(keep(&others[0], max) && keep(&others[1], max));
+    assert!(is_kept(&others[0]) && is_kept(&others[1]));
+    assert!(keep(&others[2], max));
+    assert!(!is_kept(&others[0]) && is_kept(&others[1]) && is_kept(&others[2]));
+    // Read again, it is among the newest.
+    assert!(keep(&others[1], max));
+    assert!(is_kept(&others[2]));
+    assert!(keep(&others[0], max));
+    assert!(is_kept(&others[1]) && !is_kept(&others[2]));
+    // One that has no room by itself is not kept, and drives no other away.
+    assert!(!keep(&stage.source, bytes - 1));
+    assert!(is_kept(&others[0]));
+    assert_eq!(shelf.bytes.load(Ordering::Relaxed), 2 * bytes);
+    drop(others);
+    assert_eq!(shelf.bytes.load(Ordering::Relaxed), 0);
+}

@@ -8,6 +8,8 @@ under a running client each time. Needs what `tests/run` installs. Exit code 0 o
 """
 
 import argparse
+import json
+import pathlib
 import subprocess
 import sys
 import time
@@ -90,6 +92,19 @@ def restart(server):
     server.delete_key("kept over a restart")
 
 
+def metrics(server):
+    """Prometheus' own parser reads the metrics; the clients before it are in them."""
+    python = pathlib.Path(__file__).parent / ".venv" / "bin" / "python"
+    driver = pathlib.Path(__file__).parent / "drivers" / "metrics.py"
+    read = subprocess.run([python, driver, server.metrics_url], capture_output=True, text=True, timeout=60)
+    if read.returncode:
+        raise Failed(f"the metrics cannot be read: {read.stderr[-500:]}")
+    samples = json.loads(read.stdout)
+    scenarios.same("readiness", samples["sequel_ready{}"], 1)
+    if not samples["process_resident_memory_bytes{}"] or len(samples) < 100:
+        raise Failed(f"too little is told: {sorted(samples)}")
+
+
 def no_secret(server):
     scenarios.same("files that hold a key in the clear", server.places_with_secrets(), [])
 
@@ -106,6 +121,7 @@ def main():
             each_application(report, chosen)
             if not chosen.client and not chosen.only:
                 report.run("the demo goes on where it was when it starts again", lambda: restart(server), server)
+            report.run("Prometheus' own parser reads the metrics", lambda: metrics(server), server)
             report.run("no key lies in the clear in the log or the data folder", lambda: no_secret(server), server)
             report.run("the server ends with 0 on SIGTERM", lambda: scenarios.same("the exit code", server.stop(), 0), server)
     except Failed as error:

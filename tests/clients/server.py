@@ -10,6 +10,7 @@ import pathlib
 import re
 import selectors
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
@@ -47,6 +48,12 @@ class Server:
         self.log_path = pathlib.Path(self.folder.name) / "server.log"
         # The operator's own settings must not reach the tests.
         self.environment = {k: v for k, v in os.environ.items() if not k.startswith("SEQUEL_")}
+        # A port that was free a moment ago: the demo does not print where it serves its metrics.
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            address = f"127.0.0.1:{probe.getsockname()[1]}"
+        self.environment["SEQUEL__METRICS__LISTEN"] = address
+        self.metrics_url = f"http://{address}/metrics"
         self.process = None
         self.secrets = []
 

@@ -15,6 +15,7 @@ import sys
 import time
 
 import applications
+import exploring
 import scenarios
 from driver import CLIENTS, missing
 from sealed import PROXY
@@ -54,9 +55,10 @@ def each_client(report, server, chosen):
     truth = Truth(server.data)
     for client in CLIENTS if not chosen.client else filter(CLIENTS.get, chosen.client):
         case = scenarios.Case(client, server, truth)
-        for scenario in scenarios.EACH:
+        for scenario in [*scenarios.EACH, *exploring.EACH]:
             name = f"{client} {scenario.__doc__}"
-            reason = CLIENTS[client].cannot.get(scenarios.NEEDS.get(scenario))
+            needs = {**scenarios.NEEDS, **exploring.NEEDS}.get(scenario)
+            reason = CLIENTS[client].cannot.get(needs)
             if chosen.only in name and reason:
                 print(f"n/a  {name}: {reason}", flush=True)
             elif chosen.only in name:

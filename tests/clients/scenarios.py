@@ -13,7 +13,7 @@ from driver import CLIENTS, Driver, Refused
 from server import Failed
 from truth import JOIN, SUMS
 
-TOOLS = ["list_data_sources", "search_schema", "describe_table", "explain_query", "run_query"]
+TOOLS = ["describe_table", "explain_query", "list_data_sources", "run_query", "search_schema"]
 # Counts for ever without ever having a row to show.
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
 # THREATS 22 says one second; the rest is for a machine that builds at the same time.

@@ -116,6 +116,30 @@ fn a_watched_resource_is_told_of_when_its_source_changes() {
 }
 
 #[test]
+fn whoever_is_told_of_a_change_finds_it() {
+    let (home, server) = acme("");
+    let key = server.key("acme", "client");
+    let resources = || {
+        let listed = server.rpc(&key, "resources/list", json!({})).json()["result"]["resources"].clone();
+        listed.as_array().unwrap().iter().map(|resource| resource["uri"].clone()).collect::<Vec<_>>()
+    };
+    let uri = "sequel://sources/my%20facts/tables/t";
+    let asked = json!({ "resourcesListChanged": true, "resourceSubscriptions": [uri] });
+    let (mut events, agreed) = listen(&server, &key, json!(1), asked);
+    assert_eq!(agreed["resourceSubscriptions"], json!([uri]));
+    assert_eq!(resources(), Vec::<Value>::new());
+    server.source("acme", "my facts", &home.databases().join("facts.db"));
+    list_changed(events.next(), &json!(1));
+    assert_eq!(resources(), ["sequel://sources/my%20facts"]);
+    let updated = events.next().unwrap()["params"]["uri"].clone();
+    let read = server.rpc(&key, "resources/read", json!({ "uri": updated })).json();
+    assert_eq!(read["result"]["contents"][0]["uri"], uri, "{read}");
+    server.done("DELETE", "/orgs/acme/sources/my%20facts", Value::Null);
+    list_changed(events.next(), &json!(1));
+    assert_eq!(resources(), Vec::<Value>::new());
+}
+
+#[test]
 fn a_source_that_is_renamed_or_led_elsewhere_is_a_change_of_both_its_names() {
     let (home, server) = acme("");
     let path = home.databases().join("facts.db");

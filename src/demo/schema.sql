@@ -1,15 +1,15 @@
 -- The demo's database. Times are local to the airport and ISO 8601; missing values are NULL.
 
-CREATE TABLE states (
+CREATE TABLE states ( -- states, the federal district and territories of the US
     code TEXT NOT NULL PRIMARY KEY CHECK (length(code) = 2), -- postal code
     name TEXT NOT NULL UNIQUE,
     kind TEXT NOT NULL CHECK (kind IN ('state', 'federal district', 'territory')),
     capital TEXT,
-    capital_latitude REAL,
+    capital_latitude REAL, -- degrees
     capital_longitude REAL
 ) WITHOUT ROWID;
 
-CREATE TABLE airports (
+CREATE TABLE airports ( -- airports of the US and its territories
     iata TEXT NOT NULL PRIMARY KEY, -- the FAA's or IATA's code
     name TEXT NOT NULL,
     city TEXT,
@@ -18,7 +18,7 @@ CREATE TABLE airports (
     longitude REAL NOT NULL
 ) WITHOUT ROWID;
 
-CREATE TABLE flights (
+CREATE TABLE flights ( -- a sample of domestic flights from January to March 2001, one a row
     id INTEGER PRIMARY KEY,
     departure TEXT NOT NULL, -- YYYY-MM-DD HH:MM
     origin TEXT NOT NULL REFERENCES airports (iata),
@@ -27,21 +27,21 @@ CREATE TABLE flights (
     delay_minutes INTEGER NOT NULL -- negative is early
 );
 
-CREATE TABLE routes (
+CREATE TABLE routes ( -- how often each route was flown in 2008
     origin TEXT NOT NULL REFERENCES airports (iata),
     destination TEXT NOT NULL REFERENCES airports (iata),
     flights_2008 INTEGER NOT NULL,
     PRIMARY KEY (origin, destination)
 ) WITHOUT ROWID;
 
-CREATE TABLE seattle_weather (
+CREATE TABLE seattle_weather ( -- one day a row, 2012 to 2015
     day TEXT NOT NULL PRIMARY KEY, -- YYYY-MM-DD
     precipitation_mm REAL NOT NULL,
     temperature_max_c REAL NOT NULL,
     temperature_min_c REAL NOT NULL
 ) WITHOUT ROWID;
 
-CREATE TABLE sources (
+CREATE TABLE sources ( -- where each of these tables comes from
     table_name TEXT NOT NULL PRIMARY KEY,
     publisher TEXT NOT NULL,
     what TEXT NOT NULL,
@@ -49,7 +49,7 @@ CREATE TABLE sources (
     obtained_from TEXT NOT NULL
 ) WITHOUT ROWID;
 
-CREATE VIEW flight_details AS
+CREATE VIEW flight_details AS -- flights with the cities and states of both airports
 SELECT f.id, f.departure, f.delay_minutes, f.distance_miles,
        f.origin, o.city AS origin_city, o.state AS origin_state,
        f.destination, d.city AS destination_city, d.state AS destination_state

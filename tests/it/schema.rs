@@ -524,3 +524,26 @@ fn a_reading_ends_with_its_key_and_counts_as_a_running_call() {
     assert!(answer["error"]["message"].as_str().unwrap().contains("revoked"), "{answer}");
     assert_eq!(client.server.status(&client.key), 401);
 }
+
+#[test]
+fn the_demo_shows_comments_and_foreign_keys() {
+    let home = Home::new();
+    let server = home.demo();
+    let key = server.printed["api_key"].as_str().unwrap().to_owned();
+    let client = Client { home, server, key };
+    let found = client.told("search_schema", json!({ "query": "flights delay", "limit": 1 }));
+    let flights = &found["tables"][0];
+    assert_eq!(flights["name"], "flights");
+    let columns = flights["columns"].as_array().unwrap();
+    for line in
+        ["origin TEXT NOT NULL → airports.iata", "delay_minutes INTEGER NOT NULL -- negative is early"]
+    {
+        assert!(columns.contains(&json!(line)), "{flights}");
+    }
+    let airports = client.told("describe_table", json!({ "table": "airports" }));
+    assert!(airports["comment"].as_str().unwrap().contains("airports"), "{airports}");
+    assert!(
+        airports["referenced_by"].as_array().unwrap().contains(&json!("flights.origin → iata")),
+        "{airports}"
+    );
+}

@@ -14,12 +14,12 @@ use sequel_store::{Batch, CommitError, CommitId, Expect, Key, Revision, Write};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::audit::{Author, Event};
+use super::entry::Entry;
 use super::error::ChangeError;
 use super::inflight::Stopped;
 use super::open::{OpenSources, Source};
 use super::org_store::{OrgStore, UNKNOWN_TRIES};
 use super::record::{self, KeyRecord, SourceRecord, UsedRecord};
-use super::registry::Entry;
 use super::usage::{self, Line};
 use super::view::{KeyView, Publisher, View};
 use crate::context::Context;

@@ -5,11 +5,11 @@ use std::sync::atomic::Ordering;
 
 use tokio_util::sync::CancellationToken;
 
+use super::entry::Entry;
 use super::error::BeginError;
 use super::inflight::{CallKey, Stopped, Ticket};
 use super::open::Source;
 use super::progress::Progress;
-use super::registry::Entry;
 use super::usage::Tally;
 use super::view::View;
 use crate::credential::{Credential, SourceId};

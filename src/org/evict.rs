@@ -7,7 +7,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::registry::{Entry, Registry};
+use super::entry::Entry;
+use super::registry::Registry;
 
 /// Entries that one eviction looks at: with so many in use in a row, all are taken to be.
 const EVICTION_LOOKS_MAX: usize = 1_024;

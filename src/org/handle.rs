@@ -11,11 +11,12 @@ use tokio::sync::{OwnedSemaphorePermit, TryAcquireError};
 
 use super::actor::{Asked, Change, Forget, OrgActor};
 use super::audit::Author;
+use super::entry::Entry;
 use super::error::ChangeError;
 use super::open::OpenSources;
 use super::org_store::OrgStore;
 use super::record::{self, OrgRecord};
-use super::registry::{Entry, Registry};
+use super::registry::Registry;
 use super::view::View;
 use crate::credential::{KeyId, OrgId};
 use crate::metrics::Change as Counted;

@@ -13,10 +13,10 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::call::{Principal, reached};
+use super::entry::Entry;
 use super::error::BeginError;
 use super::inflight::{CallKey, Stopped, Ticket};
 use super::open::Source;
-use super::registry::Entry;
 use super::view::View;
 use crate::context::Timestamp;
 use crate::credential::{Credential, SourceId};

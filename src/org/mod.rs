@@ -13,7 +13,9 @@
 
 mod actor;
 pub mod audit;
+mod authenticate;
 mod call;
+mod entry;
 mod error;
 mod evict;
 mod handle;
@@ -23,6 +25,7 @@ mod keyring;
 pub mod keys;
 mod lifecycle;
 mod listen;
+mod load;
 mod open;
 mod org_store;
 mod progress;
@@ -31,9 +34,11 @@ pub mod record;
 mod registry;
 pub mod sources;
 mod throttle;
+mod upkeep;
 pub mod usage;
 mod view;
 
+pub use authenticate::Admission;
 pub use call::{CallGuard, Principal};
 pub use error::{AuthError, BeginError, ChangeError, Limited, RateOf, ResolveError};
 pub use handle::Org;
@@ -42,7 +47,8 @@ pub use lifecycle::Purged;
 pub use listen::{Listening, Over};
 pub use open::{OpenSources, Source, SourceInUse};
 pub use progress::{Progress, Step};
-pub use registry::{Admission, Registry, RegistryLimits, RegistryParts, Retention};
+pub use registry::{Registry, RegistryLimits, RegistryParts};
+pub use upkeep::Retention;
 pub use view::{KeyView, Refusal, View};
 
 #[cfg(test)]

@@ -17,12 +17,12 @@ use parking_lot::Mutex;
 use sequel_store::{BATCH_OPERATIONS_MAX, Key, KeyRange, ReadError, Write};
 use tokio::sync::Mutex as AsyncMutex;
 
+use super::entry::Entry;
 use super::error::ChangeError;
 use super::handle::Org;
 use super::lifecycle::is_gone;
 use super::org_store::{GetError, OrgStore};
 use super::record::{self, UsageRecord, decode, encode, usage_at, usage_of};
-use super::registry::Entry;
 use crate::context::{Rng, Timestamp};
 use crate::credential::{KeyId, OrgId, SourceId};
 

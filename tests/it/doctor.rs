@@ -99,6 +99,15 @@ fn a_source_that_is_gone_is_a_problem_and_the_exit_code_says_so() {
 }
 
 #[test]
+fn a_look_at_a_fresh_data_folder_makes_nothing_in_it() {
+    let home = Home::new();
+    private(&home);
+    let (_, report) = examined(&home, &[]);
+    is(&report, "store", "ok", "There is none");
+    assert_eq!(std::fs::read_dir(home.data()).unwrap().count(), 0);
+}
+
+#[test]
 fn a_wrong_configuration_is_the_first_thing_that_is_said() {
     let home = Home::with("[serer]\nlisten = 1");
     let (_, report) = examined(&home, &[]);
@@ -159,7 +168,7 @@ fn a_damaged_store_is_a_problem_and_stays_as_it_is() {
     std::fs::write(&path, &bytes).unwrap();
     let (_, report) = examined(&home, &[]);
     assert!(of(&report, "store").iter().any(|(status, _)| status == "problem"), "{report}");
-    assert_eq!(std::fs::read(&path).unwrap().len(), bytes.len());
+    assert_eq!(std::fs::read(&path).unwrap(), bytes);
 }
 
 #[test]

@@ -101,9 +101,12 @@ pub(super) fn run(_: Args, global: &Global, world: &mut World<'_>) -> Result<Ans
     let mut report = Report::default();
     if let Some(config) = config::look(&mut report, global, world) {
         files::look(&mut report, &config);
-        let holder = store::look(&mut report, &config);
-        machine::look(&mut report, &config, holder.as_ref(), &world.clock);
-        let seen = server::look(&mut report, &config, world);
+        let store = store::look(&mut report, &config);
+        machine::look(&mut report, &config, store.holder.as_ref(), &world.clock);
+        // Where no server runs, the administration would open the store, and a store that is opened may be made,
+        // migrated or repaired.
+        let may_ask = store.holder.is_some() || store.is_settled;
+        let seen = if may_ask { server::look(&mut report, &config, world) } else { None };
         public::look(&mut report, &config, seen.as_ref(), &world.clock);
     }
     report.count();

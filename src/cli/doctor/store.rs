@@ -11,8 +11,15 @@ const ROOM_PROBLEM_BYTES: u64 = 64 * 1024 * 1024;
 /// Below this it is time to act.
 const ROOM_WARNING_BYTES: u64 = 512 * 1024 * 1024;
 
-/// Who holds the store.
-pub(super) fn look(report: &mut Report, config: &Config) -> Option<Holder> {
+/// What is known of the store.
+pub(super) struct Known {
+    /// Who holds it.
+    pub(super) holder: Option<Holder>,
+    /// Whether opening it would change nothing: it is there, whole, and of this build's version.
+    pub(super) is_settled: bool,
+}
+
+pub(super) fn look(report: &mut Report, config: &Config) -> Known {
     let StoreLocation::Sqlite(path) = config.store();
     let holder = match backends::lock_holder(config) {
         Ok(holder) => holder,
@@ -30,10 +37,21 @@ pub(super) fn look(report: &mut Report, config: &Config) -> Option<Holder> {
         }
         None => report.ok("store lock", "It is free: no server runs on this data folder."),
     }
+    let mut is_settled = false;
     match backends::inspect_store(config) {
         Ok(None) => report.ok("store", format!("There is none at {} yet; a start makes it.", path.display())),
         Ok(Some(found)) => match found.damage {
-            None => report.ok("store", format!("It opens (version {}) and is whole.", found.version)),
+            None if found.version < found.known => {
+                let (version, known) = (found.version, found.known);
+                report.ok(
+                    "store",
+                    format!("It is whole; the next start brings it from version {version} to {known}."),
+                );
+            }
+            None => {
+                is_settled = true;
+                report.ok("store", format!("It opens (version {}) and is whole.", found.version));
+            }
             Some(damage) => report.problem(
                 "store",
                 format!("It is damaged: {damage}."),
@@ -47,7 +65,7 @@ pub(super) fn look(report: &mut Report, config: &Config) -> Option<Holder> {
         }
     }
     room(report, config);
-    holder
+    Known { holder, is_settled }
 }
 
 fn room(report: &mut Report, config: &Config) {

@@ -85,11 +85,11 @@ fn every_command_is_in_the_documentation_of_its_json() {
             }
         }
     }
-    let documented = include_str!("../../docs/json.md");
+    let documented = include_str!("json.md");
     let mut commands = Vec::new();
     leaves(&Cli::command(), "", &mut commands);
     for command in commands {
-        assert!(documented.contains(&format!("| `{command}` |")), "{command} is not in docs/json.md");
+        assert!(documented.contains(&format!("| `{command}` |")), "{command} is not in src/cli/json.md");
     }
 }
 

@@ -172,10 +172,10 @@ fn every_refusal_is_a_problem_as_the_document_says() {
 
 #[test]
 fn every_command_prints_the_shape_that_the_documentation_names() {
-    let documented = include_str!("../../docs/json.md");
+    let documented = include_str!("../../src/cli/json.md");
     let shape_of = |command: &str| {
         let row = documented.lines().find(|line| line.starts_with(&format!("| `{command}` |")));
-        let row = row.unwrap_or_else(|| panic!("{command} is not in docs/json.md"));
+        let row = row.unwrap_or_else(|| panic!("{command} is not in src/cli/json.md"));
         row.split('|').nth(2).unwrap().trim().trim_matches('`').to_owned()
     };
     let home = Home::new();

@@ -24,6 +24,15 @@ impl<S: Read + Write> Events<S> {
         assert_eq!((head.status, header("content-type")), (200, Some("text/event-stream")), "{head:?}");
         assert_eq!(header("transfer-encoding"), Some("chunked"), "{head:?}");
         assert_eq!(header("x-accel-buffering"), Some("no"), "{head:?}");
+        Self::relayed(wire, head)
+    }
+
+    /// The same behind a proxy, which takes the word about buffering as its own (nginx).
+    #[track_caller]
+    pub(crate) fn relayed(wire: Wire<S>, head: &Head) -> Self {
+        let header =
+            |name: &str| head.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str());
+        assert_eq!((head.status, header("content-type")), (200, Some("text/event-stream")), "{head:?}");
         assert_eq!(header("cache-control"), Some("no-cache"), "{head:?}");
         Self { wire, text: String::new(), ended: false }
     }

@@ -191,7 +191,7 @@ fn events_go_out_as_they_come(kind: Kind) {
     let proxied = Proxied::start(kind);
     let mut wire = proxied.query(ENDLESS, json!({ "progressToken": "p" }));
     let head = wire.head().unwrap();
-    let mut events = Events::of(wire, &head);
+    let mut events = Events::relayed(wire, &head);
     // The query never ends: this event has not waited for it.
     assert_eq!(events.next().unwrap()["method"], "notifications/progress");
 }

@@ -34,6 +34,13 @@ const ERROR_NOTICE: &str = "The data source refused the statement. Its message m
 /// that reads back as the same text, in CSV and Markdown visibly.
 pub(super) const FENCE: &str = "<<<sequel-rows";
 
+/// The same for the members `begin` and `end` of structured content: there are clients that show their model
+/// that one alone. Another word, so that none of them stands between the lines of a fence and closes it.
+pub(super) const MARK: &str = "<<<sequel-data";
+
+/// What both begin with: nothing that comes from a data source may.
+const STEM: &str = "<<<sequel-";
+
 /// The largest integer up to which every JSON reader agrees, ±2^53.
 const SAFE_INTEGER: u64 = 1 << 53;
 
@@ -109,7 +116,12 @@ impl QueryEncoder {
             Truncated::CellBytes => "cell_bytes",
         });
         let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
-        let mut end = format!("],\"row_count\":{},\"truncated\":{}", self.rows, reason.is_some());
+        let mut end = format!(
+            "],\"end\":\"{MARK} {} end>>>\",\"row_count\":{},\"truncated\":{}",
+            self.nonce,
+            self.rows,
+            reason.is_some()
+        );
         if let Some(reason) = reason {
             end.push_str(&format!(",\"truncated_reason\":\"{reason}\""));
         }
@@ -132,6 +144,7 @@ impl QueryEncoder {
         let out = &mut self.structured.open;
         out.extend_from_slice(b"{\"notice\":");
         string_into(out, NOTICE);
+        out.extend_from_slice(format!(",\"begin\":\"{MARK} {} begin>>>\"", self.nonce).as_bytes());
         out.extend_from_slice(b",\"source\":");
         defused_string_into(out, source);
         out.extend_from_slice(b",\"columns\":[");
@@ -370,10 +383,10 @@ fn quoted_into(out: &mut Vec<u8>, s: &str) {
     out.push(b'"');
 }
 
-/// Where the fence's beginning stands in a text, in any case.
+/// Where the beginning of a fence or a mark stands in a text, in any case.
 pub(super) fn fence_at(s: &str) -> Option<usize> {
     s.match_indices('<').map(|(at, _)| at).find(|&at| {
-        s.as_bytes()[at..].get(..FENCE.len()).is_some_and(|head| head.eq_ignore_ascii_case(FENCE.as_bytes()))
+        s.as_bytes()[at..].get(..STEM.len()).is_some_and(|head| head.eq_ignore_ascii_case(STEM.as_bytes()))
     })
 }
 

@@ -16,10 +16,13 @@ mod collector {
     use std::net::{SocketAddr, TcpListener};
     use std::sync::{Arc, Mutex};
 
+    /// Path and body of each request.
+    type Posts = Vec<(String, Vec<u8>)>;
+
     /// Takes every POST and keeps its body.
     pub(super) struct Collector {
         pub(super) address: SocketAddr,
-        bodies: Arc<Mutex<Vec<(String, Vec<u8>)>>>,
+        bodies: Arc<Mutex<Posts>>,
     }
 
     impl Collector {

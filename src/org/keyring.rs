@@ -33,8 +33,8 @@ enum Tables {
     Many(Arc<[Table]>),
 }
 
-/// Open addressing with linear probing, a quarter of the slots free: a key that is there is found after
-/// two slots on average, one that is not after five.
+/// Open addressing with linear probing, a fifth of the slots free: a key that is there is found after three
+/// slots on average, one that is not after thirteen; they lie side by side.
 #[derive(Clone)]
 struct Table(Arc<[Option<(KeyId, KeyView)>]>);
 
@@ -50,7 +50,7 @@ fn tables_for(keys: usize) -> usize {
 impl Table {
     fn of(keys: Vec<(KeyId, KeyView)>) -> Self {
         // One more than the keys at least, so that every search comes to a free slot.
-        let size = keys.len() + keys.len() / 3 + 1;
+        let size = keys.len() + keys.len() / 4 + 1;
         let mut slots: Vec<Option<(KeyId, KeyView)>> = Vec::new();
         slots.resize_with(size, || None);
         for key in keys {
@@ -264,6 +264,6 @@ mod tests {
                 table.0.iter().enumerate().filter_map(away)
             })
             .sum();
-        assert!(probes < 4 * all.len(), "{probes}");
+        assert!(probes < 5 * all.len(), "{probes}");
     }
 }

@@ -58,6 +58,8 @@ pub(crate) struct Watch {
     timed: AtomicBool,
     // Microseconds since the start when the query got its turn; 0 while it has none.
     turn_us: AtomicU64,
+    // Microseconds that it waited for its turns.
+    waited_us: AtomicU64,
     turns: OnceLock<(Arc<Turns>, usize)>,
 }
 
@@ -77,6 +79,7 @@ impl Watch {
             over: AtomicBool::new(false),
             timed: AtomicBool::new(false),
             turn_us: AtomicU64::new(0),
+            waited_us: AtomicU64::new(0),
             turns: OnceLock::new(),
         })
     }
@@ -95,6 +98,13 @@ impl Watch {
 
     /// The time limit's error; `what` opens its sentence.
     pub(crate) fn late(&self, what: &str) -> QueryError {
+        if u128::from(self.waited_us.load(Ordering::Relaxed)) * 2 > self.time.as_micros() {
+            return QueryError::Limit(format!(
+                "The query was stopped after {}, most of which it waited: the server is busy with long queries. Try \
+                 again in a moment.",
+                readable(self.time)
+            ));
+        }
         QueryError::Limit(format!(
             "{what} longer than the limit of {} and was stopped. Make it cheaper: filter earlier, join on indexed \
              columns, aggregate fewer rows, or bound a recursive WITH.",
@@ -153,6 +163,8 @@ impl Watch {
         }
         self.rest();
         let got = turns.take(*source, || self.over.load(Ordering::Relaxed) || self.is_due());
+        let then = self.started.elapsed().as_micros() as u64;
+        self.waited_us.fetch_add(then - now, Ordering::Relaxed);
         if got {
             self.turn_us.store(self.started.elapsed().as_micros().max(1) as u64, Ordering::Relaxed);
         }
@@ -214,5 +226,19 @@ fn readable(time: Duration) -> String {
     match time.as_secs_f64() {
         seconds if seconds < 1.0 => format!("{} ms", time.as_millis()),
         seconds => format!("{} s", (seconds * 10.0).round() / 10.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_that_mostly_waited_is_not_told_to_be_cheaper() {
+        let watch = Watch::new(CancellationToken::new(), Duration::from_millis(10));
+        assert!(watch.late("The query ran").to_string().contains("Make it cheaper"));
+        watch.waited_us.store(6_000, Ordering::Relaxed);
+        let waited = watch.late("The query ran").to_string();
+        assert!(waited.contains("server is busy") && !waited.contains("cheaper"), "{waited}");
     }
 }

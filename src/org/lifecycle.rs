@@ -109,8 +109,10 @@ impl Org {
     pub async fn delete(&self, grace: Duration) -> Result<DeletedOrgRecord, ChangeError> {
         let deleted = self.ask(|| Delete { grace }).await?;
         let _loading = self.entry.loading.lock().await;
-        // Unless somebody was quick enough to restore it and to come back.
-        if self.entry.alive().is_none() {
+        // Unless somebody was quick enough to restore it and to come back, even with a change whose outcome is
+        // being found out. The calls were all told to end.
+        let changes_wait = self.entry.permits.available_permits() < self.entry.asks_max;
+        if self.entry.alive().is_none() && !changes_wait {
             self.registry.forget(&self.entry);
         }
         Ok(deleted)

@@ -2,6 +2,9 @@
 //!
 //! **Invariant:** at most `active_max` organizations are active
 //! (`tests::active_orgs_are_bounded_and_the_unused_make_room`).
+//! **Invariant:** an organization has one entry for as long as a change or a call of it is under way
+//! (`tests::revocation::a_revoke_that_was_found_out_late_holds_although_a_load_failed_meanwhile`,
+//! `tests::revocation::a_revoke_ends_a_call_that_runs_since_before_a_load_that_failed`).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -40,7 +43,7 @@ impl Registry {
             if entry.alive().is_none()
                 && let Err(error) = self.load(&entry).await
             {
-                self.forget(&entry);
+                self.forget_unused(&entry);
                 return Err(error);
             }
             if !entry.listed.swap(true, Ordering::Relaxed) {
@@ -49,6 +52,17 @@ impl Registry {
             drop(loading);
             entry.cell.touch(entry.now());
             return Ok(Org::new(entry, self.clone()));
+        }
+    }
+
+    /// Takes an entry without an actor out of the map, unless something of it is still under way: a change that
+    /// finds out late that it was made closes the view of its own entry, and a revoke ends the calls of its own.
+    /// With another entry in the map, neither would reach what that one serves. An entry that stays is loaded by
+    /// the next request, or evicted like any other. Under the loading lock.
+    fn forget_unused(&self, entry: &Arc<Entry>) {
+        let changes_wait = entry.permits.available_permits() < entry.asks_max;
+        if !changes_wait && entry.inflight.count() + entry.streams.count() == 0 {
+            self.forget(entry);
         }
     }
 

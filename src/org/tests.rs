@@ -6,7 +6,7 @@ mod lifecycle;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use actix_rt::Arbiter;
@@ -42,13 +42,15 @@ pub(super) enum Fault {
 pub(super) struct Stage {
     inner: MemoryStore,
     faults: Mutex<Vec<Fault>>,
+    // Single records are still read: a credential is verified, and its organization cannot be loaded.
+    scans_fail: AtomicBool,
     commits: Gate,
     settles: Gate,
 }
 
 /// Lets everything pass until it is closed; then tells when somebody waits and lets one pass at a time.
 struct Gate {
-    closed: std::sync::atomic::AtomicBool,
+    closed: AtomicBool,
     arrived: Notify,
     passes: Semaphore,
 }
@@ -98,6 +100,9 @@ impl Store for Stage {
         self.inner.get(scope, key).await
     }
     async fn scan(&self, scope: &Scope, range: KeyRange, limit: ScanLimit) -> Result<Page, ReadError> {
+        if self.scans_fail.load(Ordering::SeqCst) {
+            return Err(ReadError::Unavailable("away".into()));
+        }
         self.inner.scan(scope, range, limit).await
     }
     async fn commit(&self, batch: Batch) -> Result<Revision, CommitError> {
@@ -167,6 +172,7 @@ impl House {
         let stage = Arc::new(Stage {
             inner: MemoryStore::new(),
             faults: Mutex::default(),
+            scans_fail: AtomicBool::new(false),
             commits: Gate::default(),
             settles: Gate::default(),
         });
@@ -749,3 +755,6 @@ async fn many_who_come_at_once_load_an_org_once() {
 
 #[path = "listen_tests.rs"]
 mod listening;
+
+#[path = "revocation_tests.rs"]
+mod revocation;

@@ -1,0 +1,120 @@
+//! A revoke or a deletion that was acknowledged holds, whatever the store did while it was made.
+
+use std::time::Duration;
+
+use super::*;
+
+const WEEK: Duration = Duration::from_secs(7 * 86_400);
+
+impl House {
+    /// Makes a change wait in the store, with its outcome unknown and so with the view closed.
+    async fn hold<T>(&self, mut change: Pin<&mut (dyn Future<Output = T> + '_)>) {
+        self.stage.fail(Fault::UnknownLost);
+        self.stage.commits.close();
+        tokio::select! {
+            _ = &mut change => panic!("passed a closed gate"),
+            () = self.stage.commits.somebody_waits() => {}
+        }
+    }
+
+    /// Somebody asks with this credential while the organization cannot be loaded.
+    async fn fails_to_load(&self, credential: &Credential) {
+        self.stage.scans_fail.store(true, Ordering::SeqCst);
+        let refused = self.registry.authenticate(credential, None).await;
+        assert!(matches!(refused, Err(AuthError::Unavailable(_))));
+        self.stage.scans_fail.store(false, Ordering::SeqCst);
+    }
+}
+
+#[actix::test]
+async fn a_revoke_that_was_found_out_late_holds_although_a_load_failed_meanwhile() {
+    let house = House::new();
+    let org = house.org("Acme").await;
+    let key = credential(&org.create_key(named("k")).await.unwrap());
+    let mut deletion = boxed(org.delete_key(key.id));
+    house.hold(deletion.as_mut()).await;
+    house.fails_to_load(&key).await;
+    assert!(house.accepts(&key).await, "the store still says that it holds");
+    house.stage.commits.open();
+    deletion.await.unwrap();
+    assert!(!house.accepts(&key).await);
+    // What was kept for the sake of the change is let go of like any other.
+    house.context.clock.advance(LIMITS.idle);
+    assert_eq!((house.registry.evict_idle(), house.registry.active()), (1, 0));
+}
+
+#[actix::test]
+async fn a_deletion_that_was_found_out_late_holds_although_a_load_failed_meanwhile() {
+    let house = House::new();
+    let org = house.org("Acme").await;
+    let key = credential(&org.create_key(named("k")).await.unwrap());
+    let mut deletion = boxed(org.delete(WEEK));
+    house.hold(deletion.as_mut()).await;
+    house.fails_to_load(&key).await;
+    assert!(house.accepts(&key).await, "the store still says that it lives");
+    house.stage.commits.open();
+    deletion.await.unwrap();
+    assert!(!house.accepts(&key).await);
+    assert_eq!(house.registry.active(), 0);
+}
+
+#[actix::test]
+async fn a_revoke_ends_a_call_that_runs_since_before_a_load_that_failed() {
+    let house = House::new();
+    let org = house.org("Acme").await;
+    let key = credential(&org.create_key(named("k")).await.unwrap());
+    let principal = house.registry.authenticate(&key, None).await.unwrap();
+    let running = principal.begin(CallKey("1".into())).unwrap();
+    assert!(matches!(org.ask(|| Panic).await, Err(ChangeError::Unknown)));
+    house.fails_to_load(&key).await;
+    house.registry.resolve(org.id()).await.unwrap().delete_key(key.id).await.unwrap();
+    assert_eq!(running.stopped(), Some(Stopped::Revoked));
+}
+
+#[actix::test]
+async fn an_org_that_cannot_be_loaded_is_not_kept() {
+    let house = House::new();
+    let org = house.org("Acme").await;
+    let key = credential(&org.create_key(named("k")).await.unwrap());
+    assert!(matches!(org.ask(|| Panic).await, Err(ChangeError::Unknown)));
+    house.fails_to_load(&key).await;
+    assert_eq!(house.registry.active(), 0);
+    assert!(house.accepts(&key).await);
+}
+
+#[actix::test]
+async fn a_deletion_waits_for_the_other_nodes_and_then_says_that_it_is_made() {
+    let house = House::new();
+    let org = house.org("Acme").await;
+    let key = credential(&org.create_key(named("k")).await.unwrap());
+    house.stage.settles.close();
+    let mut deletion = boxed(org.delete(WEEK));
+    tokio::select! {
+        _ = &mut deletion => panic!("answered before every node has settled"),
+        () = house.stage.settles.somebody_waits() => {}
+    }
+    assert!(!house.accepts(&key).await, "about to be answered, and still accepted");
+    house.stage.settles.open();
+    deletion.await.unwrap();
+    assert_eq!(house.registry.active(), 0);
+}
+
+#[actix::test]
+async fn a_revoke_found_out_late_waits_for_the_other_nodes_as_well() {
+    let house = House::new();
+    let org = house.org("Acme").await;
+    let key = credential(&org.create_key(named("k")).await.unwrap());
+    let mut deletion = boxed(org.delete_key(key.id));
+    house.hold(deletion.as_mut()).await;
+    // Supersedes the actor that is still finding out.
+    assert!(house.accepts(&key).await);
+    house.stage.settles.close();
+    house.stage.commits.open();
+    tokio::select! {
+        _ = &mut deletion => panic!("answered before every node has settled"),
+        () = house.stage.settles.somebody_waits() => {}
+    }
+    house.stage.settles.open();
+    deletion.await.unwrap();
+    assert!(!house.accepts(&key).await);
+}

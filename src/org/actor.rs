@@ -164,6 +164,29 @@ impl OrgActor {
         published
     }
 
+    /// Takes over what a change came to, and says whether this actor may go on from what it knows.
+    fn conclude<R>(
+        &mut self,
+        outcome: Result<Made<R>, Failed>,
+    ) -> (Result<(R, Revision, bool), ChangeError>, bool) {
+        match outcome {
+            Ok(Made { reply, revision, narrows, edit }) => {
+                let goes_on = self.publish(revision, edit);
+                (Ok((reply, revision, narrows)), goes_on)
+            }
+            Err(Failed { error, actor_is_stale }) => {
+                if actor_is_stale {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "an organization is loaded again"
+                    );
+                    self.publisher.close();
+                }
+                (Err(error), !actor_is_stale)
+            }
+        }
+    }
+
     /// Closes the view for good and ends everything that runs. A call that entered before is found by the sweep,
     /// one that enters later finds the view closed.
     fn end(&mut self) {
@@ -194,6 +217,14 @@ impl Actor for OrgActor {
         // mailbox that makes a permit's holder wait.
         ctx.set_mailbox_capacity(self.entry.asks_max + 1);
     }
+}
+
+/// A change that is durable.
+struct Made<R> {
+    reply: R,
+    revision: Revision,
+    narrows: bool,
+    edit: Edit,
 }
 
 /// A commit that failed, and whether the actor may go on from what it knows.
@@ -227,6 +258,23 @@ async fn commit(store: OrgStore, batch: Batch, publisher: Arc<Publisher>) -> Res
     Err(Failed { error: ChangeError::Unknown, actor_is_stale: true })
 }
 
+/// Announces a change that was concluded, and gives its place in the queue back.
+async fn announced<R>(
+    store: &OrgStore,
+    concluded: Result<(R, Revision, bool), ChangeError>,
+    permit: OwnedSemaphorePermit,
+) -> Result<R, ChangeError> {
+    let (reply, revision, narrows) = concluded?;
+    let announced = store.announce(revision, narrows).await;
+    drop(permit);
+    // The change is made; what is not known is whether every node has seen it.
+    announced.map_err(|error| {
+        tracing::error!(error = &error as &dyn std::error::Error, "a change could not be announced");
+        ChangeError::Unknown
+    })?;
+    Ok(reply)
+}
+
 impl<C: Change> Handler<Asked<C>> for OrgActor {
     type Result = AtomicResponse<Self, Result<C::Reply, ChangeError>>;
 
@@ -247,44 +295,19 @@ impl<C: Change> Handler<Asked<C>> for OrgActor {
                 desk.context.rng.bytes().map_err(|e| Failed { error: e.into(), actor_is_stale: false })?;
             let batch = desk.store.batch(CommitId(id), view.revision, narrows, expects, writes);
             let revision = commit(desk.store, batch, publisher).await?;
-            Ok((reply, revision, narrows, edit))
+            Ok(Made { reply, revision, narrows, edit })
         };
-        let answered = work.into_actor(self).then(|outcome, actor, ctx| {
-            let concluded = match outcome {
-                Ok((reply, revision, narrows, edit)) => {
-                    if !actor.publish(revision, edit) {
-                        ctx.stop();
-                    }
-                    Ok((reply, revision, narrows))
-                }
-                Err(Failed { error, actor_is_stale }) => {
-                    if actor_is_stale {
-                        tracing::warn!(
-                            error = &error as &dyn std::error::Error,
-                            "an organization is loaded again"
-                        );
-                        actor.publisher.close();
-                        ctx.stop();
-                    }
-                    Err(error)
-                }
-            };
+        let answered = work.into_actor(self).then(|outcome, actor, _| {
+            let (concluded, goes_on) = actor.conclude(outcome);
             let store = actor.desk.store.clone();
-            async move {
-                let (reply, revision, narrows) = concluded?;
-                let announced = store.announce(revision, narrows).await;
-                drop(permit);
-                // The change is made; what is not known is whether every node has seen it.
-                announced.map_err(|error| {
-                    tracing::error!(
-                        error = &error as &dyn std::error::Error,
-                        "a change could not be announced"
-                    );
-                    ChangeError::Unknown
-                })?;
-                Ok(reply)
+            async move { (announced(&store, concluded, permit).await, goes_on) }.into_actor(actor)
+        });
+        // Last of all: an actor that was told to stop polls nothing that it waits for, and the answer would be lost.
+        let answered = answered.map(|(answer, goes_on), _, ctx| {
+            if !goes_on {
+                ctx.stop();
             }
-            .into_actor(actor)
+            answer
         });
         AtomicResponse::new(Box::pin(answered))
     }

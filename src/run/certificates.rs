@@ -36,15 +36,16 @@ impl Tls {
         Ok(Some(Self { files, loaded, certificates, config }))
     }
 
-    /// Loads the files again, and serves what is in them from the next handshake on.
-    fn reload(&mut self, clock: &Clock) -> Result<(), TlsError> {
+    /// Loads the files again, and serves what is in them from the next handshake on. Whether that is anything else.
+    fn reload(&mut self, clock: &Clock) -> Result<bool, TlsError> {
         let fresh = self.files.load()?;
-        if !fresh.is_same(&self.loaded) {
+        let changed = !fresh.is_same(&self.loaded);
+        if changed {
             self.certificates.exchange(&fresh);
             tell(&fresh, clock, &self.files.certificate);
             self.loaded = fresh;
         }
-        Ok(())
+        Ok(changed)
     }
 }
 
@@ -97,15 +98,23 @@ pub(super) async fn keep_fresh(
             // Before it is read: a change that comes meanwhile is seen at the next look.
             let stamp = former.files.stamp();
             let changed = asked || seen_last.as_ref() != Some(&stamp);
-            let outcome = if changed { former.reload(&their_clock) } else { Ok(()) };
+            let outcome = if changed { former.reload(&their_clock) } else { Ok(false) };
             (former, stamp, outcome)
         });
         let Ok((same, stamp, outcome)) = looked.await else { return };
-        if let Err(error) = outcome {
-            let error = &error as &dyn std::error::Error;
-            tracing::error!(error, "the new TLS certificate cannot be used; the former one is still served");
-        } else if asked {
-            tracing::info!("SIGHUP: the TLS certificate was loaded again");
+        match outcome {
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(
+                    error,
+                    "the new TLS certificate cannot be used; the former one is still served"
+                );
+            }
+            Ok(true) if asked => tracing::info!("SIGHUP: the TLS certificate was loaded again"),
+            Ok(false) if asked => {
+                tracing::info!("SIGHUP: the TLS certificate is the one that is served already");
+            }
+            Ok(_) => {}
         }
         (tls, seen) = (Some(same), Some(stamp));
     }

@@ -23,8 +23,8 @@ const ANSWER_BYTES_MAX: u64 = 64 * 1024;
 pub struct Looked {
     /// The HTTP status.
     pub status: u16,
-    /// The certificate that was served, as DER; `None` in the clear.
-    pub certificate: Option<Vec<u8>>,
+    /// The certificates that were served, the server's own first; none in the clear.
+    pub chain: Vec<CertificateDer<'static>>,
 }
 
 /// Asks a server for a path and closes. Blocks for some seconds at most.
@@ -34,7 +34,7 @@ pub fn look(at: SocketAddr, secure: bool, path: &str) -> io::Result<Looked> {
     stream.set_write_timeout(Some(STEP))?;
     let request = format!("GET {path} HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\n\r\n");
     if !secure {
-        return Ok(Looked { status: exchange(stream, &request)?, certificate: None });
+        return Ok(Looked { status: exchange(stream, &request)?, chain: Vec::new() });
     }
     let config = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
@@ -46,8 +46,8 @@ pub fn look(at: SocketAddr, secure: bool, path: &str) -> io::Result<Looked> {
     let connection = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
     let mut stream = StreamOwned::new(connection, stream);
     let status = exchange(&mut stream, &request)?;
-    let served = stream.conn.peer_certificates().and_then(|chain| chain.first());
-    Ok(Looked { status, certificate: served.map(|certificate| certificate.to_vec()) })
+    let served = stream.conn.peer_certificates().unwrap_or_default();
+    Ok(Looked { status, chain: served.iter().map(|certificate| certificate.clone().into_owned()).collect() })
 }
 
 fn exchange(mut stream: impl Read + Write, request: &str) -> io::Result<u16> {

@@ -84,14 +84,15 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    /// Whether the other has the same first certificate.
+    /// Whether clients are sent the same: the whole chain, because one that lacks a certificate between is refused.
+    /// The keys are the same where the first certificates are: each was loaded with a key that belongs to it.
     pub fn is_same(&self, other: &Self) -> bool {
-        self.certified.cert.first() == other.certified.cert.first()
+        self.chain() == other.chain()
     }
 
-    /// The first certificate, as DER.
-    pub fn certificate(&self) -> &[u8] {
-        self.certified.cert.first().map(AsRef::as_ref).unwrap_or_default()
+    /// What clients are sent, the server's own certificate first.
+    pub fn chain(&self) -> &[CertificateDer<'static>] {
+        &self.certified.cert
     }
 }
 
@@ -208,8 +209,19 @@ mod tests {
         let loaded = files.load().unwrap();
         let validity = loaded.validity.unwrap();
         assert!(validity.from < validity.until);
-        assert_eq!(loaded.certificate(), made.cert.der().as_ref());
+        assert_eq!(loaded.chain(), [made.cert.der().clone()]);
         assert!(loaded.is_same(&files.load().unwrap()));
+    }
+
+    #[test]
+    fn a_chain_that_differs_behind_the_first_certificate_is_not_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let (files, made) = written(folder.path(), "localhost");
+        let alone = files.load().unwrap();
+        let between = rcgen::generate_simple_self_signed(vec!["between".to_owned()]).unwrap();
+        fs::write(&files.certificate, made.cert.pem() + &between.cert.pem()).unwrap();
+        let whole = files.load().unwrap();
+        assert!(!alone.is_same(&whole) && !whole.is_same(&alone));
     }
 
     #[test]

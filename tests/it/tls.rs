@@ -10,7 +10,7 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use sequel::tls::provider;
 use serde_json::{Value, json};
 
-use crate::server::{ENDLESS, Home, TestServer, rows};
+use crate::server::{ENDLESS, Home, TestServer, rows, run};
 use crate::waiting::{PATIENCE, poll, promptly};
 use crate::wire::{Answer, Wire};
 
@@ -149,7 +149,8 @@ fn a_certificate_that_cannot_be_used_leaves_the_former_one_in_place() {
     let server = pair.serve(&home, &[]);
     let hang_up = || kill_process(server.pid(), Signal::HUP).unwrap();
     hang_up();
-    server.logs("the TLS certificate was loaded again");
+    let said = server.logs("SIGHUP: the TLS certificate is the one that is served already");
+    assert!(!said.contains("was loaded again"), "{said}");
     std::fs::write(&pair.certificate, "half a certif").unwrap();
     hang_up();
     server.logs("the new TLS certificate cannot be used");
@@ -157,6 +158,70 @@ fn a_certificate_that_cannot_be_used_leaves_the_former_one_in_place() {
     let second = pair.renew(91);
     hang_up();
     poll(PATIENCE, "the new certificate is served", || connect(&server, &second).is_ok());
+}
+
+/// An authority, the certificate between, and the server's own: what a client that trusts the first must be sent.
+struct Chain {
+    root: CertificateDer<'static>,
+    between: String,
+    leaf: String,
+}
+
+impl Chain {
+    fn of(pair: &Pair) -> Self {
+        let authority = |name: &str| {
+            let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+            params.distinguished_name.push(rcgen::DnType::CommonName, name);
+            params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+            (params, rcgen::KeyPair::generate().unwrap())
+        };
+        let (root, root_key) = authority("root");
+        let (between, between_key) = authority("between");
+        let leaf_key = rcgen::KeyPair::generate().unwrap();
+        let trusted = root.self_signed(&root_key).unwrap().der().clone();
+        let signed = between.signed_by(&between_key, &rcgen::Issuer::new(root, root_key)).unwrap().pem();
+        let leaf = rcgen::CertificateParams::new(vec!["localhost".into()]).unwrap();
+        let leaf = leaf.signed_by(&leaf_key, &rcgen::Issuer::new(between, between_key)).unwrap().pem();
+        std::fs::write(&pair.private_key, leaf_key.serialize_pem()).unwrap();
+        std::fs::write(&pair.certificate, &leaf).unwrap();
+        Self { root: trusted, between: signed, leaf }
+    }
+
+    fn whole(&self) -> String {
+        format!("{}{}", self.leaf, self.between)
+    }
+}
+
+#[test]
+fn a_chain_that_was_completed_behind_the_same_certificate_is_served_after_a_reload() {
+    let home = Home::new();
+    let pair = Pair::of(&home);
+    let chain = Chain::of(&pair);
+    let server = pair.serve(&home, &[]);
+    assert!(connect(&server, &chain.root).is_err());
+    std::fs::write(&pair.certificate, chain.whole()).unwrap();
+    kill_process(server.pid(), Signal::HUP).unwrap();
+    poll(PATIENCE, "the whole chain is served", || connect(&server, &chain.root).is_ok());
+}
+
+#[test]
+fn doctor_says_so_where_the_server_serves_another_chain_than_the_file_holds() {
+    let home = Home::new();
+    let pair = Pair::of(&home);
+    let chain = Chain::of(&pair);
+    let _server = pair.serve(&home, &[]);
+    let other = home.path().join("whole.pem");
+    std::fs::write(&other, chain.whole()).unwrap();
+    let examined = |certificate: &std::path::Path| {
+        let mut command = home.command(&["doctor", "--json"]);
+        command.env("SEQUEL__TLS__CERTIFICATE", certificate);
+        command.env("SEQUEL__TLS__PRIVATE_KEY", &pair.private_key);
+        run(&mut command).out
+    };
+    let told = "serves another certificate or chain than the file holds";
+    let (same, another) = (examined(&pair.certificate), examined(&other));
+    assert!(!same.contains(told) && same.contains("The server answers"), "{same}");
+    assert!(another.contains(told), "{another}");
 }
 
 #[test]
@@ -228,7 +293,7 @@ fn a_server_without_a_usable_certificate_does_not_start_and_says_why() {
         let mut command = home.command(&["serve", "--port", "0"]);
         command.env("SEQUEL__TLS__CERTIFICATE", &pair.certificate);
         command.env("SEQUEL__TLS__PRIVATE_KEY", &pair.private_key);
-        crate::server::run(&mut command)
+        run(&mut command)
     };
     start().refused("cert.pem");
     pair.renew(90);
@@ -236,7 +301,7 @@ fn a_server_without_a_usable_certificate_does_not_start_and_says_why() {
     start().refused("holds no private key");
     let mut half = home.command(&["serve", "--port", "0"]);
     half.env("SEQUEL__TLS__CERTIFICATE", &pair.certificate);
-    crate::server::run(&mut half).refused("tls.private_key");
+    run(&mut half).refused("tls.private_key");
 }
 
 #[test]

@@ -120,12 +120,12 @@ fn reach(report: &mut Report, config: &Config, bound: SocketAddr, certificate: O
     match tls::look(at, secure, "/healthz") {
         Ok(looked) if looked.status == 200 => {
             report.ok("reachable", format!("The server answers on {at}."));
-            let same =
-                certificate.is_none_or(|file| looked.certificate.as_deref() == Some(file.certificate()));
+            // The whole chain: clients refuse a server that leaves out a certificate between.
+            let same = certificate.is_none_or(|file| looked.chain == file.chain());
             if secure && !same {
                 report.warning(
                     "certificate",
-                    "The server serves another certificate than the one in the file.",
+                    "The server serves another certificate or chain than the file holds.",
                     "Look into its log for why it could not be loaded, or send it SIGHUP.",
                 );
             }

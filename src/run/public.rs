@@ -15,9 +15,10 @@ use actix_web::web::Data;
 use actix_web::{App, Error};
 use anyhow::Context as _;
 use rustls::ServerConfig;
+use rustls::server::Acceptor;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::assemble::BODY_TIMEOUT;
@@ -35,6 +36,10 @@ const ANSWER_SLACK: Duration = Duration::from_secs(5);
 /// TLS handshakes that one worker has under way at once; more wait for their turn, within their time. A handshake costs
 /// a millisecond of arithmetic at most, so that a quarter of a second's worth of them is started.
 const HANDSHAKES_MAX: usize = 256;
+/// How long a handshake keeps its place among them. The arithmetic comes first and the client's answer follows within
+/// a round trip; who takes longer goes on without a place, so that a client that says hello and then nothing costs the
+/// others little.
+const HANDSHAKE_PLACE: Duration = Duration::from_millis(500);
 
 /// How connections are served, whatever they are made of.
 #[derive(Clone)]
@@ -125,7 +130,8 @@ fn plain(
     })
 }
 
-/// Connections after their TLS handshake, which has the time of a request's head.
+/// Connections after their TLS handshake, which has the time of a request's head. Only who has said hello takes a place
+/// among those under way: a connection that says nothing costs no arithmetic and may keep nobody waiting.
 fn encrypted(
     tls: Arc<ServerConfig>,
     pace: Pace,
@@ -138,15 +144,22 @@ fn encrypted(
     Error = DispatchError,
     InitError = (),
 > {
-    let acceptor = TlsAcceptor::from(tls);
     let room = Arc::new(Semaphore::new(HANDSHAKES_MAX));
     fn_service(move |stream: TcpStream| {
-        let (acceptor, room) = (acceptor.clone(), Arc::clone(&room));
+        let (tls, room) = (Arc::clone(&tls), Arc::clone(&room));
         let (stream, peer) = begin(stream, pace, &metrics);
         let handshake = async move {
+            let hello = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
             // Never closed, so it always gives one in the end.
-            let _place = room.acquire().await;
-            acceptor.accept(stream).await
+            let place = room.acquire().await;
+            let mut rest = hello.into_stream(tls);
+            match tokio::time::timeout(HANDSHAKE_PLACE, &mut rest).await {
+                Ok(done) => done,
+                Err(_) => {
+                    drop(place);
+                    rest.await
+                }
+            }
         };
         async move {
             match tokio::time::timeout(within, handshake).await {

@@ -256,6 +256,33 @@ fn a_handshake_that_does_not_get_on_is_over() {
 }
 
 #[test]
+fn connections_that_say_nothing_and_handshakes_that_stop_half_way_keep_no_other_handshake_waiting() {
+    // More than a worker has handshakes under way at once, each for longer than anybody here waits.
+    const CROWD: usize = 300;
+    const { assert!(PATIENCE.as_millis() < 120_000) };
+    let home = Home::with("server.workers = 1\nserver.client_request_timeout_ms = 120000");
+    let pair = Pair::of(&home);
+    let trusted = pair.renew(90);
+    let server = pair.serve(&home, &[]);
+    let mut hello = Vec::new();
+    connection(&trusted, &[]).write_tls(&mut hello).unwrap();
+    // Nothing at all, half a greeting, a whole one and then nothing.
+    for part in [&[][..], &hello[..hello.len() / 2], &hello] {
+        let crowd: Vec<TcpStream> = (0..CROWD)
+            .map(|_| {
+                let mut stream = TcpStream::connect(server.addr).unwrap();
+                std::io::Write::write_all(&mut stream, part).unwrap();
+                stream
+            })
+            .collect();
+        // Its reads end with the patience.
+        let served = connect(&server, &trusted);
+        assert!(served.is_ok(), "behind {} bytes each: {:?}", part.len(), served.err());
+        drop(crowd);
+    }
+}
+
+#[test]
 fn a_client_that_goes_away_stops_its_query_through_tls_as_well() {
     let home = Home::with("sources.connections_per_source = 1");
     let pair = Pair::of(&home);

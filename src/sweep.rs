@@ -14,9 +14,8 @@ use crate::system::OrgIndex;
 const COLLECT_EVERY: Duration = Duration::from_secs(1);
 /// How often idle organizations are looked for, in rounds of collection.
 const EVICT_EVERY_ROUNDS: u32 = 30;
-/// How often deleted organizations are looked for, in rounds of collection: a scan of a list that is nearly always
-/// empty.
-const PURGE_EVERY_ROUNDS: u32 = 5;
+/// How often deleted organizations are looked for: a scan of a list that is nearly always empty.
+const PURGE_EVERY: Duration = Duration::from_secs(5);
 /// How often history whose time is over is looked for. Two small reads for each organization.
 const PRUNE_EVERY: Duration = Duration::from_secs(3_600);
 /// How long after the start it is looked for first: who restarts every day still has it removed.
@@ -41,7 +40,8 @@ pub struct Sweeper {
 impl Sweeper {
     /// Runs until `stop` is cancelled.
     pub async fn run(self, stop: CancellationToken) {
-        tokio::join!(self.collect(&stop), self.prune(&stop));
+        // Each for itself: what a crash may lose of the usage must not grow with what there is to remove.
+        tokio::join!(self.collect(&stop), self.purge(&stop), self.prune(&stop));
     }
 
     async fn collect(&self, stop: &CancellationToken) {
@@ -58,12 +58,6 @@ impl Sweeper {
             }
             registry.collect_uses().await;
             round = round.wrapping_add(1);
-            if round.is_multiple_of(PURGE_EVERY_ROUNDS)
-                && let Err(error) = purge_orgs(registry, &self.index, context).await
-            {
-                let error = &error as &dyn std::error::Error;
-                tracing::warn!(error, "deleted organizations could not be purged; it is tried again");
-            }
             if round.is_multiple_of(EVICT_EVERY_ROUNDS) {
                 let drift_ms = clock.wall_drift_ms();
                 if (drift_ms - told_drift_ms).abs() > DRIFT_TOLD_MS {
@@ -79,6 +73,23 @@ impl Sweeper {
                     tracing::debug!(evicted, active = registry.active(), "idle organizations left memory");
                 }
             }
+        }
+    }
+
+    async fn purge(&self, stop: &CancellationToken) {
+        let purge = async {
+            loop {
+                tokio::time::sleep(PURGE_EVERY).await;
+                if let Err(error) = purge_orgs(&self.registry, &self.index, &self.context).await {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(error, "deleted organizations could not be looked for; it is tried again");
+                }
+            }
+        };
+        // In the middle of one as well: each step can be repeated after the next start.
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = purge => {}
         }
     }
 

@@ -11,7 +11,8 @@ use crate::system::{Deletion, OrgIndex};
 /// happen, within seconds.
 const ENTRY_KEPT: Duration = Duration::from_secs(3_600);
 
-/// Purges what is due, a bounded part of it for each organization and call. Returns how many are gone.
+/// Purges what is due, a bounded part of it for each organization and call. Returns how many are gone. One that fails
+/// is told in the log and tried again with the next call; it keeps nobody behind it from being purged.
 pub async fn purge_orgs(
     registry: &Registry,
     index: &OrgIndex,
@@ -20,8 +21,16 @@ pub async fn purge_orgs(
     let now = context.clock.now();
     let mut gone = 0;
     for deletion in index.deletions().await? {
-        if deletion.due <= now && purge_org(registry, index, deletion, now).await? == Purged::Gone {
-            gone += 1;
+        if now < deletion.due {
+            continue;
+        }
+        let org = deletion.org;
+        match purge_org(registry, index, deletion, now).await {
+            Ok(purged) => gone += usize::from(purged == Purged::Gone),
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(%org, error, "a deleted organization could not be purged; it is tried again");
+            }
         }
     }
     Ok(gone)

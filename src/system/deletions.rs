@@ -1,7 +1,7 @@
 //! The list of organizations that were deleted and wait to be purged: a hint, written before the deletion and
 //! removed when nothing is left. The organization's own record says whether and when.
 
-use sequel_store::{Key, Write};
+use sequel_store::{Key, Record, Write};
 use serde::{Deserialize, Serialize};
 
 use super::orgs::{IndexError, OrgIndex};
@@ -36,10 +36,22 @@ impl OrgIndex {
         self.commit(&self.deletions, Vec::new(), vec![Write::Delete(at(org))]).await
     }
 
-    /// The whole list.
+    /// The whole list. An entry that cannot be read is left out and told in the log: the others count as before.
     pub async fn deletions(&self) -> Result<Vec<Deletion>, IndexError> {
         let records = self.scan(&self.deletions).await?;
-        records.iter().map(|record| Ok(decode(&record.value)?)).collect()
+        let readable = |record: &Record| match decode(&record.value) {
+            Ok(deletion) => Some(deletion),
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(
+                    key = ?record.key,
+                    error,
+                    "the entry of a deleted organization cannot be read"
+                );
+                None
+            }
+        };
+        Ok(records.iter().filter_map(readable).collect())
     }
 }
 

@@ -17,6 +17,7 @@ use actix_web::body::{BodySize, MessageBody};
 use actix_web::web::Bytes;
 use thiserror::Error;
 
+use crate::mcp::{Call, Outcome};
 use crate::org::CallGuard;
 
 /// How long a handler itself waits for an answer before it lets the response begin. Most queries are
@@ -31,6 +32,23 @@ pub(super) struct Answer {
     pub(super) parts: Vec<Bytes>,
     /// Kept until the last part is handed over.
     pub(super) call: Option<CallGuard>,
+    /// Nothing of a source is in it: where the call was ended, this says so, and may go out.
+    pub(super) tells_of_its_end: bool,
+}
+
+impl Answer {
+    /// What one call came to.
+    pub(super) fn of(call: &Call, outcome: Outcome, guard: CallGuard) -> Self {
+        let tells_of_its_end = outcome.is_error();
+        Self { parts: call.encode_parts(outcome), call: Some(guard), tells_of_its_end }
+    }
+
+    /// Under what the answer goes out. A call can be ended after its tool has looked for the last time: that a
+    /// call was ended does not mean that its answer says so.
+    pub(super) fn guard(&mut self) -> Option<CallGuard> {
+        let has_told = |call: &CallGuard| self.tells_of_its_end && call.stopped().is_some();
+        self.call.take().filter(|call| !has_told(call))
+    }
 }
 
 /// An answer that was cut off: the credential was revoked, or the server stops.
@@ -91,11 +109,10 @@ impl<F> LazyBody<F> {
         body
     }
 
-    fn take(&mut self, answer: Answer) {
+    fn take(&mut self, mut answer: Answer) {
+        self.call = answer.guard();
         // An empty chunk would be the end of a chunked body.
         self.parts = answer.parts.into_iter().filter(|part| !part.is_empty()).collect();
-        // A call that was ended while it ran has said so in its answer, which may go out.
-        self.call = answer.call.filter(|call| call.stopped().is_none());
     }
 }
 
@@ -128,3 +145,7 @@ impl<F: Future<Output = Answer>> MessageBody for LazyBody<F> {
         Poll::Ready(part.map(Ok))
     }
 }
+
+#[cfg(test)]
+#[path = "answer_tests.rs"]
+mod tests;

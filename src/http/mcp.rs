@@ -16,6 +16,7 @@ use tracing::field::Empty;
 use tracing::{Instrument, trace_span};
 
 use super::answer::{Answer, Parts, made};
+use super::batch::batch;
 use super::bearer::{Bearer, bearer, oauth_error, retry_after};
 use super::body::{discard, read_json};
 use super::listen::listen;
@@ -23,8 +24,7 @@ use super::request_id::RequestId;
 use super::{Edge, Worker, progress};
 use crate::credential::Credential;
 use crate::mcp::{
-    Call, Decision, HeaderField, INTERNAL_ERROR, Outcome, ProgressToken, RequestHead, decide_telling,
-    fact_reply, join_batch,
+    Call, Decision, HeaderField, Outcome, ProgressToken, RequestHead, decide_telling, fact_reply,
 };
 use crate::metrics::{Method as Message, Refusal as Counted, Route, SPANS, Tool};
 use crate::org::{
@@ -268,7 +268,7 @@ fn known(parts: [Bytes; 2]) -> HttpResponse {
 }
 
 /// Why a call did not begin.
-enum NotBegun {
+pub(super) enum NotBegun {
     /// The credential is gone: the whole request is refused.
     Revoked(HttpResponse),
     /// It cannot be decided, or nothing is begun any more.
@@ -277,18 +277,26 @@ enum NotBegun {
     Outcome(Outcome),
 }
 
-/// Registers a call; where the organization was reloaded meanwhile, authenticates again, once.
-async fn begin(
+/// Registers a call; where the organization was reloaded meanwhile, authenticates again, once. Where too many run,
+/// `make_room` may end one, and says whether it did.
+pub(super) async fn begin(
     edge: &Edge,
     principal: &Principal,
     credential: &Credential,
     call: &Call,
     id: RequestId,
+    make_room: &mut dyn FnMut() -> bool,
 ) -> Result<CallGuard, NotBegun> {
     let key = CallKey(call.id.as_json().into());
-    let begun = match principal.begin(key.clone()) {
+    let mut enter = |principal: &Principal| match principal.begin(key.clone()) {
+        Err(BeginError::OrgBusy { .. } | BeginError::KeyBusy { .. }) if make_room() => {
+            principal.begin(key.clone())
+        }
+        begun => begun,
+    };
+    let begun = match enter(principal) {
         Err(BeginError::Closed) => match edge.registry.authenticate(credential, None).await {
-            Ok(again) => again.begin(key),
+            Ok(again) => enter(&again),
             Err(error) => {
                 let response = refused(edge, &error, credential, None, id);
                 return Err(match error {
@@ -328,7 +336,7 @@ async fn call_alone(
     told: Option<ProgressToken>,
     id: RequestId,
 ) -> HttpResponse {
-    let guard = match begin(&edge, &principal, &credential, &call, id).await {
+    let guard = match begin(&edge, &principal, &credential, &call, id, &mut || false).await {
         Ok(guard) => guard,
         Err(NotBegun::Revoked(response) | NotBegun::Unavailable(response)) => return response,
         Err(NotBegun::Outcome(outcome)) => return json(200, call.encode(outcome)),
@@ -342,17 +350,17 @@ async fn call_alone(
         let guard = guard.heard_by(Arc::clone(&progress));
         return progress::told(token, progress, clock, async move {
             let outcome = carry_out(&edge, &principal, &call, &guard, id).await;
-            Answer { parts: call.encode_parts(outcome), call: Some(guard) }
+            Answer::of(&call, outcome, guard)
         });
     }
     made(async move {
         let outcome = carry_out(&edge, &principal, &call, &guard, id).await;
-        Answer { parts: call.encode_parts(outcome), call: Some(guard) }
+        Answer::of(&call, outcome, guard)
     })
     .await
 }
 
-async fn carry_out(
+pub(super) async fn carry_out(
     edge: &Edge,
     principal: &Principal,
     call: &Call,
@@ -387,86 +395,4 @@ async fn carry_out(
         "a call was carried out"
     );
     outcome
-}
-
-/// Answers a batch (2025-03-26) one message after the other.
-async fn batch(
-    edge: Arc<Edge>,
-    principal: Principal,
-    credential: Credential,
-    decisions: Vec<Decision>,
-    id: RequestId,
-) -> HttpResponse {
-    let is_answered = |decision: &Decision| matches!(decision, Decision::Reply { .. } | Decision::Call(_));
-    if !decisions.iter().any(is_answered) {
-        for decision in decisions {
-            if let Decision::Cancelled { request_id } = decision {
-                principal.cancel(&CallKey(request_id.as_json().into()));
-            }
-        }
-        return HttpResponse::Accepted().finish();
-    }
-    made(async move {
-        let budget = edge.tools.batch_budget();
-        let mut responses = Vec::with_capacity(decisions.len());
-        let mut last = None;
-        let mut bytes = 0;
-        // The request itself has taken one of the rate, for the first of its calls.
-        let mut is_paid = true;
-        for decision in decisions {
-            let parts = match decision {
-                Decision::Reply { body, .. } => vec![body],
-                Decision::Call(call) if budget.is_spent(bytes) => vec![call.encode(budget.refusal())],
-                Decision::Call(call)
-                    if !std::mem::take(&mut is_paid) && edge.registry.charge(&credential).is_err() =>
-                {
-                    edge.metrics.refused(Counted::KeyRate);
-                    vec![call.encode(Outcome::Failed(
-                        "This call is one more than this API key or its organization may make in a minute. Wait a \
-                         little and send it again."
-                            .to_owned(),
-                    ))]
-                }
-                Decision::Call(call) => {
-                    // One of them runs at a time, and counts as one.
-                    drop(last.take());
-                    let (parts, guard) = one_of_a_batch(&edge, &principal, &credential, &call, id).await;
-                    last = guard;
-                    parts
-                }
-                Decision::Cancelled { request_id } => {
-                    principal.cancel(&CallKey(request_id.as_json().into()));
-                    continue;
-                }
-                // The core never nests batches, puts facts into replies there, and has streams in no version with
-                // batches.
-                Decision::Accepted | Decision::Fact { .. } | Decision::Listen(_) | Decision::Batch(_) => {
-                    continue;
-                }
-            };
-            bytes += parts.iter().map(Bytes::len).sum::<usize>();
-            responses.push(parts);
-        }
-        Answer { parts: join_batch(responses), call: last }
-    })
-    .await
-}
-
-async fn one_of_a_batch(
-    edge: &Edge,
-    principal: &Principal,
-    credential: &Credential,
-    call: &Call,
-    id: RequestId,
-) -> (Vec<Bytes>, Option<CallGuard>) {
-    let error = |message| vec![call.encode_error(INTERNAL_ERROR, message)];
-    match begin(edge, principal, credential, call, id).await {
-        Ok(guard) => {
-            let outcome = carry_out(edge, principal, call, &guard, id).await;
-            (call.encode_parts(outcome), Some(guard))
-        }
-        Err(NotBegun::Outcome(outcome)) => (vec![call.encode(outcome)], None),
-        Err(NotBegun::Revoked(_)) => (error("The credential is no longer valid."), None),
-        Err(NotBegun::Unavailable(_)) => (error("The server cannot answer right now; try again."), None),
-    }
 }

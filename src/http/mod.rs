@@ -5,6 +5,7 @@
 
 mod answer;
 pub mod api;
+mod batch;
 mod bearer;
 mod body;
 mod health;

@@ -115,18 +115,17 @@ impl<F: Future<Output = Answer>> Telling<F> {
         part.map(Ok)
     }
 
-    fn take(&mut self, answer: Answer) {
+    fn take(&mut self, mut answer: Answer) {
         self.making = None;
         let stopped = answer.call.as_ref().and_then(CallGuard::stopped);
         if stopped == Some(Stopped::ByClient) {
             // A request that its client has cancelled gets no response (2025-03-26 and later, "Cancellation").
             return;
         }
+        self.call = answer.guard();
         self.parts.push_back(sse::BEFORE);
         self.parts.extend(answer.parts.into_iter().filter(|part| !part.is_empty()));
         self.parts.push_back(sse::AFTER);
-        // A call that was ended while it ran has said so in its answer, which may go out.
-        self.call = answer.call.filter(|_| stopped.is_none());
     }
 
     /// For a call without a measure of its own: seconds, and its rows.

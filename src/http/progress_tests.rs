@@ -31,7 +31,7 @@ fn begin() -> Told {
     let (answer, answered) = oneshot::channel::<&'static [u8]>();
     let making = async move {
         let parts = vec![Bytes::from_static(answered.await.unwrap()), Bytes::new(), Bytes::from_static(b"}")];
-        Answer { parts, call: None }
+        Answer { parts, call: None, tells_of_its_end: false }
     };
     let clock = crate::context::Clock::system();
     let response = told(token_of(json!("t")), Arc::clone(&progress), clock, making);
@@ -117,4 +117,15 @@ async fn a_body_that_is_dropped_drops_the_query() {
     let response = told(token_of(json!(7)), Arc::default(), clock, making);
     drop(response);
     assert!(*dropped.borrow());
+}
+
+#[actix::test]
+async fn events_with_rows_are_cut_off_where_the_key_was_revoked_after_the_tool_had_looked() {
+    let call = CallGuard::revoked().await;
+    let parts = vec![Bytes::from_static(b"SECRETROW")];
+    let making = std::future::ready(Answer { parts, call: Some(call), tells_of_its_end: false });
+    let clock = crate::context::Clock::system();
+    let mut body = told(token_of(json!(7)), Arc::default(), clock, making).into_body();
+    let first = std::future::poll_fn(|cx| Pin::new(&mut body).poll_next(cx)).await;
+    assert!(first.unwrap().is_err());
 }

@@ -26,6 +26,20 @@ impl House {
     }
 }
 
+impl CallGuard {
+    /// A call whose key is deleted by now, for the tests of what is sent of its answer.
+    pub(crate) async fn revoked() -> Self {
+        let house = House::new();
+        let org = house.org("Acme").await;
+        let key = org.create_key(named("k")).await.unwrap();
+        let principal = house.registry.authenticate(&credential(&key), None).await.unwrap();
+        let call = principal.begin(CallKey("1".into())).unwrap();
+        org.delete_key(key.id).await.unwrap();
+        assert_eq!(call.stopped(), Some(Stopped::Revoked));
+        call
+    }
+}
+
 #[actix::test]
 async fn a_revoke_that_was_found_out_late_holds_although_a_load_failed_meanwhile() {
     let house = House::new();

@@ -1,11 +1,13 @@
 //! Revocation is immediate and total: what runs is stopped, what comes is refused.
 
+use std::net::TcpStream;
 use std::time::Duration;
 
 use serde_json::json;
 
 use crate::server::{ENDLESS, Home, TestServer, failure, rows};
 use crate::waiting::promptly;
+use crate::wire::{Head, Wire};
 
 /// One connection to the source: only a query that has really ended makes room for the next.
 const ONE_CONNECTION: &str = "sources.connections_per_source = 1";
@@ -92,23 +94,59 @@ fn a_call_that_races_the_deletion_of_its_key_is_stopped_or_refused() {
     assert_eq!(*rows(&server.query(&other, "SELECT sum(x) FROM t")), json!([[3]]));
 }
 
+/// Sends a batch (2025-03-26) of queries; gives back its wire, with the head of the answer there.
+fn batch_of(server: &TestServer, key: &str, queries: &[&str]) -> (Wire<TcpStream>, Head) {
+    let call = |(id, sql): (usize, &&str)| {
+        let params = json!({ "name": "run_query", "arguments": { "sql": sql } });
+        json!({ "jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params })
+    };
+    let batch = serde_json::Value::from_iter(queries.iter().enumerate().map(call)).to_string();
+    let mut wire = server.connect();
+    wire.request("POST", "/mcp", &[("Authorization", &format!("Bearer {key}"))], batch.as_bytes());
+    let head = wire.head().unwrap();
+    (wire, head)
+}
+
 #[test]
 fn a_batch_goes_on_after_its_key_was_deleted_with_refusals_only() {
     let (_home, server) = acme();
     let key = server.key("acme", "doomed");
-    let call = |id: i32, sql: &str| {
-        let params = json!({ "name": "run_query", "arguments": { "sql": sql } });
-        json!({ "jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params })
-    };
-    let batch = json!([call(1, ENDLESS), call(2, "SELECT sum(x) FROM t")]).to_string();
-    let mut wire = server.connect();
-    wire.request("POST", "/mcp", &[("Authorization", &format!("Bearer {key}"))], batch.as_bytes());
-    let head = wire.head().unwrap();
+    let (mut wire, head) = batch_of(&server, &key, &[ENDLESS, "SELECT sum(x) FROM t"]);
     server.works();
     server.delete_key("acme", "doomed");
     let answers = promptly(|| wire.rest(head)).json();
-    assert!(failure(&answers[0]["result"]).contains("revoked"), "{answers}");
-    assert!(answers[1]["error"]["message"].as_str().unwrap().contains("no longer valid"), "{answers}");
+    for (at, answer) in answers.as_array().unwrap().iter().enumerate() {
+        assert!(answer["error"]["message"].as_str().unwrap().contains("no longer valid"), "{answers}");
+        assert_eq!(answer["id"], at, "{answers}");
+    }
+    assert_eq!(answers.as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn a_batch_sends_no_row_after_its_key_was_deleted() {
+    let (_home, server) = acme();
+    let key = server.key("acme", "doomed");
+    let (mut wire, head) = batch_of(&server, &key, &["SELECT 'SECRET' || 'ROW'", ENDLESS]);
+    server.works();
+    server.delete_key("acme", "doomed");
+    let answer = promptly(|| wire.rest(head));
+    assert!(!answer.text().contains("SECRETROW"), "{}", answer.text());
+    assert_eq!(answer.json().as_array().unwrap().len(), 2, "every request is answered");
+}
+
+#[test]
+fn a_batch_whose_last_query_is_cancelled_by_its_client_still_sends_the_rows_of_the_others() {
+    let (_home, server) = acme();
+    let key = server.key("acme", "client");
+    let (mut wire, head) = batch_of(&server, &key, &["SELECT 'KEPT' || 'ROW'", ENDLESS]);
+    server.works();
+    let cancelled =
+        json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": 1 } });
+    let mut other = server.connect();
+    let bearer = format!("Bearer {key}");
+    other.request("POST", "/mcp", &[("Authorization", &bearer)], cancelled.to_string().as_bytes());
+    let answer = promptly(|| wire.rest(head));
+    assert!(answer.text().contains("KEPTROW"), "{}", answer.text());
 }
 
 #[test]

@@ -21,6 +21,9 @@ pub use search::{Found, Matches};
 /// Most names that a slip of the pen is compared with: enough for real schemas, and bounded.
 const CANDIDATES_MAX: usize = 5_000;
 
+/// Most characters of a name that is offered as a completion.
+const OFFERED_CHARS_MAX: usize = 128;
+
 /// A data source's schema with what makes it quick to look things up.
 #[derive(Debug)]
 pub struct Catalog {
@@ -28,8 +31,9 @@ pub struct Catalog {
     dialect: Dialect,
     /// Positions of tables by their name in lower case.
     by_name: HashMap<Box<str>, Vec<u32>>,
-    /// Positions of the tables whose foreign keys lead to a table, by that table's name in lower case.
-    referenced_by: HashMap<Box<str>, Vec<u32>>,
+    /// Positions of the foreign keys that lead to a table, and of the tables they are of, by that table's name in
+    /// lower case.
+    referenced_by: HashMap<Box<str>, Vec<(u32, u32)>>,
     index: Index,
     bytes: usize,
 }
@@ -61,20 +65,19 @@ impl Catalog {
     /// answers requests.
     pub fn new(schema: Schema, dialect: Dialect) -> Self {
         let mut by_name: HashMap<Box<str>, Vec<u32>> = HashMap::new();
-        let mut referenced_by: HashMap<Box<str>, Vec<u32>> = HashMap::new();
+        let mut referenced_by: HashMap<Box<str>, Vec<(u32, u32)>> = HashMap::new();
         for (at, table) in (0u32..).zip(&schema.tables) {
             by_name.entry(folded(&table.name)).or_default().push(at);
-            for key in &table.foreign_keys {
-                let from = referenced_by.entry(folded(&key.references_table)).or_default();
-                if from.last() != Some(&at) {
-                    from.push(at);
-                }
+            for (number, key) in (0u32..).zip(&table.foreign_keys) {
+                referenced_by.entry(folded(&key.references_table)).or_default().push((at, number));
             }
         }
         let index = Index::new(&schema.tables);
         let tables: usize = schema.tables.iter().map(Table::heap_bytes).sum();
         // Two more copies of each table's name, with the maps' own room.
-        let maps: usize = (by_name.keys().chain(referenced_by.keys())).map(|name| name.len() + 64).sum();
+        let maps: usize =
+            (by_name.keys().chain(referenced_by.keys())).map(|name| name.len() + 64).sum::<usize>()
+                + referenced_by.values().map(|keys| keys.capacity() * size_of::<(u32, u32)>()).sum::<usize>();
         let bytes = tables + maps + index.bytes();
         Self { schema, dialect, by_name, referenced_by, index, bytes }
     }
@@ -161,15 +164,11 @@ impl Catalog {
         &'a self,
         table: &'a Table,
     ) -> impl Iterator<Item = (&'a Table, &'a ForeignKey)> {
-        let name = folded(&table.name);
-        let from = self.referenced_by.get(&name).map(Vec::as_slice).unwrap_or_default();
-        let tables = from.iter().filter_map(|at| self.schema.tables.get(*at as usize));
-        tables.filter(|from| from.schema == table.schema).flat_map(move |from| {
-            let name = name.clone();
-            from.foreign_keys
-                .iter()
-                .filter(move |key| folded(&key.references_table) == name)
-                .map(move |key| (from, key))
+        let keys = self.referenced_by.get(&folded(&table.name)).map(Vec::as_slice).unwrap_or_default();
+        keys.iter().filter_map(|(from, key)| {
+            let from = self.schema.tables.get(*from as usize)?;
+            let key = from.foreign_keys.get(*key as usize)?;
+            (from.schema == table.schema).then_some((from, key))
         })
     }
 
@@ -186,30 +185,44 @@ impl Catalog {
         self.index.search(&self.schema.tables, words, limit)
     }
 
-    /// Names of tables that begin with what was typed, then those that hold it, and how many there are in all.
+    /// Names of tables that begin with what was typed, then those that hold it, and how many there are in all. Names
+    /// that look like anything but names count, and are not offered.
     pub fn complete(&self, typed: &str, limit: usize) -> (Vec<String>, usize) {
         let typed = folded(typed.trim());
-        let names = || {
-            self.schema.tables.iter().map(|table| {
-                let name = match &table.schema {
-                    Some(schema) => format!("{schema}.{}", table.name),
-                    None => table.name.clone(),
-                };
-                (folded(&table.name), name)
-            })
-        };
-        let begin = names().filter(|(folded, _)| folded.starts_with(&*typed));
-        let hold = names().filter(|(folded, _)| !folded.starts_with(&*typed) && folded.contains(&*typed));
+        let (mut begin, mut hold) = (Vec::new(), Vec::new());
         let mut total = 0;
-        let mut values = Vec::new();
-        for (_, name) in begin.chain(hold) {
+        for table in &self.schema.tables {
+            let name = folded(&table.name);
+            let values = if name.starts_with(&*typed) {
+                &mut begin
+            } else if name.contains(&*typed) {
+                &mut hold
+            } else {
+                continue;
+            };
             total += 1;
             if values.len() < limit {
-                values.push(name);
+                values.extend(offered(table));
             }
         }
-        (values, total)
+        begin.extend(hold);
+        begin.truncate(limit);
+        (begin, total)
     }
+}
+
+/// A table's name with its schema, if it can be shown where no fence stands around it.
+fn offered(table: &Table) -> Option<String> {
+    let parts = || table.schema.iter().chain([&table.name]);
+    if parts().map(String::len).sum::<usize>() > 4 * OFFERED_CHARS_MAX {
+        return None;
+    }
+    let name = parts().map(String::as_str).collect::<Vec<_>>().join(".");
+    let is_plain = name.chars().count() <= OFFERED_CHARS_MAX
+        && !name.chars().any(|char| char.is_control() || matches!(char, '\u{2028}' | '\u{2029}'))
+        // What the lines of a fence begin with.
+        && !name.contains("<<<");
+    is_plain.then_some(name)
 }
 
 /// How names are compared where case does not matter.

@@ -4,6 +4,9 @@
 //! memory, some gigabytes a second, however many tables there are. What a hit is worth depends on where it is: in a
 //! table's name more than in a column's, in a name more than in a comment, a whole name more than a part of it. A
 //! table that has more of the words always comes before one that has fewer.
+//!
+//! Whoever makes tables may make them so that a word stands in them a million times. What that costs is bounded by
+//! [`ENTRY_CHARS_MAX`], [`LOOKS_MAX`] and one walk along the entries for each word.
 
 use memchr::memmem;
 use sequel_connector::Table;
@@ -12,6 +15,11 @@ use sequel_connector::Table;
 const WORDS_MAX: usize = 8;
 /// Most characters of the words together.
 const WORDS_CHARS_MAX: usize = 400;
+/// Most characters of a name or comment that are looked through: as many as are told of a comment, and more than
+/// anybody writes into a name.
+const ENTRY_CHARS_MAX: usize = 300;
+/// Most hits of a word that are looked at in one name or comment.
+const LOOKS_MAX: u32 = 32;
 /// What having one more of the words is worth: more than all hits of one table together.
 const WORD_WORTH: u32 = 100_000;
 
@@ -77,7 +85,7 @@ impl Index {
         // A schema is read up to some megabytes, far below what fits.
         let Ok(start) = u32::try_from(self.text.len()) else { return };
         self.entries.push(Entry { start, table, place });
-        folded_into(&mut self.text, text);
+        folded_into(&mut self.text, text, ENTRY_CHARS_MAX);
         self.text.push('\n');
     }
 
@@ -124,26 +132,40 @@ impl Index {
     /// Raises each table to the worth of its best hit of a word.
     fn weigh(&self, word: &Word, best: &mut [u32]) {
         let text = self.text.as_bytes();
-        for at in memmem::find_iter(text, word.stem.as_bytes()) {
-            let entry = self.entries.partition_point(|entry| entry.start as usize <= at) - 1;
-            let Entry { start, table, place } = self.entries[entry];
-            let end = self.entries.get(entry + 1).map_or(text.len(), |next| next.start as usize) - 1;
-            let Some(fit) = word.fit(&self.text[start as usize..end], at - start as usize) else { continue };
-            let best = &mut best[table as usize];
-            *best = (*best).max(fit.worth(place));
+        let finder = memmem::Finder::new(&word.stem);
+        let (mut number, mut from) = (0, 0);
+        while let Some(hit) = text.get(from..).and_then(|rest| finder.find(rest)) {
+            let at = from + hit;
+            // Hits are in order, as entries are: the walk is one over all of them, however many hits there are.
+            while self.start(number + 1) <= at {
+                number += 1;
+            }
+            let (start, next) = (self.start(number), self.start(number + 1));
+            let Entry { table, place, .. } = self.entries[number];
+            if let Some(fit) = word.best_fit(&finder, &self.text[start..next - 1], at - start) {
+                let best = &mut best[table as usize];
+                *best = (*best).max(fit.worth(place));
+            }
+            from = next;
         }
+    }
+
+    /// Where an entry begins, or the text ends.
+    fn start(&self, number: usize) -> usize {
+        self.entries.get(number).map_or(self.text.len(), |entry| entry.start as usize)
     }
 }
 
 fn found<'a>(table: &'a Table, words: &[Word]) -> Found<'a> {
+    let finders: Vec<_> = words.iter().map(|word| (word, memmem::Finder::new(&word.stem))).collect();
     let mut folded = String::new();
     let mut has = |text: &str| {
         folded.clear();
-        folded_into(&mut folded, text);
-        let fits = |word: &Word| {
-            memmem::find_iter(folded.as_bytes(), &word.stem).any(|at| word.fit(&folded, at).is_some())
-        };
-        words.iter().any(fits)
+        folded_into(&mut folded, text, ENTRY_CHARS_MAX);
+        finders.iter().any(|(word, finder)| {
+            let hit = finder.find(folded.as_bytes());
+            hit.is_some_and(|at| word.best_fit(finder, &folded, at).is_some())
+        })
     };
     let columns = table
         .columns
@@ -209,6 +231,27 @@ impl Word {
         Self { stem: stem.to_owned(), whole: whole.to_owned(), of_y }
     }
 
+    /// The best fit of the stem in an entry that has its first hit at this place.
+    fn best_fit(&self, finder: &memmem::Finder<'_>, entry: &str, first: usize) -> Option<Fit> {
+        let mut best = None;
+        let mut at = first;
+        for _ in 0..LOOKS_MAX {
+            #[cfg(test)]
+            LOOKS.set(LOOKS.get() + 1);
+            match self.fit(entry, at) {
+                // Nothing that follows fits better.
+                Some(fit @ (Fit::Whole | Fit::Start | Fit::Word)) => return Some(fit),
+                fit => best = best.or(fit),
+            }
+            let from = at + self.stem.len().max(1);
+            match entry.as_bytes().get(from..).and_then(|rest| finder.find(rest)) {
+                Some(hit) => at = from + hit,
+                None => break,
+            }
+        }
+        best
+    }
+
     /// How the stem fits that stands at this place of an entry; `None` where it only looks so.
     fn fit(&self, entry: &str, at: usize) -> Option<Fit> {
         let (before, rest) = entry.split_at(at);
@@ -253,7 +296,7 @@ fn words(query: &str) -> Vec<Word> {
     }
     let folded = [apart, query].map(|text| {
         let mut folded = String::new();
-        folded_into(&mut folded, &text);
+        folded_into(&mut folded, &text, usize::MAX);
         folded
     });
     let all = || {
@@ -271,9 +314,9 @@ fn words(query: &str) -> Vec<Word> {
     words
 }
 
-/// In lower case, on one line.
-fn folded_into(out: &mut String, text: &str) {
-    for char in text.chars() {
+/// The first characters in lower case, on one line.
+fn folded_into(out: &mut String, text: &str, chars_max: usize) {
+    for char in text.chars().take(chars_max) {
         match char {
             '\n' | '\r' => out.push(' '),
             char if char.is_ascii() => out.push(char.to_ascii_lowercase()),
@@ -285,4 +328,17 @@ fn folded_into(out: &mut String, text: &str) {
 /// Letters and digits alone, in lower case.
 fn bare(name: &str) -> String {
     name.chars().filter(|char| char.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}
+
+#[cfg(test)]
+thread_local! {
+    static LOOKS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
+/// How often a word is held against a name meanwhile.
+#[cfg(test)]
+pub(super) fn looks_of(work: impl FnOnce()) -> usize {
+    LOOKS.set(0);
+    work();
+    LOOKS.get()
 }

@@ -177,6 +177,41 @@ fn completions_begin_with_what_was_typed_and_then_hold_it() {
     assert_eq!(shop.complete("", 100).1, 7);
 }
 
+#[test]
+fn names_that_look_like_anything_but_names_count_and_are_not_offered() {
+    let long = "t".repeat(129);
+    let names = ["t1", "t <<<sequel-rows x", "t\nobey", "t\u{2028}obey", &long, &long[1..]];
+    let catalog = catalog(names.iter().map(|name| table(name, &[])).collect());
+    assert_eq!(catalog.complete("t", 10), (vec!["t1".into(), long[1..].into()], 6));
+    // A schema's name is shown, too.
+    let table = Table { schema: Some(long.clone()), ..table("t", &[]) };
+    let catalog = Catalog::new(Schema { tables: vec![table], truncated: false }, Dialect::Sqlite);
+    assert_eq!(catalog.complete("t", 10), (vec![], 1));
+}
+
+#[test]
+fn what_a_word_costs_does_not_grow_with_how_often_it_stands_in_a_name() {
+    // 32 MiB in which every word of the query stands all over: a search that looks at each hit takes minutes.
+    let name = "xyab ".repeat(64 * 1024);
+    let tables = (0..100).map(|n| table(&format!("{name}{n}"), &[])).collect();
+    let catalog = catalog(tables);
+    assert!(catalog.index.bytes() < 1024 * 1024, "names are indexed up to a length");
+    let matches = catalog.search("x y a b xy ya ab yab", 100);
+    assert_eq!(matches.total, 100);
+
+    // As many hits in as many names as a schema has room for.
+    let columns: Vec<String> = (0..2_000).map(|n| format!("{}{n}", "qqq".repeat(90))).collect();
+    let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+    let catalog = Catalog::new(
+        Schema { tables: (0..20).map(|n| table(&n.to_string(), &columns)).collect(), truncated: false },
+        Dialect::Sqlite,
+    );
+    let looks = search::looks_of(|| drop(catalog.search("qqq", 0)));
+    assert!(looks <= 20 * 2_000, "{looks}: the first hit begins the name, and nothing fits better");
+    let looks = search::looks_of(|| drop(catalog.search("qq", 0)));
+    assert!(looks <= 20 * 2_000 * 32, "{looks}");
+}
+
 proptest! {
     #[test]
     fn every_table_is_found_by_its_own_name(names in prop::collection::btree_set("\\PC{1,12}", 1..8)) {

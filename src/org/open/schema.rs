@@ -5,8 +5,11 @@
 //!
 //! **Invariant:** the catalogs that are kept over all organizations take at most [`KEPT_BYTES_MAX`] together
 //! (`catalogs_beyond_the_room_for_them_are_let_go`).
-//! **Invariant:** a caller that asked for a fresh catalog never gets one whose reading began before it asked
-//! (`a_fresh_catalog_is_one_that_was_read_after_it_was_asked_for`).
+//! **Invariant:** a caller that asked for a fresh catalog and comes before its reading begins never gets an older one
+//! (`a_fresh_catalog_is_one_that_was_read_after_it_was_asked_for`). Who comes too soon behind such a reading gets what
+//! it brought (`who_asks_for_fresh_ones_again_and_again_gets_the_one_that_is_kept`).
+//! **Invariant:** over all sources at most [`READINGS_MAX`] schemas are read at once, each until its catalog is made
+//! (`readings_under_way_are_bounded_over_all_sources`).
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,10 +18,10 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use sequel_connector::{QueryError, SchemaAsk};
-use tokio::sync::Mutex as AsyncMutex;
+use tokio::sync::{Mutex as AsyncMutex, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use super::Source;
+use super::{Source, SourceInUse};
 use crate::catalog::{Catalog, CatalogError};
 
 /// Most tables of one catalog. The largest business systems have some ten thousand.
@@ -27,11 +30,13 @@ const TABLES_MAX: usize = 20_000;
 const SCHEMA_BYTES_MAX: usize = 48 * 1024 * 1024;
 /// Most bytes of all catalogs together. The usual one, of a hundred tables, takes some 200 KiB: 1,200 of them stay.
 const KEPT_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Most schemas that are read at once over all sources: one in the making takes as much as a kept one.
+const READINGS_MAX: usize = 3;
 /// How long a catalog is taken for true. What another program changes in a schema is seen after so long, or at once
 /// by who asks for a name that is not there.
 const TRUE_FOR: Duration = Duration::from_secs(600);
 /// How often at most a name that is not there causes a reading, and how much of the time readings for that reason
-/// may take: a tenth.
+/// may take: a tenth. The same for who asks for a fresh one.
 const MISS_EVERY: Duration = Duration::from_secs(10);
 const MISS_SHARE: u32 = 10;
 /// How long a failure is answered from memory, so that a broken source is not hammered.
@@ -55,14 +60,32 @@ struct Kept {
     ended: u64,
     failed: Option<(Duration, CatalogError)>,
     missed_at: Option<Duration>,
+    // When the last reading began that somebody had asked for.
+    refreshed_at: Option<Duration>,
 }
 
 /// The room for catalogs over all organizations.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Shelf {
     bytes: Arc<AtomicUsize>,
-    // In the order of reading; what is read first makes room first.
+    // In the order of reading; what is read first makes room first. Locked before any `kept`, and while one is stored.
     order: Mutex<VecDeque<Weak<Source>>>,
+    readings: Arc<Semaphore>,
+    // Work on catalogs, which takes a processor to itself.
+    works: Arc<Semaphore>,
+}
+
+impl Default for Shelf {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            bytes: Arc::default(),
+            order: Mutex::default(),
+            readings: Arc::new(Semaphore::new(READINGS_MAX)),
+            // One is left to whoever does something else.
+            works: Arc::new(Semaphore::new((cores - 1).max(1))),
+        }
+    }
 }
 
 /// What a kept catalog takes of the room; given back when it goes.
@@ -78,38 +101,76 @@ impl Drop for Charge {
     }
 }
 
+/// What a caller has to have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    /// What is known, if it may still be true.
+    Known,
+    /// What is read from now on, because it was asked for.
+    Fresh,
+    /// The same, because a name was missing.
+    Newer,
+}
+
 impl Shelf {
-    fn put(&self, source: &Arc<Source>, catalog: &Arc<Catalog>, bytes_max: usize) -> Option<Charge> {
+    /// Keeps a source's catalog, if there is room for it, instead of the one that it has. Answers what was let go.
+    fn put(
+        &self,
+        source: &Arc<Source>,
+        catalog: &Arc<Catalog>,
+        read_at: Duration,
+        bytes_max: usize,
+    ) -> Vec<Arc<Catalog>> {
         let bytes = catalog.bytes();
-        if bytes > bytes_max {
-            return None;
-        }
-        // Its former one goes first, so that it drives no other away.
-        source.catalog.kept.lock().catalog = None;
-        self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        let charge = Charge { bytes, of: Arc::clone(&self.bytes) };
+        let mut gone = Vec::new();
+        let mut let_go = |source: &Source| {
+            let kept = source.catalog.kept.lock().catalog.take();
+            gone.extend(kept.map(|(catalog, _)| catalog));
+        };
+        // Over all of it: what is on the shelf stands in the order, so that it can be found.
         let mut order = self.order.lock();
         order.retain(|other| other.strong_count() > 0 && !std::ptr::eq(other.as_ptr(), Arc::as_ptr(source)));
+        // Its former one goes first, so that it drives no other away.
+        let_go(source);
+        if bytes > bytes_max {
+            return gone;
+        }
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        let charge = Charge { bytes, of: Arc::clone(&self.bytes) };
         while self.bytes.load(Ordering::Relaxed) > bytes_max {
             let Some(first) = order.pop_front() else { break };
             if let Some(first) = first.upgrade() {
-                first.catalog.kept.lock().catalog = None;
+                let_go(&first);
             }
         }
+        let mut kept = source.catalog.kept.lock();
+        kept.read_at = read_at;
+        kept.catalog = Some((Arc::clone(catalog), charge));
         order.push_back(Arc::downgrade(source));
-        Some(charge)
+        gone
+    }
+
+    async fn permit(of: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, QueryError> {
+        Arc::clone(of).acquire_owned().await.map_err(|error| QueryError::Unavailable(Box::new(error)))
     }
 }
 
 impl Source {
     /// The catalog: the one that is kept, or one that is read now, in at most `time`. With `fresh`, one whose reading
-    /// begins after this call. Dropping the future ends the reading.
+    /// begins after this call, unless such a one has begun too lately. Dropping the future ends the reading.
     pub async fn catalog(
         self: &Arc<Self>,
         fresh: bool,
         time: Duration,
     ) -> Result<Arc<Catalog>, CatalogError> {
+        let now = self.now();
+        let too_soon = self.catalog.kept.lock().is_too_soon(|kept| kept.refreshed_at, now);
+        self.newest(if fresh && !too_soon { Wanted::Fresh } else { Wanted::Known }, time).await
+    }
+
+    async fn newest(self: &Arc<Self>, wanted: Wanted, time: Duration) -> Result<Arc<Catalog>, CatalogError> {
         let cell = &self.catalog;
+        let fresh = wanted != Wanted::Known;
         let begun = {
             let kept = cell.kept.lock();
             if !fresh && let Some(answer) = kept.still_true(self.now()) {
@@ -126,24 +187,24 @@ impl Source {
                 return answer;
             }
             kept.begun += 1;
+            if wanted == Wanted::Fresh {
+                kept.refreshed_at = Some(self.now());
+            }
         }
-        let started = self.now();
-        let read = self.read(time).await;
+        let (took, read) = self.read(time).await;
         let ended = self.now();
-        // Before the lock: the shelf may have to let go of others.
-        let charge = read.as_ref().ok().map(|catalog| self.open.shelf.put(self, catalog, KEPT_BYTES_MAX));
+        let gone = read.as_ref().map(|catalog| self.open.shelf.put(self, catalog, ended, KEPT_BYTES_MAX));
+        if let Ok(gone) = gone
+            && !gone.is_empty()
+        {
+            // A large one takes milliseconds to be taken apart.
+            tokio::task::spawn_blocking(move || drop(gone));
+        }
         let mut kept = cell.kept.lock();
         kept.ended = kept.begun;
-        kept.took = ended.saturating_sub(started);
-        match &read {
-            Ok(catalog) => {
-                kept.failed = None;
-                kept.read_at = ended;
-                kept.catalog = charge.flatten().map(|charge| (Arc::clone(catalog), charge));
-            }
-            // What was known before may still be true, and is asked for again when this is forgotten.
-            Err(error) => kept.failed = Some((ended, error.clone())),
-        }
+        kept.took = took;
+        // What was known before a failure may still be true, and is asked for again when the failure is forgotten.
+        kept.failed = read.as_ref().err().map(|error| (ended, error.clone()));
         read
     }
 
@@ -160,17 +221,53 @@ impl Source {
                 Some((newer, _)) if !Arc::ptr_eq(newer, known) => return Ok(Some(Arc::clone(newer))),
                 _ => {}
             }
-            let (now, every) = (self.now(), MISS_EVERY.max(kept.took * MISS_SHARE));
-            if kept.missed_at.is_some_and(|at| now < at + every) {
+            let now = self.now();
+            if kept.is_too_soon(|kept| kept.missed_at, now) {
                 return Ok(None);
             }
             kept.missed_at = Some(now);
         }
-        self.catalog(true, time).await.map(Some)
+        self.newest(Wanted::Newer, time).await.map(Some)
     }
 
-    async fn read(self: &Arc<Self>, time: Duration) -> Result<Arc<Catalog>, CatalogError> {
-        let handle = self.open().await.map_err(CatalogError::Open)?;
+    /// Works on a catalog beside the threads that answer requests, which have no milliseconds to spare. Dropping the
+    /// future ends the waiting; what has begun goes on to its end, and counts until then.
+    pub async fn beside<T: Send + 'static>(
+        &self,
+        catalog: &Arc<Catalog>,
+        work: impl FnOnce(&Catalog) -> T + Send + 'static,
+    ) -> Result<T, QueryError> {
+        let permit = Shelf::permit(&self.open.shelf.works).await?;
+        let catalog = Arc::clone(catalog);
+        let done = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            work(&catalog)
+        });
+        done.await.map_err(|error| QueryError::Unavailable(Box::new(error)))
+    }
+
+    /// Reads the schema when it is its turn, and says how long it took from then on.
+    async fn read(self: &Arc<Self>, time: Duration) -> (Duration, Result<Arc<Catalog>, CatalogError>) {
+        // Not in the turn: what cannot be opened keeps nobody else from reading.
+        let handle = match self.open().await {
+            Ok(handle) => handle,
+            Err(error) => return (Duration::ZERO, Err(CatalogError::Open(error))),
+        };
+        let permit = match Shelf::permit(&self.open.shelf.readings).await {
+            Ok(permit) => permit,
+            Err(error) => return (Duration::ZERO, Err(CatalogError::Read(Arc::new(error)))),
+        };
+        let started = self.now();
+        let read = Self::read_with(&handle, permit, time).await;
+        let took = self.now().saturating_sub(started);
+        (took, read.map_err(|error| CatalogError::Read(Arc::new(error))))
+    }
+
+    async fn read_with(
+        handle: &SourceInUse,
+        permit: OwnedSemaphorePermit,
+        time: Duration,
+    ) -> Result<Arc<Catalog>, QueryError> {
         let ask = SchemaAsk {
             tables: TABLES_MAX,
             bytes: SCHEMA_BYTES_MAX,
@@ -178,12 +275,14 @@ impl Source {
             // Dropping the future is how it is stopped.
             cancel: CancellationToken::new(),
         };
-        let read = |error| CatalogError::Read(Arc::new(error));
-        let schema = handle.schema(ask).await.map_err(read)?;
+        let schema = handle.schema(ask).await?;
         let dialect = handle.dialect();
         // Tens of milliseconds for a large one, which no thread that answers requests has to spare.
-        let made = tokio::task::spawn_blocking(move || Catalog::new(schema, dialect)).await;
-        made.map(Arc::new).map_err(|error| read(QueryError::Unavailable(Box::new(error))))
+        let made = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            Arc::new(Catalog::new(schema, dialect))
+        });
+        made.await.map_err(|error| QueryError::Unavailable(Box::new(error)))
     }
 
     /// Since the epoch, by the process's own time.
@@ -193,6 +292,12 @@ impl Source {
 }
 
 impl Kept {
+    /// Whether what was last done at that time may not be done again yet.
+    fn is_too_soon(&self, last: impl Fn(&Self) -> Option<Duration>, now: Duration) -> bool {
+        let every = MISS_EVERY.max(self.took.saturating_mul(MISS_SHARE));
+        last(self).is_some_and(|at| now < at + every)
+    }
+
     /// What is known without reading: a catalog that is not too old, or a failure of this very second.
     fn still_true(&self, now: Duration) -> Option<Result<Arc<Catalog>, CatalogError>> {
         match (&self.failed, &self.catalog) {

@@ -225,6 +225,7 @@ async fn a_failure_is_shared_for_a_second_and_the_known_catalog_comes_back_after
     assert_eq!(stage.name(false).await, "reading_1");
     assert_eq!(stage.readings(), readings);
     stage.database.broken.store(false, Ordering::SeqCst);
+    stage.clock.advance(MISS_EVERY);
     assert_eq!(stage.name(true).await, format!("reading_{}", readings + 1));
 }
 
@@ -236,10 +237,8 @@ async fn catalogs_beyond_the_room_for_them_are_let_go() {
     let catalog = stage.source.catalog(false, TIME).await.unwrap();
     let bytes = catalog.bytes();
     let keep = |source: &Arc<Source>, max: usize| {
-        let charge = shelf.put(source, &catalog, max);
-        let kept = charge.is_some();
-        source.catalog.kept.lock().catalog = charge.map(|charge| (Arc::clone(&catalog), charge));
-        kept
+        shelf.put(source, &catalog, Duration::ZERO, max);
+        source.catalog.kept.lock().catalog.is_some()
     };
     let is_kept = |source: &Arc<Source>| source.catalog.kept.lock().catalog.is_some();
     // Room for two.
@@ -259,4 +258,88 @@ async fn catalogs_beyond_the_room_for_them_are_let_go() {
     assert_eq!(shelf.bytes.load(Ordering::Relaxed), 2 * bytes);
     drop(others);
     assert_eq!(shelf.bytes.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn who_asks_for_fresh_ones_again_and_again_gets_the_one_that_is_kept() {
+    let stage = stage(10);
+    assert_eq!(stage.name(true).await, "reading_1");
+    for _ in 0..5 {
+        assert_eq!(stage.name(true).await, "reading_1");
+    }
+    stage.clock.advance(MISS_EVERY);
+    assert_eq!(stage.name(true).await, "reading_2");
+    // A reading that took long is repeated as seldom as that.
+    stage.source.catalog.kept.lock().took = MISS_EVERY;
+    stage.clock.advance(MISS_EVERY * 2);
+    assert_eq!(stage.name(true).await, "reading_2");
+    stage.clock.advance(MISS_EVERY * MISS_SHARE);
+    assert_eq!(stage.name(true).await, "reading_3");
+    assert_eq!(stage.readings(), 3);
+}
+
+#[tokio::test]
+async fn readings_under_way_are_bounded_over_all_sources() {
+    let stage = stage(0);
+    let sources: Vec<_> = (0..8).map(|_| source(&stage.open)).collect();
+    let calls: Vec<_> = sources
+        .iter()
+        .map(|source| {
+            let source = Arc::clone(source);
+            tokio::spawn(async move { source.catalog(true, TIME).await.map(|_| ()) })
+        })
+        .collect();
+    stage.settle().await;
+    assert_eq!(stage.readings(), READINGS_MAX);
+    // One that is given up makes room for another.
+    calls[0].abort();
+    stage.settle().await;
+    assert_eq!(stage.readings(), READINGS_MAX + 1);
+    stage.database.gate.add_permits(8);
+    for call in calls.into_iter().skip(1) {
+        call.await.unwrap().unwrap();
+    }
+    assert_eq!(stage.open.shelf.readings.available_permits(), READINGS_MAX);
+}
+
+#[tokio::test]
+async fn work_on_catalogs_leaves_a_processor_to_others_and_nobody_has_to_wait_for_it() {
+    let stage = stage(10);
+    let catalog = stage.source.catalog(false, TIME).await.unwrap();
+    let works = Arc::clone(&stage.open.shelf.works);
+    let all = works.available_permits();
+    assert!(all >= 1);
+    let (release, wait) = std::sync::mpsc::channel::<()>();
+    let work = stage.source.beside(&catalog, move |_| wait.recv().is_ok());
+    // The time limit ends the waiting, and not the work, which counts until its end.
+    assert!(tokio::time::timeout(Duration::from_millis(20), work).await.is_err());
+    assert_eq!(works.available_permits(), all - 1);
+    release.send(()).unwrap();
+    let permits = works.acquire_many(u32::try_from(all).unwrap()).await.unwrap();
+    // While all are at work, who comes waits without a thread.
+    let work = stage.source.beside(&catalog, |catalog| catalog.tables().len());
+    assert!(tokio::time::timeout(Duration::from_millis(20), work).await.is_err());
+    drop(permits);
+    assert_eq!(stage.source.beside(&catalog, |catalog| catalog.tables().len()).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn what_is_kept_can_always_be_found_to_be_let_go() {
+    let stage = stage(10);
+    let shelf = Shelf::default();
+    let catalog = stage.source.catalog(false, TIME).await.unwrap();
+    let max = 2 * catalog.bytes();
+    let sources: Vec<_> = (0..4).map(|_| source(&stage.open)).collect();
+    std::thread::scope(|scope| {
+        for source in &sources {
+            scope.spawn(|| (0..500).for_each(|_| drop(shelf.put(source, &catalog, Duration::ZERO, max))));
+        }
+    });
+    let kept: Vec<_> = sources.iter().filter(|source| source.catalog.kept.lock().catalog.is_some()).collect();
+    assert_eq!(kept.len(), 2);
+    assert_eq!(shelf.bytes.load(Ordering::Relaxed), max);
+    let order = shelf.order.lock();
+    for source in kept {
+        assert!(order.iter().any(|other| std::ptr::eq(other.as_ptr(), Arc::as_ptr(source))));
+    }
 }

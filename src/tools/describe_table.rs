@@ -12,8 +12,9 @@ use super::encode::without_fence;
 use super::fenced::{self, NOTICE};
 use super::on_source::Asked;
 use super::run_query::{Failure, choose};
-use super::told::{self, ColumnTold, Keys};
+use super::told::{self, Budget, ColumnTold, Keys};
 use crate::catalog::{Catalog, Lookup};
+use crate::context::{Rng, RngError};
 use crate::mcp::{DescribeTable, ToolOutcome};
 use crate::org::Source;
 
@@ -23,8 +24,6 @@ const GLANCE_TIME: Duration = Duration::from_millis(300);
 const SAMPLES: SampleLimits = SampleLimits { rows: 30, values: 5, value_chars: 40 };
 /// Columns with sample values; of more a statement would be long and an answer longer.
 const SAMPLED_COLUMNS_MAX: usize = 200;
-/// Most bytes of all columns together; the answer holds them twice.
-const BYTES_MAX: usize = 256 * 1024;
 /// Most characters of a name that is told in an error.
 const NAME_CHARS_MAX: usize = 64;
 
@@ -54,89 +53,126 @@ pub(super) async fn describe(asked: Asked<'_>, wanted: &DescribeTable) -> ToolOu
         Err(message) => return ToolOutcome::error(&message),
     };
     let described = asked.on_source(&source, async {
-        match content(asked, &source, &wanted.table, wanted.refresh).await? {
-            Ok(content) => fenced::outcome(&asked.tools.context.rng, &content).map_err(|_| Failure::Random),
-            Err(unknown) => Ok(ToolOutcome::error(&unknown)),
-        }
+        let encode: Encode<ToolOutcome> = |rng, content| fenced::outcome(rng, content);
+        let described = encoded(asked, &source, &wanted.table, wanted.refresh, encode).await?;
+        Ok(described.unwrap_or_else(|unknown| ToolOutcome::error(&unknown)))
     });
     described.await.unwrap_or_else(|message: String| ToolOutcome::error(&message))
 }
 
+/// How a description becomes an answer.
+pub(super) type Encode<T> = fn(&Rng, &Content<'_>) -> Result<T, RngError>;
+
 /// The description of the table that a name means, or a sentence that says that there is none.
-pub(super) async fn content<'a>(
+pub(super) async fn encoded<T: Send + 'static>(
     asked: Asked<'_>,
-    source: &'a Arc<Source>,
+    source: &Arc<Source>,
     written: &str,
     refresh: bool,
-) -> Result<Result<Content<'a>, String>, Failure> {
+    encode: Encode<T>,
+) -> Result<Result<T, String>, Failure> {
     let mut catalog = asked.catalog(source, refresh).await?;
-    if matches!(catalog.table(written), Lookup::Unknown(_))
+    let mut glanced = look(source, &catalog, written).await?;
+    if matches!(glanced, Err(Missing { is_unknown: true, .. }))
         && let Some(newer) = asked.catalog_after_miss(source, &catalog).await?
     {
         catalog = newer;
+        glanced = look(source, &catalog, written).await?;
     }
-    let Lookup::Table(table) = catalog.table(written) else {
-        return Ok(Err(unknown(&catalog, source, written)));
+    let ask = match glanced {
+        Ok(ask) => ask,
+        Err(missing) => return Ok(Err(missing.said)),
     };
-    match glance(source, &catalog, table).await {
-        Ok(profile) => Ok(Ok(told(source, &catalog, table, &profile))),
-        Err(QueryError::Cancelled) => Err(Failure::Query(QueryError::Cancelled)),
-        Err(error @ QueryError::Unavailable(_)) => Err(Failure::Query(error)),
+    let profile = match glance(source, ask).await {
+        Ok(profile) => profile,
+        Err(QueryError::Cancelled) => return Err(Failure::Query(QueryError::Cancelled)),
+        Err(error @ QueryError::Unavailable(_)) => return Err(Failure::Query(error)),
         // Too busy to look: the description alone is worth having.
-        Err(QueryError::Limit(_)) => Ok(Ok(told(source, &catalog, table, &Profile::default()))),
+        Err(QueryError::Limit(_)) => Profile::default(),
         Err(QueryError::Sql(_) | QueryError::Refused(_)) => {
             // Dropped since the catalog was read, or a view that cannot be worked out.
-            let catalog =
-                asked.catalog_after_miss(source, &catalog).await?.unwrap_or_else(|| Arc::clone(&catalog));
-            match catalog.table(written) {
-                Lookup::Table(table) => Ok(Ok(told(source, &catalog, table, &Profile::default()))),
-                _ => Ok(Err(unknown(&catalog, source, written))),
+            if let Some(newer) = asked.catalog_after_miss(source, &catalog).await? {
+                catalog = newer;
             }
+            Profile::default()
         }
-    }
+    };
+    let (rng, written, of) = (asked.tools.context.rng.clone(), written.to_owned(), Arc::clone(source));
+    let made = source.beside(&catalog, move |catalog| match catalog.table(&written) {
+        Lookup::Table(table) => encode(&rng, &told(&of, catalog, table, &profile)).map(Ok),
+        other => Ok(Err(unknown(&other, &of, &written))),
+    });
+    made.await.map_err(Failure::Query)?.map_err(|_| Failure::Random)
 }
 
-async fn glance(source: &Arc<Source>, catalog: &Catalog, table: &Table) -> Result<Profile, QueryError> {
+/// A name that means no table, and what to say of it.
+struct Missing {
+    said: String,
+    // Perhaps a newer catalog has it.
+    is_unknown: bool,
+}
+
+/// What to ask for a glance into the table that a name means.
+async fn look(
+    source: &Arc<Source>,
+    catalog: &Arc<Catalog>,
+    written: &str,
+) -> Result<Result<ProfileAsk, Missing>, Failure> {
+    let (written, of) = (written.to_owned(), Arc::clone(source));
+    let looked = source.beside(catalog, move |catalog| match catalog.table(&written) {
+        Lookup::Table(table) => {
+            let columns = table.columns.iter().take(SAMPLED_COLUMNS_MAX);
+            Ok(ProfileAsk {
+                table: catalog.sql_table(table),
+                columns: columns.map(|column| catalog.sql(&column.name)).collect(),
+                samples: Some(SAMPLES),
+                time: GLANCE_TIME,
+                cancel: CancellationToken::new(),
+            })
+        }
+        other => Err(Missing {
+            said: unknown(&other, &of, &written),
+            is_unknown: matches!(other, Lookup::Unknown(_)),
+        }),
+    });
+    looked.await.map_err(Failure::Query)
+}
+
+async fn glance(source: &Arc<Source>, ask: ProfileAsk) -> Result<Profile, QueryError> {
     let handle = source.open().await.map_err(|error| QueryError::Unavailable(Box::new(error)))?;
-    let cancel = CancellationToken::new();
-    let _stop_on_drop = cancel.clone().drop_guard();
-    let columns = table.columns.iter().take(SAMPLED_COLUMNS_MAX).map(|column| catalog.sql(&column.name));
-    let ask = ProfileAsk {
-        table: catalog.sql_table(table),
-        columns: columns.collect(),
-        samples: Some(SAMPLES),
-        time: GLANCE_TIME,
-        cancel,
-    };
+    let _stop_on_drop = ask.cancel.clone().drop_guard();
     handle.profile(ask).await
 }
 
 fn told<'a>(source: &'a Source, catalog: &Catalog, table: &Table, profile: &Profile) -> Content<'a> {
+    let mut budget = Budget::new(told::BYTES_MAX);
+    let name = told::table_name(catalog, table);
+    let comment = table.comment.as_deref().and_then(told::comment);
+    let keys = told::keys(catalog, table);
+    // These are bounded by themselves, and the columns get what they leave.
+    let _ = (budget.told(&name), budget.told(&comment), budget.told(&keys));
     let mut columns = Vec::with_capacity(table.columns.len());
-    let mut bytes = 0;
     for (at, column) in table.columns.iter().enumerate() {
-        let told = serde_json::value::to_raw_value(&ColumnTold {
-            name: catalog.sql(&column.name),
-            type_name: &column.type_name,
+        let told = budget.told(&ColumnTold {
+            name: told::name(catalog, &column.name),
+            type_name: told::type_name(&column.type_name),
             nullable: column.nullable,
             comment: column.comment.as_deref().and_then(told::comment),
             samples: profile.samples.get(at).map(Vec::as_slice).unwrap_or_default(),
         });
-        let Ok(told) = told else { continue };
-        bytes += told.get().len();
-        if bytes > BYTES_MAX {
-            break;
+        match told {
+            Some(told) => columns.push(told),
+            None => break,
         }
-        columns.push(told);
     }
     let counted = profile.rows;
     let estimate = table.rows_approximate;
     Content {
         notice: NOTICE,
         source: &source.record().name,
-        name: catalog.sql_table(table),
+        name,
         kind: table.kind,
-        comment: table.comment.as_deref().and_then(told::comment),
+        comment,
         rows: counted.map(|count| count.rows).or(estimate),
         rows_are: match (counted, estimate) {
             (Some(count), _) if count.is_exact => Some("exact"),
@@ -145,30 +181,31 @@ fn told<'a>(source: &'a Source, catalog: &Catalog, table: &Table, profile: &Prof
         },
         more_columns: Some(table.columns.len() - columns.len()).filter(|more| *more > 0),
         columns,
-        keys: told::keys(catalog, table),
+        keys,
     }
 }
 
 /// What to tell of a name that means no table, or several.
-fn unknown(catalog: &Catalog, source: &Source, written: &str) -> String {
+fn unknown(found: &Lookup<'_>, source: &Source, written: &str) -> String {
     let shown: String =
         written.trim().chars().filter(|char| !char.is_control()).take(NAME_CHARS_MAX).collect();
     let name = &source.record().name;
     // Whoever makes a table may write a sentence into its name, and no fence stands around an error.
-    let plain = |name: &String| {
+    let plain = |name: &&String| {
         name.chars().count() <= NAME_CHARS_MAX
             && name.chars().all(|char| char.is_alphanumeric() || "_.\"`".contains(char))
     };
-    let message = match catalog.table(written) {
+    let message = match found {
         Lookup::Several(names) => {
-            let names: Vec<_> = names.into_iter().filter(plain).collect();
+            let names: Vec<_> = names.iter().filter(plain).map(String::as_str).collect();
             format!(
                 "There are several tables {shown:?} in the data source {name:?}: {}. Name one with its schema.",
                 names.join(", ")
             )
         }
         Lookup::Unknown(near) => {
-            let near = near.filter(plain).map(|near| format!(" Did you mean {near}?")).unwrap_or_default();
+            let near =
+                near.as_ref().filter(plain).map(|near| format!(" Did you mean {near}?")).unwrap_or_default();
             format!(
                 "There is no table or view {shown:?} in the data source {name:?}.{near} search_schema finds names; pass \
                  refresh if it was made just now."

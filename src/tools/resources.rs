@@ -5,20 +5,21 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::describe_table;
+use super::describe_table::{self, Encode};
+use super::encode::fence_at;
 use super::fenced::{self, NOTICE};
 use super::on_source::Asked;
 use super::run_query::Failure;
 use super::search_schema::told;
+use super::told::{self, Budget};
 use crate::catalog::{Catalog, Found};
 use crate::mcp::{
     Complete, Completions, DataSourceEntry, Detail, Outcome, Resource, ResourcePage, ResourceUri,
 };
 use crate::org::{CallGuard, Source};
 
-/// Most bytes of the tables in a source's resource. Tables that do not fit with their columns are told by name.
-const COLUMNS_BYTES_MAX: usize = 128 * 1024;
-const NAMES_BYTES_MAX: usize = 256 * 1024;
+/// What of the bytes of a source's resource tables with their columns leave; what does not fit is told by name.
+const NAMES_BYTES: usize = told::BYTES_MAX / 2;
 
 #[derive(Serialize)]
 struct Content<'a> {
@@ -52,35 +53,35 @@ pub(super) async fn read(asked: Asked<'_>, wanted: &ResourceUri) -> Outcome {
     let Some(source) = asked.guard.sources().find(|source| source.record().name == *name) else {
         return Outcome::NoResource;
     };
-    let rng = &asked.tools.context.rng;
-    let text = asked.on_source(source, async {
-        let text = match table {
+    let read = asked.on_source(source, async {
+        match table {
             None => {
                 let catalog = asked.catalog(source, false).await?;
-                fenced::resource(rng, &content(source, &catalog))
+                let (rng, of) = (asked.tools.context.rng.clone(), Arc::clone(source));
+                let made =
+                    source.beside(&catalog, move |catalog| fenced::resource(&rng, &content(&of, catalog)));
+                made.await.map_err(Failure::Query)?.map_err(|_| Failure::Random)
             }
-            Some(table) => match describe_table::content(asked, source, table, false).await? {
-                Ok(content) => fenced::resource(rng, &content),
-                Err(_) => return Ok(Outcome::NoResource),
-            },
-        };
-        text.map(Outcome::Resource).map_err(|_| Failure::Random)
+            Some(table) => {
+                let encode: Encode<Outcome> = |rng, content| fenced::resource(rng, content);
+                let read = describe_table::encoded(asked, source, table, false, encode).await?;
+                Ok(read.unwrap_or(Outcome::NoResource))
+            }
+        }
     });
-    text.await.unwrap_or_else(Outcome::Failed)
+    read.await.unwrap_or_else(Outcome::Failed)
 }
 
 fn content<'a>(source: &'a Source, catalog: &Catalog) -> Content<'a> {
     let mut tables = Vec::new();
-    let mut bytes = 0;
+    let mut budget = Budget::new(told::BYTES_MAX);
     for table in catalog.tables() {
         let found = Found { table, columns: Vec::new() };
-        let detail = if bytes < COLUMNS_BYTES_MAX { Detail::Columns } else { Detail::Names };
-        let Ok(told) = serde_json::value::to_raw_value(&told(catalog, &found, detail)) else { continue };
-        bytes += told.get().len();
-        if bytes > NAMES_BYTES_MAX {
-            break;
+        let detail = if budget.left() > NAMES_BYTES { Detail::Columns } else { Detail::Names };
+        match budget.told(&told(catalog, &found, detail)) {
+            Some(told) => tables.push(told),
+            None => break,
         }
-        tables.push(told);
     }
     let record = source.record();
     let total = catalog.tables().len();
@@ -108,16 +109,29 @@ pub(super) async fn complete(asked: Asked<'_>, wanted: &Complete) -> Outcome {
         return Outcome::Completions(Completions::default());
     };
     let found = asked.on_source(source, async {
-        let mut catalog = asked.catalog(source, false).await?;
-        if catalog.complete(typed, 0).1 == 0
+        let catalog = asked.catalog(source, false).await?;
+        let (mut values, mut total) = completed(source, &catalog, typed).await?;
+        if total == 0
             && let Some(newer) = asked.catalog_after_miss(source, &catalog).await?
         {
-            catalog = newer;
+            (values, total) = completed(source, &newer, typed).await?;
         }
-        let (values, total) = catalog.complete(typed, Completions::VALUES_MAX);
         Ok(Outcome::Completions(Completions { values, total }))
     });
     found.await.unwrap_or_else(Outcome::Failed)
+}
+
+/// No fence stands around a completion, and a client may show it to its model.
+async fn completed(
+    source: &Arc<Source>,
+    catalog: &Arc<Catalog>,
+    typed: &str,
+) -> Result<(Vec<String>, usize), Failure> {
+    let typed = typed.to_owned();
+    let found = source.beside(catalog, move |catalog| catalog.complete(&typed, Completions::VALUES_MAX));
+    let (mut values, total) = found.await.map_err(Failure::Query)?;
+    values.retain(|value| fence_at(value).is_none());
+    Ok((values, total))
 }
 
 fn sources(guard: &CallGuard, typed: &str) -> Completions {

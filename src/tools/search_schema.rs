@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::fenced::{self, NOTICE};
 use super::on_source::Asked;
 use super::run_query::{Failure, choose};
-use super::told::{self, TableTold};
+use super::told::{self, Budget, TableTold};
 use crate::catalog::{Catalog, Found};
 use crate::mcp::{Detail, SearchSchema, ToolOutcome};
 use crate::org::Source;
@@ -19,8 +19,6 @@ const LIMIT_DEFAULT: u32 = 20;
 const LIMIT_MAX: u32 = 1_000;
 /// Most columns of one table; `describe_table` tells them all.
 const COLUMNS_MAX: usize = 60;
-/// Most bytes of all tables together, some 60,000 tokens; the answer holds them twice.
-const BYTES_MAX: usize = 256 * 1024;
 
 #[derive(Serialize)]
 struct Content<'a> {
@@ -40,32 +38,41 @@ pub(super) async fn search(asked: Asked<'_>, wanted: &SearchSchema) -> ToolOutco
     };
     let found = asked.on_source(&source, async {
         let catalog = asked.catalog(&source, wanted.refresh).await?;
-        let catalog = if catalog.search(&wanted.query, 0).total > 0 {
-            catalog
-        } else {
-            // Perhaps what is looked for was made after the catalog.
-            asked.catalog_after_miss(&source, &catalog).await?.unwrap_or(catalog)
-        };
-        let content = content(&catalog, &source, wanted);
-        fenced::outcome(&asked.tools.context.rng, &content).map_err(|_| Failure::Random)
+        let (outcome, total) = encoded(asked, &source, &catalog, wanted).await?;
+        if total > 0 {
+            return Ok(outcome);
+        }
+        // Perhaps what is looked for was made after the catalog.
+        match asked.catalog_after_miss(&source, &catalog).await? {
+            Some(newer) => encoded(asked, &source, &newer, wanted).await.map(|(outcome, _)| outcome),
+            None => Ok(outcome),
+        }
     });
     found.await.unwrap_or_else(|message: String| ToolOutcome::error(&message))
 }
 
-fn content<'a>(catalog: &Arc<Catalog>, source: &'a Source, wanted: &SearchSchema) -> Content<'a> {
+/// The answer out of one catalog, and how many tables there are for the words.
+async fn encoded(
+    asked: Asked<'_>,
+    source: &Arc<Source>,
+    catalog: &Arc<Catalog>,
+    wanted: &SearchSchema,
+) -> Result<(ToolOutcome, usize), Failure> {
+    let (rng, wanted, of) = (asked.tools.context.rng.clone(), wanted.clone(), Arc::clone(source));
+    let made = source.beside(catalog, move |catalog| {
+        let content = content(catalog, &of, &wanted);
+        fenced::outcome(&rng, &content).map(|outcome| (outcome, content.total))
+    });
+    made.await.map_err(Failure::Query)?.map_err(|_| Failure::Random)
+}
+
+fn content<'a>(catalog: &Catalog, source: &'a Source, wanted: &SearchSchema) -> Content<'a> {
     let limit = wanted.limit.unwrap_or(LIMIT_DEFAULT).min(LIMIT_MAX) as usize;
     let matches = catalog.search(&wanted.query, limit);
-    let mut tables = Vec::with_capacity(matches.tables.len());
-    let mut bytes = 0;
-    for found in &matches.tables {
-        let told = serde_json::value::to_raw_value(&told(catalog, found, wanted.detail));
-        let Ok(told) = told else { continue };
-        bytes += told.get().len();
-        if bytes > BYTES_MAX {
-            break;
-        }
-        tables.push(told);
-    }
+    let mut budget = Budget::new(told::BYTES_MAX);
+    let tables: Vec<_> = (matches.tables.iter())
+        .map_while(|found| budget.told(&told(catalog, found, wanted.detail)))
+        .collect();
     let cut = matches.total - tables.len();
     let hint = match (matches.total, cut) {
         (0, _) if catalog.tables().is_empty() => Some("There are no tables in this data source.".to_owned()),
@@ -97,21 +104,15 @@ pub(super) fn told(catalog: &Catalog, found: &Found<'_>, detail: Detail) -> Tabl
     let Found { table, columns } = found;
     let mut told = told::table(catalog, table);
     if detail == Detail::Names {
-        let names = columns.iter().take(COLUMNS_MAX).filter_map(|at| table.columns.get(*at));
-        told.columns = names.map(|column| catalog.sql(&column.name)).collect();
+        // What the columns are that do not fit nobody asked for.
+        (told.columns, _) = told::column_names(catalog, table, columns, COLUMNS_MAX);
         return told;
     }
-    let chosen = told::chosen(table.columns.len(), columns, COLUMNS_MAX);
-    told.more_columns = table.columns.len() - chosen.len();
-    told.columns = chosen.iter().map(|at| told::column_line(catalog, table, &table.columns[*at])).collect();
-    let keys = told::keys(catalog, table);
-    match detail {
-        Detail::Full => told.keys = keys,
+    (told.columns, told.more_columns) = told::column_lines(catalog, table, columns, COLUMNS_MAX);
+    told.keys = match detail {
+        Detail::Full => told::keys(catalog, table),
         // A key of several columns stands on none of their lines.
-        _ => {
-            told.keys.foreign_keys =
-                keys.foreign_keys.into_iter().filter(|key| key.starts_with('(')).collect()
-        }
-    }
+        _ => told::wide_keys(catalog, table),
+    };
     told
 }

@@ -132,3 +132,17 @@ impl Sweeper {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::purge_orgs::sweep_beside_a_purge_that_hangs;
+
+    #[test]
+    fn usage_is_written_down_while_a_purge_takes_its_time() {
+        let retention = Retention { audit_days: 90, audit_entries_max: 1_000, usage_days: 90 };
+        sweep_beside_a_purge_that_hangs(|registry, index, context, stop| {
+            Sweeper { registry, index, context, retention }.run(stop)
+        });
+    }
+}

@@ -67,3 +67,6 @@ pub async fn purge_org(
     }
     Ok(purged)
 }
+
+#[cfg(test)]
+pub(crate) use super::tests::sweep_beside_a_purge_that_hangs;

@@ -150,6 +150,19 @@ fn a_batch_whose_last_query_is_cancelled_by_its_client_still_sends_the_rows_of_t
 }
 
 #[test]
+fn a_batch_makes_its_way_where_its_key_may_run_one_call_at_a_time() {
+    let home = Home::with("query.concurrent_per_key = 1");
+    let path = home.database("facts.db", "CREATE TABLE t(x)");
+    let server = home.serve();
+    server.org("acme");
+    server.source("acme", "facts", &path);
+    let key = server.key("acme", "client");
+    let (mut wire, head) = batch_of(&server, &key, &["SELECT 'ONE' || 'ROW'", "SELECT 'TWO' || 'ROW'"]);
+    let answer = promptly(|| wire.rest(head));
+    assert!(answer.text().contains("ONEROW") && answer.text().contains("TWOROW"), "{}", answer.text());
+}
+
+#[test]
 fn renaming_a_key_lets_its_running_query_go_on() {
     let home = Home::with("query.time_max_ms = 1500");
     let path = home.database("facts.db", "CREATE TABLE t(x)");

@@ -23,7 +23,7 @@ pub(crate) fn read(connection: &Connection, ask: &SchemaAsk) -> rusqlite::Result
     )?;
     let mut rows = tables.query([])?;
     let mut schema = Schema::default();
-    let mut bytes = 0;
+    let mut room = Room(ask.bytes);
     while let Some(row) = rows.next()? {
         if schema.tables.len() >= ask.tables {
             schema.truncated = true;
@@ -32,9 +32,12 @@ pub(crate) fn read(connection: &Connection, ask: &SchemaAsk) -> rusqlite::Result
         let (name, kind) = (text(row, 0)?, text(row, 1)?);
         let kind = if kind == "view" { TableKind::View } else { TableKind::Table };
         let comments = comments.remove(&name).unwrap_or_default();
-        let table = table(connection, name, kind, comments, &mut counts)?;
-        bytes += table.heap_bytes();
-        if bytes > ask.bytes {
+        // One that is read with less than all of its columns or keys would be a lie, so it is left out.
+        let Some(table) = table(connection, name, kind, comments, &mut counts, &room)? else {
+            schema.truncated = true;
+            break;
+        };
+        if !room.take(table.heap_bytes()) {
             schema.truncated = true;
             break;
         }
@@ -43,32 +46,57 @@ pub(crate) fn read(connection: &Connection, ask: &SchemaAsk) -> rusqlite::Result
     Ok(schema)
 }
 
+/// The bytes that may still be read. A few pages of a file can declare thousands of indexes of thousands of columns
+/// each, so they count while they are read.
+#[derive(Clone)]
+struct Room(usize);
+
+impl Room {
+    fn take(&mut self, bytes: usize) -> bool {
+        let left = self.0.checked_sub(bytes);
+        self.0 = left.unwrap_or_default();
+        left.is_some()
+    }
+
+    /// Room for a part of a table, about as [`Table::heap_bytes`] counts it.
+    fn take_texts(&mut self, texts: &[&str]) -> bool {
+        const TEXT: usize = size_of::<String>() + 16;
+        self.take(texts.iter().map(|text| text.len() + TEXT).sum())
+    }
+}
+
+/// A table, or `None` where there is no room for it.
 fn table(
     connection: &Connection,
     name: String,
     kind: TableKind,
     mut comments: Comments,
     counts: &mut HashMap<String, u64>,
-) -> rusqlite::Result<Table> {
-    let (mut columns, primary_key) = match columns(connection, &name) {
+    room: &Room,
+) -> rusqlite::Result<Option<Table>> {
+    let mut room = room.clone();
+    let columns = match columns(connection, &name, &mut room) {
         // A view over a table that is gone: its name is all that there is to tell.
-        Err(error) if is_about_the_view(&error) => Default::default(),
+        Err(error) if is_about_the_view(&error) => Some(Default::default()),
         read => read?,
     };
+    let Some((mut columns, primary_key)) = columns else { return Ok(None) };
+    let Some(foreign_keys) = foreign_keys(connection, &name, &mut room)? else { return Ok(None) };
+    let Some(indexes) = indexes(connection, &name, &mut room)? else { return Ok(None) };
     for column in &mut columns {
         column.comment = comments.columns.remove(&column.name.to_ascii_lowercase());
     }
-    Ok(Table {
+    Ok(Some(Table {
         schema: None,
         kind,
         comment: comments.table,
         columns,
         primary_key,
-        foreign_keys: foreign_keys(connection, &name)?,
-        indexes: indexes(connection, &name)?,
+        foreign_keys,
+        indexes,
         rows_approximate: counts.remove(&name),
         name,
-    })
+    }))
 }
 
 /// A text that may be missing, or in another encoding than it should be.
@@ -88,7 +116,10 @@ fn is_about_the_view(error: &Error) -> bool {
     matches!(code, ErrorCode::Unknown | ErrorCode::AuthorizationForStatementDenied)
 }
 
-fn columns(connection: &Connection, table: &str) -> rusqlite::Result<(Vec<ColumnSchema>, Vec<String>)> {
+/// Columns in order, and the names of the primary key's.
+type Columns = (Vec<ColumnSchema>, Vec<String>);
+
+fn columns(connection: &Connection, table: &str, room: &mut Room) -> rusqlite::Result<Option<Columns>> {
     // hidden: 0 plain, 1 of a virtual table, 2 and 3 generated.
     let mut statement = connection.prepare_cached(
         "SELECT name, type, \"notnull\", pk FROM pragma_table_xinfo(?1) WHERE hidden <> 1 ORDER BY cid",
@@ -98,19 +129,29 @@ fn columns(connection: &Connection, table: &str) -> rusqlite::Result<(Vec<Column
     let mut keys: Vec<(i64, String)> = Vec::new();
     while let Some(row) = rows.next()? {
         let (name, type_name) = (text(row, 0)?, text(row, 1)?);
+        if !room.take_texts(&[&name, &type_name]) {
+            return Ok(None);
+        }
         let key: i64 = row.get(3)?;
         // INTEGER PRIMARY KEY is the row id, which is never NULL, whatever was declared.
         let nullable = row.get::<_, i64>(2)? == 0 && !(key > 0 && type_name.eq_ignore_ascii_case("INTEGER"));
         if key > 0 {
+            if !room.take_texts(&[&name]) {
+                return Ok(None);
+            }
             keys.push((key, name.clone()));
         }
         columns.push(ColumnSchema { name, type_name, nullable, comment: None });
     }
     keys.sort();
-    Ok((columns, keys.into_iter().map(|(_, name)| name).collect()))
+    Ok(Some((columns, keys.into_iter().map(|(_, name)| name).collect())))
 }
 
-fn foreign_keys(connection: &Connection, table: &str) -> rusqlite::Result<Vec<ForeignKey>> {
+fn foreign_keys(
+    connection: &Connection,
+    table: &str,
+    room: &mut Room,
+) -> rusqlite::Result<Option<Vec<ForeignKey>>> {
     let mut statement = connection.prepare_cached(
         "SELECT id, \"table\", \"from\", \"to\" FROM pragma_foreign_key_list(?1) ORDER BY id, seq",
     )?;
@@ -118,37 +159,52 @@ fn foreign_keys(connection: &Connection, table: &str) -> rusqlite::Result<Vec<Fo
     let mut keys: BTreeMap<i64, ForeignKey> = BTreeMap::new();
     while let Some(row) = rows.next()? {
         let (id, references_table): (i64, String) = (row.get(0)?, text(row, 1)?);
+        let (from, to) = (text(row, 2)?, text(row, 3)?);
+        if !room.take_texts(&[&references_table, &from, &to]) {
+            return Ok(None);
+        }
         let key = keys.entry(id).or_insert_with(|| ForeignKey {
             columns: Vec::new(),
             references_table,
             references_columns: Vec::new(),
         });
-        key.columns.push(text(row, 2)?);
+        key.columns.push(from);
         // NULL where the other table's primary key is meant.
-        let named = row.get_ref(3)? != ValueRef::Null;
-        key.references_columns.extend(named.then(|| text(row, 3)).transpose()?);
+        key.references_columns.extend((row.get_ref(3)? != ValueRef::Null).then_some(to));
     }
     // SQLite numbers them from the last one declared.
-    Ok(keys.into_values().rev().collect())
+    Ok(Some(keys.into_values().rev().collect()))
 }
 
-fn indexes(connection: &Connection, table: &str) -> rusqlite::Result<Vec<IndexSchema>> {
+fn indexes(
+    connection: &Connection,
+    table: &str,
+    room: &mut Room,
+) -> rusqlite::Result<Option<Vec<IndexSchema>>> {
     let mut statement = connection.prepare_cached(
         "SELECT name, \"unique\" FROM pragma_index_list(?1) WHERE origin <> 'pk' ORDER BY name",
     )?;
-    let named: Vec<(String, bool)> = statement
-        .query_map([table], |row| Ok((text(row, 0)?, row.get(1)?)))?
-        .collect::<rusqlite::Result<_>>()?;
     let mut of_index = connection
         .prepare_cached("SELECT name FROM pragma_index_info(?1) WHERE name IS NOT NULL ORDER BY seqno")?;
-    named
-        .into_iter()
-        .map(|(name, unique)| {
-            let columns =
-                of_index.query_map([&name], |row| text(row, 0))?.collect::<rusqlite::Result<_>>()?;
-            Ok(IndexSchema { name, columns, unique })
-        })
-        .collect()
+    let mut named = statement.query([table])?;
+    let mut indexes = Vec::new();
+    while let Some(row) = named.next()? {
+        let (name, unique) = (text(row, 0)?, row.get(1)?);
+        if !room.take_texts(&[&name]) {
+            return Ok(None);
+        }
+        let mut columns = Vec::new();
+        let mut rows = of_index.query([&name])?;
+        while let Some(row) = rows.next()? {
+            let column = text(row, 0)?;
+            if !room.take_texts(&[&column]) {
+                return Ok(None);
+            }
+            columns.push(column);
+        }
+        indexes.push(IndexSchema { name, columns, unique });
+    }
+    Ok(Some(indexes))
 }
 
 /// Rows by table, where the planner's statistics are there.

@@ -208,6 +208,36 @@ async fn ten_thousand_tables_are_read_with_their_keys() {
 }
 
 #[tokio::test]
+async fn a_table_that_expands_beyond_the_room_is_left_out_before_it_is_read_whole() {
+    // Each index names all columns.
+    let columns: Vec<_> = (0..100).map(|n| format!("\"{}{n}\"", "x".repeat(1_000))).collect();
+    let all = (0..100).map(|n| format!("{}{n}", "x".repeat(1_000))).collect::<Vec<_>>().join(",");
+    let indexes: String = (0..20).map(|n| format!("CREATE INDEX i{n} ON b ({all});")).collect();
+    let open = Open::new(&format!(
+        "BEGIN; CREATE TABLE a (id); CREATE TABLE b ({}); {indexes} CREATE TABLE c (id); COMMIT;",
+        columns.join(", ")
+    ))
+    .await;
+    let told = |schema: Schema| {
+        let names: Vec<_> = schema.tables.into_iter().map(|table| table.name).collect();
+        (names.join(" "), schema.truncated)
+    };
+    let with = |bytes: usize| open.source.schema(SchemaAsk { bytes, ..ask() });
+    assert_eq!(told(with(1 << 20).await.unwrap()), ("a".into(), true));
+    assert_eq!(told(with(64 << 20).await.unwrap()), ("a b c".into(), false));
+    // The same with columns and keys alone.
+    let columns: Vec<_> = (0..50).map(|n| format!("\"{}{n}\"", "x".repeat(500))).collect();
+    let references: String =
+        columns.iter().map(|column| format!(", FOREIGN KEY ({column}) REFERENCES b")).collect();
+    let open =
+        Open::new(&format!("CREATE TABLE a (id); CREATE TABLE b ({}{references})", columns.join(", "))).await;
+    for (bytes, tables) in [(16 << 10, "a"), (40 << 10, "a"), (1 << 20, "a b")] {
+        let schema = open.source.schema(SchemaAsk { bytes, ..ask() }).await.unwrap();
+        assert_eq!(told(schema), (tables.into(), tables == "a"));
+    }
+}
+
+#[tokio::test]
 async fn a_plan_is_told_in_steps_below_each_other() {
     let open = Open::new(
         "CREATE TABLE a (id INTEGER PRIMARY KEY, b INT); CREATE TABLE b (id INT); CREATE INDEX b_id ON b (id);",

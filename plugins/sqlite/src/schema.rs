@@ -214,7 +214,9 @@ fn row_counts(connection: &Connection, tables_max: usize) -> rusqlite::Result<Ha
         return Ok(HashMap::new());
     }
     let mut statement = connection.prepare(
-        "SELECT tbl, max(CAST(stat AS INTEGER)) FROM sqlite_stat1 WHERE typeof(tbl) = 'text' GROUP BY tbl LIMIT ?1",
+        // Anybody may write into it, names that no table has as well.
+        "SELECT tbl, max(CAST(stat AS INTEGER)) FROM sqlite_stat1 WHERE typeof(tbl) = 'text' AND length(tbl) <= 1000 \
+         GROUP BY tbl LIMIT ?1",
     )?;
     let limit = i64::try_from(tables_max).unwrap_or(i64::MAX);
     statement.query_map([limit], |row| Ok((text(row, 0)?, row.get::<_, i64>(1)?.max(0) as u64)))?.collect()

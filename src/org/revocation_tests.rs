@@ -17,6 +17,17 @@ impl House {
         }
     }
 
+    /// Lets a change come to where it waits for the other nodes, and the actor go to sleep over it.
+    async fn settles<T>(&self, mut change: Pin<&mut (dyn Future<Output = T> + '_)>) {
+        tokio::select! {
+            _ = &mut change => panic!("answered before every node has settled"),
+            () = self.stage.settles.somebody_waits() => {}
+        }
+        let (done, is_done) = tokio::sync::oneshot::channel();
+        assert!(self.arbiter.spawn_fn(move || drop(done.send(()))));
+        is_done.await.unwrap();
+    }
+
     /// Somebody asks with this credential while the organization cannot be loaded.
     async fn fails_to_load(&self, credential: &Credential) {
         self.stage.scans_fail.store(true, Ordering::SeqCst);
@@ -103,10 +114,7 @@ async fn a_deletion_waits_for_the_other_nodes_and_then_says_that_it_is_made() {
     let key = credential(&org.create_key(named("k")).await.unwrap());
     house.stage.settles.close();
     let mut deletion = boxed(org.delete(WEEK));
-    tokio::select! {
-        _ = &mut deletion => panic!("answered before every node has settled"),
-        () = house.stage.settles.somebody_waits() => {}
-    }
+    house.settles(deletion.as_mut()).await;
     assert!(!house.accepts(&key).await, "about to be answered, and still accepted");
     house.stage.settles.open();
     deletion.await.unwrap();
@@ -124,10 +132,7 @@ async fn a_revoke_found_out_late_waits_for_the_other_nodes_as_well() {
     assert!(house.accepts(&key).await);
     house.stage.settles.close();
     house.stage.commits.open();
-    tokio::select! {
-        _ = &mut deletion => panic!("answered before every node has settled"),
-        () = house.stage.settles.somebody_waits() => {}
-    }
+    house.settles(deletion.as_mut()).await;
     house.stage.settles.open();
     deletion.await.unwrap();
     assert!(!house.accepts(&key).await);

@@ -7,6 +7,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use actix_rt::Arbiter;
@@ -81,8 +82,16 @@ impl Gate {
 
     async fn pass(&self) {
         if self.closed.load(Ordering::SeqCst) {
-            self.arrived.notify_one();
-            self.passes.acquire().await.unwrap().forget();
+            // Told only when it really waits: a gate that opens at once must find it there.
+            let mut passing = std::pin::pin!(self.passes.acquire());
+            let permit = match futures_util::poll!(passing.as_mut()) {
+                Poll::Ready(permit) => permit,
+                Poll::Pending => {
+                    self.arrived.notify_one();
+                    passing.await
+                }
+            };
+            permit.unwrap().forget();
         }
     }
 }

@@ -24,7 +24,7 @@ impl House {
             () = self.stage.settles.somebody_waits() => {}
         }
         let (done, is_done) = tokio::sync::oneshot::channel();
-        assert!(self.arbiter.spawn_fn(move || drop(done.send(()))));
+        assert!(self.arbiter.spawn_fn(move || done.send(()).unwrap_or_default()));
         is_done.await.unwrap();
     }
 

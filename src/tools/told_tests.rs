@@ -2,11 +2,11 @@
 
 use sequel_connector::{Dialect, Schema};
 
-use super::super::fenced::{self, OUTCOME_BYTES_MAX};
 use super::*;
 use crate::catalog::Found;
 use crate::context::Rng;
 use crate::mcp::Detail;
+use crate::tools::fenced::{self, OUTCOME_BYTES_MAX};
 
 const MANY: usize = 500;
 
@@ -51,7 +51,7 @@ fn a_table_with_too_much_of_everything_is_cut_and_says_what_is_missing() {
         let table = &catalog.tables()[0];
         for detail in [Detail::Names, Detail::Columns, Detail::Full] {
             let found = Found { table, columns: (0..MANY).collect() };
-            let told = super::super::search_schema::told(&catalog, &found, detail);
+            let told = crate::tools::search_schema::told(&catalog, &found, detail);
             let mut budget = Budget::new(BYTES_MAX);
             assert!(budget.told(&told).is_some(), "one table always fits");
             assert!(!told.columns.is_empty(), "{part}");

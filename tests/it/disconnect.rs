@@ -132,7 +132,8 @@ fn equal_request_ids_of_two_organizations_and_of_two_keys_never_cross() {
     assert!(failure(&a.result()).contains("cancelled"));
     for pending in [b, c] {
         let said = failure(&pending.result());
-        assert!(said.contains("longer than the limit"), "{said}");
+        // To the end of its own time, which it may have spent waiting for the other one's turn.
+        assert!(said.contains("longer than the limit") || said.contains("stopped after 2 s"), "{said}");
     }
 }
 

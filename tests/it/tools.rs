@@ -288,8 +288,11 @@ fn rows_are_fenced_anew_each_time_and_a_row_cannot_close_the_fence() {
             assert!(nonce.len() >= 16 && nonces.insert(nonce.to_owned()), "{nonce}");
             assert!(text.lines().next().unwrap().contains("untrusted"), "{text}");
             assert!(result["structuredContent"]["notice"].as_str().unwrap().contains("untrusted"));
-            // A row cannot guess the nonce from anything that it could have seen.
-            assert!(!result["structuredContent"].to_string().contains(nonce));
+            // The marks of the structured content, and nowhere else.
+            let structured = &result["structuredContent"];
+            assert_eq!(structured["begin"], format!("<<<sequel-data {nonce} begin>>>"));
+            assert_eq!(structured["end"], format!("<<<sequel-data {nonce} end>>>"));
+            assert_eq!(structured.to_string().matches(nonce).count(), 2, "{structured}");
         }
     }
 }

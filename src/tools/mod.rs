@@ -70,9 +70,7 @@ impl Tools {
             Task::Tool(ToolCall::SearchSchema(search)) => search_schema::search(asked, search).await.into(),
             Task::Tool(ToolCall::DescribeTable(table)) => describe_table::describe(asked, table).await.into(),
             Task::Tool(ToolCall::ExplainQuery(query)) => explain_query::explain(asked, query).await.into(),
-            Task::Tool(ToolCall::RunQuery(query)) => {
-                run_query::run(self, query, guard, request_id).await.into()
-            }
+            Task::Tool(ToolCall::RunQuery(query)) => run_query::run(asked, query).await.into(),
             Task::Tool(ToolCall::Injected(name)) => match &self.injected {
                 Some(mounted) => mounted.carry_out(name, guard).await.into(),
                 None => ToolOutcome::error("There is no such tool.").into(),

@@ -27,14 +27,27 @@ impl Asked<'_> {
         work: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, String> {
         self.guard.touches(source);
-        let outcome = tokio::select! {
+        self.told(source, self.until_ended(source, work).await)
+    }
+
+    /// Works until the work is done, or the credential, the client, the source or the clock ends it.
+    pub(super) async fn until_ended<T>(
+        &self,
+        source: &Source,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        tokio::select! {
             biased;
             () = self.guard.token().cancelled() => Err(Failure::Query(QueryError::Cancelled)),
             () = source.retired().cancelled() => Err(Failure::Retired),
             outcome = tokio::time::timeout(self.tools.query.time_max + GRACE, work) => {
                 outcome.unwrap_or_else(|_| Err(Failure::Stuck))
             }
-        };
+        }
+    }
+
+    /// What work came to, with a failure as a sentence for the client.
+    pub(super) fn told<T>(&self, source: &Source, outcome: Result<T, Failure>) -> Result<T, String> {
         let outcome = match outcome {
             // Ended in the very moment in which it was done: then it was ended.
             Ok(_) if self.guard.stopped().is_some() => Err(Failure::Query(QueryError::Cancelled)),

@@ -9,6 +9,7 @@ use tracing::Instrument;
 
 use super::Tools;
 use super::encode::{QueryEncoder, fenced_error, without_fence};
+use super::on_source::Asked;
 use crate::context::Rng;
 use crate::credential::Id;
 use crate::mcp::{RunQuery, ToolOutcome};
@@ -55,7 +56,8 @@ impl QueryPolicy {
     }
 }
 
-pub(super) async fn run(tools: &Tools, asked: &RunQuery, guard: &CallGuard, request_id: &str) -> ToolOutcome {
+pub(super) async fn run(call: Asked<'_>, asked: &RunQuery) -> ToolOutcome {
+    let Asked { tools, guard, request_id } = call;
     let source = match choose(asked.source.as_deref(), guard) {
         Ok(source) => source,
         Err(message) => return ToolOutcome::error(&message),
@@ -72,26 +74,11 @@ pub(super) async fn run(tools: &Tools, asked: &RunQuery, guard: &CallGuard, requ
         outcome = tracing::field::Empty,
     );
     let querying = query(tools, asked, &source, guard).instrument(span.clone());
-    let outcome = tokio::select! {
-        biased;
-        () = guard.token().cancelled() => Err(Failure::Query(QueryError::Cancelled)),
-        () = source.retired().cancelled() => Err(Failure::Retired),
-        outcome = tokio::time::timeout(tools.query.time_max + GRACE, querying) => {
-            outcome.unwrap_or_else(|_| Err(Failure::Stuck))
-        }
-    };
+    let outcome = call.until_ended(&source, querying).await;
     let ending = ending(&outcome, guard);
     span.record("outcome", tracing::field::debug(ending));
     timer.ended(ending);
-    let (name, rng) = (&source.record().name, &tools.context.rng);
-    match outcome {
-        // Ended in the very moment in which it was done: then it was ended.
-        Ok(_) if guard.stopped().is_some() => {
-            ToolOutcome::error(&Failure::Query(QueryError::Cancelled).message(name, guard, rng, request_id))
-        }
-        Ok(outcome) => outcome,
-        Err(failure) => ToolOutcome::error(&failure.message(name, guard, rng, request_id)),
-    }
+    call.told(&source, outcome).unwrap_or_else(|message| ToolOutcome::error(&message))
 }
 
 /// How it ended, to be counted.

@@ -8,13 +8,10 @@ const WEEK: Duration = Duration::from_secs(7 * 86_400);
 
 impl House {
     /// Makes a change wait in the store, with its outcome unknown and so with the view closed.
-    async fn hold<T>(&self, mut change: Pin<&mut (dyn Future<Output = T> + '_)>) {
+    async fn hold<T>(&self, change: Pin<&mut (dyn Future<Output = T> + '_)>) {
         self.stage.fail(Fault::UnknownLost);
         self.stage.commits.close();
-        tokio::select! {
-            _ = &mut change => panic!("passed a closed gate"),
-            () = self.stage.commits.somebody_waits() => {}
-        }
+        self.waits_at_the_gate(change).await;
     }
 
     /// Lets a change come to where it waits for the other nodes, and the actor go to sleep over it.

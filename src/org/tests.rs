@@ -213,6 +213,14 @@ impl House {
         self.registry.resolve(id).await.unwrap()
     }
 
+    /// Lets a change come to the closed gate of commits, and no further.
+    pub(super) async fn waits_at_the_gate<T>(&self, mut change: impl Future<Output = T> + Unpin) {
+        tokio::select! {
+            _ = &mut change => panic!("passed a closed gate"),
+            () = self.stage.commits.somebody_waits() => {}
+        }
+    }
+
     async fn accepts(&self, credential: &Credential) -> bool {
         match self.registry.authenticate(credential, None).await {
             Ok(_) => true,
@@ -534,10 +542,7 @@ async fn a_revoke_that_was_found_out_late_holds_although_the_org_was_loaded_mean
     house.stage.faults.lock().push(Fault::UnknownLost);
     house.stage.commits.close();
     let mut deletion = boxed(org.delete_key(key.id));
-    tokio::select! {
-        _ = &mut deletion => panic!("passed a closed gate"),
-        () = house.stage.commits.somebody_waits() => {}
-    }
+    house.waits_at_the_gate(&mut deletion).await;
     // The view is closed while the outcome is found out: this loads the org as it was before.
     assert!(house.accepts(&credential(&key)).await);
     house.stage.commits.open();
@@ -618,10 +623,7 @@ async fn changes_that_wait_are_bounded_and_the_next_is_told_to_come_back() {
     let org = house.org("Acme").await;
     house.stage.commits.close();
     let mut first = boxed(org.create_key(named("1")));
-    tokio::select! {
-        _ = &mut first => panic!("passed a closed gate"),
-        () = house.stage.commits.somebody_waits() => {}
-    }
+    house.waits_at_the_gate(&mut first).await;
     let mut second = boxed(org.create_key(named("2")));
     tokio::select! {
         biased;

@@ -15,10 +15,7 @@ async fn a_deletion_found_out_late_closes_what_was_loaded_meanwhile() {
     house.stage.faults.lock().push(Fault::UnknownLost);
     house.stage.commits.close();
     let mut deletion = boxed(org.delete(WEEK));
-    tokio::select! {
-        _ = &mut deletion => panic!("passed a closed gate"),
-        () = house.stage.commits.somebody_waits() => {}
-    }
+    house.waits_at_the_gate(&mut deletion).await;
     assert!(house.accepts(&credential(&key)).await);
     house.stage.commits.open();
     deletion.await.unwrap();

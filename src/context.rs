@@ -101,7 +101,12 @@ impl Clock {
 
     /// The time now.
     pub fn now(&self) -> Timestamp {
-        let elapsed = i64::try_from(self.elapsed().as_millis()).unwrap_or(i64::MAX);
+        self.at(self.elapsed())
+    }
+
+    /// The time when [`Clock::elapsed`] answered so: for who has measured already.
+    pub fn at(&self, elapsed: Duration) -> Timestamp {
+        let elapsed = i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX);
         Timestamp(self.0.wall_at_start_ms + elapsed + self.0.moved_ms.load(Ordering::Relaxed))
     }
 

@@ -10,6 +10,7 @@
 //! *claimed* organization id and nothing more.
 
 use std::fmt;
+use std::num::NonZeroU64;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -56,15 +57,28 @@ impl<const N: usize> Id<N> {
         Ok(Self(id))
     }
 
-    /// Its first eight characters as a number, for hashing.
-    pub(crate) fn fold(&self) -> u64 {
-        const { assert!(N >= 8, "an id has at least eight characters") };
-        self.0.first_chunk().map_or(0, |first| u64::from_le_bytes(*first))
-    }
-
     /// The id's characters.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).expect("ids are base62, hence ASCII")
+    }
+}
+
+/// By character of base62, one more than its place in the alphabet; zero for all other bytes.
+const PLACES: [u8; 256] = {
+    let (mut places, mut at) = ([0; 256], 0);
+    while at < ALPHABET.len() {
+        places[ALPHABET[at] as usize] = at as u8 + 1;
+        at += 1;
+    }
+    places
+};
+
+impl Id<10> {
+    /// All of it in one number, six bits for each character: different ids are different numbers.
+    pub(crate) fn packed(&self) -> NonZeroU64 {
+        let packed =
+            self.0.iter().fold(0, |packed, byte| packed << 6 | u64::from(PLACES[usize::from(*byte)]));
+        NonZeroU64::new(packed).expect("no character of an id has the place zero")
     }
 }
 
@@ -73,8 +87,14 @@ impl<const N: usize> FromStr for Id<N> {
 
     fn from_str(text: &str) -> Result<Self, IdError> {
         let bytes: [u8; N] = text.as_bytes().try_into().map_err(|_| IdError)?;
-        if bytes.iter().all(u8::is_ascii_alphanumeric) { Ok(Self(bytes)) } else { Err(IdError) }
+        if are_base62(&bytes) { Ok(Self(bytes)) } else { Err(IdError) }
     }
+}
+
+/// Whether all bytes are letters or digits of ASCII. Every byte is looked at, whatever was found before: without an
+/// early end a compiler takes them sixteen at a time, and this is done for each request.
+fn are_base62(bytes: &[u8]) -> bool {
+    bytes.iter().fold(true, |all, byte| all & byte.is_ascii_alphanumeric())
 }
 
 impl<const N: usize> fmt::Display for Id<N> {
@@ -106,8 +126,8 @@ impl<'de, const N: usize> Deserialize<'de> for Id<N> {
 pub struct Digest([u8; 32]);
 
 impl Digest {
-    fn of(text: &str) -> Self {
-        let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
+    fn of(text: &[u8]) -> Self {
+        let digest = ring::digest::digest(&ring::digest::SHA256, text);
         Self(digest.as_ref().try_into().expect("SHA-256 has 32 bytes"))
     }
 
@@ -165,7 +185,7 @@ impl PlainKey {
         let mut secret = [0; SECRET_CHARS];
         fill_base62(rng, &mut secret)?;
         text.push_str(std::str::from_utf8(&secret).expect("base62 is ASCII"));
-        let checksum = checksum(&text);
+        let checksum = checksum(text.as_bytes());
         text.push_str(std::str::from_utf8(&checksum).expect("base62 is ASCII"));
         debug_assert_eq!(text.len(), KEY_CHARS);
         Ok(Self(text))
@@ -178,7 +198,7 @@ impl PlainKey {
 
     /// What is stored of it.
     pub fn digest(&self) -> Digest {
-        Digest::of(&self.0)
+        Digest::of(self.0.as_bytes())
     }
 }
 
@@ -207,21 +227,23 @@ pub struct Malformed;
 impl Credential {
     /// Reads a bearer string. Pure and cheap; noise is rejected by its checksum before any look-up.
     pub fn parse(text: &str) -> Result<Self, Malformed> {
-        let body = text.strip_prefix(KEY_MARKER).ok_or(Malformed)?;
-        if text.len() != KEY_CHARS || !body.bytes().all(|b| b.is_ascii_alphanumeric()) {
+        Self::parse_bytes(text.as_bytes())
+    }
+
+    /// The same of bytes that may not even be text, as a header has them.
+    pub fn parse_bytes(bytes: &[u8]) -> Result<Self, Malformed> {
+        let whole: &[u8; KEY_CHARS] = bytes.try_into().map_err(|_| Malformed)?;
+        let (marker, body) = whole.split_at(KEY_MARKER.len());
+        if marker != KEY_MARKER.as_bytes() || !are_base62(body) {
             return Err(Malformed);
         }
-        let (checked, sum) = text.split_at(KEY_CHARS - CHECKSUM_CHARS);
-        if checksum(checked) != sum.as_bytes() {
+        let (checked, sum) = whole.split_at(KEY_CHARS - CHECKSUM_CHARS);
+        if checksum(checked) != sum {
             return Err(Malformed);
         }
-        let (id, rest) = body.split_at(KEY_ID_CHARS);
-        let (org, _) = rest.split_at(ORG_ID_CHARS);
-        Ok(Self {
-            org: org.parse().map_err(|_| Malformed)?,
-            id: id.parse().map_err(|_| Malformed)?,
-            digest: Digest::of(text),
-        })
+        let (id, rest) = body.split_first_chunk().ok_or(Malformed)?;
+        let (org, _) = rest.split_first_chunk().ok_or(Malformed)?;
+        Ok(Self { org: Id(*org), id: Id(*id), digest: Digest::of(whole) })
     }
 }
 
@@ -231,8 +253,8 @@ pub fn prefix(id: &KeyId) -> String {
 }
 
 /// CRC-32 (IEEE) of the text in base62, most significant digit first; 62⁶ exceeds 2³².
-fn checksum(text: &str) -> [u8; CHECKSUM_CHARS] {
-    let mut crc = crc32fast::hash(text.as_bytes());
+fn checksum(text: &[u8]) -> [u8; CHECKSUM_CHARS] {
+    let mut crc = crc32fast::hash(text);
     let mut digits = [b'0'; CHECKSUM_CHARS];
     for digit in digits.iter_mut().rev() {
         *digit = ALPHABET[(crc % 62) as usize];
@@ -281,7 +303,7 @@ mod tests {
     #[test]
     fn the_checksum_is_the_crc_32_of_ieee_in_base62() {
         // CRC-32("123456789") = 0xCBF43926 is the published check value; 0xCBF43926 = 3 421 780 262.
-        let digits = checksum("123456789");
+        let digits = checksum(b"123456789");
         let value = digits
             .iter()
             .fold(0u64, |sum, d| sum * 62 + ALPHABET.iter().position(|a| a == d).unwrap() as u64);
@@ -307,7 +329,7 @@ mod tests {
         let (_, org, key) = minted();
         let (_, other_org, other) = minted();
         let mut text = key.reveal()[..KEY_CHARS - CHECKSUM_CHARS].replace(org.as_str(), other_org.as_str());
-        text.push_str(std::str::from_utf8(&checksum(&text)).unwrap());
+        text.push_str(std::str::from_utf8(&checksum(text.as_bytes())).unwrap());
         let forged = Credential::parse(&text).unwrap();
         assert_eq!(forged.org, other_org);
         assert!(!forged.digest.matches(&key.digest()) && !forged.digest.matches(&other.digest()));
@@ -328,6 +350,20 @@ mod tests {
         let json = serde_json::to_string(&key.digest()).unwrap();
         assert!(serde_json::from_str::<Digest>(&json).unwrap().matches(&key.digest()));
         assert!(serde_json::from_str::<Digest>("\"00\"").is_err());
+    }
+
+    #[test]
+    fn packed_ids_differ_wherever_the_ids_do() {
+        let packed = |text: &str| text.parse::<KeyId>().unwrap().packed();
+        let mut seen = std::collections::HashSet::from([packed("0000000000")]);
+        for at in 0..KEY_ID_CHARS {
+            for character in &ALPHABET[1..] {
+                let mut id = *b"0000000000";
+                id[at] = *character;
+                assert!(seen.insert(packed(std::str::from_utf8(&id).unwrap())));
+            }
+        }
+        assert!(packed("zzzzzzzzzz").get() < 1 << 60);
     }
 
     proptest! {

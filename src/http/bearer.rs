@@ -92,12 +92,12 @@ pub(super) fn bearer(headers: &HeaderMap) -> Bearer {
         // Two of them: whoever stands between may have looked at the other one.
         (Some(_), Some(_)) => return Bearer::Malformed,
     };
-    let Ok(text) = value.to_str() else { return Bearer::Malformed };
-    let Some((scheme, token)) = text.trim().split_once(' ') else { return Bearer::Malformed };
-    if !scheme.eq_ignore_ascii_case("bearer") {
+    let text = value.as_bytes().trim_ascii();
+    let Some((scheme, token)) = text.split_at_checked("bearer ".len()) else { return Bearer::Malformed };
+    if !scheme.eq_ignore_ascii_case(b"bearer ") {
         return Bearer::Malformed;
     }
-    match Credential::parse(token.trim_start()) {
+    match Credential::parse_bytes(token.trim_ascii_start()) {
         Ok(credential) => Bearer::Presented(credential),
         Err(Malformed) => Bearer::Malformed,
     }

@@ -22,6 +22,7 @@ use super::body::{discard, read_json};
 use super::listen::listen;
 use super::request_id::RequestId;
 use super::{Edge, Worker, progress};
+use crate::context::Timestamp;
 use crate::credential::Credential;
 use crate::mcp::{
     Call, Decision, HeaderField, Outcome, ProgressToken, RequestHead, decide_telling, fact_reply,
@@ -52,7 +53,8 @@ pub(super) async fn endpoint(
     let id = worker.request_ids.next();
     let edge = &worker.edge;
     let bytes_max = edge.body_max_bytes;
-    let started = edge.metrics.now();
+    let clock = edge.metrics.clock();
+    let started = clock.elapsed();
     let span = trace_span!(
         target: SPANS,
         "mcp request",
@@ -63,8 +65,11 @@ pub(super) async fn endpoint(
     );
     // Hardly ever is somebody there to tell; then a request is not made larger for it.
     let mut response = match span.is_disabled() {
-        true => answer(&request, &mut payload, &worker, id).await,
-        false => Box::pin(answer(&request, &mut payload, &worker, id).instrument(span.clone())).await,
+        true => answer(&request, &mut payload, &worker, clock.at(started), id).await,
+        false => {
+            Box::pin(answer(&request, &mut payload, &worker, clock.at(started), id).instrument(span.clone()))
+                .await
+        }
     };
     if !response.status().is_success() {
         Box::pin(discard(&request, &mut payload, bytes_max)).await;
@@ -80,6 +85,7 @@ async fn answer(
     request: &HttpRequest,
     payload: &mut Payload,
     worker: &Data<Worker>,
+    now: Timestamp,
     id: RequestId,
 ) -> HttpResponse {
     let edge = &*worker.edge;
@@ -101,7 +107,8 @@ async fn answer(
     };
     // What is rare is boxed, here and below: a request's future is as large as its largest branch, and it is
     // moved and allocated for each of them.
-    let admission = trace_span!(target: SPANS, "authenticate").in_scope(|| edge.registry.admit(&credential));
+    let admission =
+        trace_span!(target: SPANS, "authenticate").in_scope(|| edge.registry.admit(&credential, now));
     match admission {
         Admission::Accepted => {}
         Admission::Limited(limited) => return slow_down(edge, limited, id),

@@ -291,8 +291,10 @@ pub(super) fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
 
 /// Whether arrays and objects nest deeper than `limit`, judged without recursion.
 fn deeper_than(text: &[u8], limit: usize) -> bool {
-    // Nothing nests deeper than it has opening brackets, and counting bytes is next to free.
-    if text.iter().filter(|b| matches!(b, b'{' | b'[')).count() <= limit {
+    // Nothing nests deeper than it has opening brackets, and counting bytes is next to free where the count of each
+    // piece fits into a byte: then many are counted at a time.
+    let openings = |piece: &[u8]| piece.iter().map(|b| u8::from(matches!(b, b'{' | b'['))).sum::<u8>();
+    if text.chunks(255).map(|piece| usize::from(openings(piece))).sum::<usize>() <= limit {
         return false;
     }
     let (mut depth, mut at) = (0usize, 0usize);

@@ -112,6 +112,11 @@ impl Metrics {
         &self.0.shards[thread_number() & (self.0.shards.len() - 1)]
     }
 
+    /// What time is measured with.
+    pub fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
     /// Time for measuring.
     pub fn now(&self) -> Duration {
         self.0.clock.elapsed()

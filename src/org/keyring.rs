@@ -8,6 +8,7 @@
 //!
 //! **Invariant:** it answers as a map does, whatever was put and removed (`a_keyring_is_a_map`).
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use super::view::KeyView;
@@ -36,11 +37,24 @@ enum Tables {
 /// Open addressing with linear probing, a fifth of the slots free: a key that is there is found after three
 /// slots on average, one that is not after thirteen; they lie side by side.
 #[derive(Clone)]
-struct Table(Arc<[Option<(KeyId, KeyView)>]>);
+struct Table(Arc<[Slot]>);
+
+/// One cache line, so that a request fetches the key, its digest and its uses at once. Free slots are `None`.
+#[derive(Clone, Default)]
+#[repr(align(64))]
+struct Slot(Option<Kept>);
+
+const _: () = assert!(size_of::<Slot>() == 64, "a slot is one cache line");
+
+#[derive(Clone)]
+struct Kept {
+    id: NonZeroU64,
+    key: KeyView,
+}
 
 /// Spreads an id over 64 bits. Ids are random and minted here, so nobody can aim at a slot.
-fn spread(id: &KeyId) -> u64 {
-    id.fold().wrapping_mul(0x9E37_79B9_7F4A_7C15)
+fn spread(id: NonZeroU64) -> u64 {
+    id.get().wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }
 
 fn tables_for(keys: usize) -> usize {
@@ -48,31 +62,31 @@ fn tables_for(keys: usize) -> usize {
 }
 
 impl Table {
-    fn of(keys: Vec<(KeyId, KeyView)>) -> Self {
+    fn of(keys: Vec<Kept>) -> Self {
         // One more than the keys at least, so that every search comes to a free slot.
         let size = keys.len() + keys.len() / 4 + 1;
-        let mut slots: Vec<Option<(KeyId, KeyView)>> = Vec::new();
-        slots.resize_with(size, || None);
-        for key in keys {
-            let mut at = Self::home(&key.0, size);
-            while slots[at].is_some() {
+        let mut slots: Vec<Slot> = Vec::new();
+        slots.resize_with(size, Slot::default);
+        for kept in keys {
+            let mut at = Self::home(kept.id, size);
+            while slots[at].0.is_some() {
                 at = (at + 1) % size;
             }
-            slots[at] = Some(key);
+            slots[at] = Slot(Some(kept));
         }
         Self(slots.into())
     }
 
     /// Where the search for an id begins: the high half of its hash, scaled down.
-    fn home(id: &KeyId, size: usize) -> usize {
+    fn home(id: NonZeroU64, size: usize) -> usize {
         (((spread(id) >> 32) * size as u64) >> 32) as usize
     }
 
-    fn get(&self, id: &KeyId) -> Option<&KeyView> {
+    fn get(&self, id: NonZeroU64) -> Option<&KeyView> {
         let (before, from) = self.0.split_at(Self::home(id, self.0.len()));
         for slot in from.iter().chain(before) {
-            match slot {
-                Some((at, key)) if at == id => return Some(key),
+            match &slot.0 {
+                Some(kept) if kept.id == id => return Some(&kept.key),
                 Some(_) => {}
                 None => return None,
             }
@@ -80,15 +94,15 @@ impl Table {
         None
     }
 
-    fn keys(&self) -> impl Iterator<Item = &(KeyId, KeyView)> {
-        self.0.iter().flatten()
+    fn keys(&self) -> impl Iterator<Item = &Kept> {
+        self.0.iter().filter_map(|slot| slot.0.as_ref())
     }
 }
 
 impl Tables {
     /// Which of the tables an id belongs to: by bits of its hash of which the slot knows nothing, and not by
     /// the lowest, which only the first characters have a say in.
-    fn index(id: &KeyId, tables: usize) -> usize {
+    fn index(id: NonZeroU64, tables: usize) -> usize {
         (spread(id) >> 20) as usize & (tables - 1)
     }
 
@@ -99,13 +113,13 @@ impl Tables {
         }
     }
 
-    fn of(keys: Vec<(KeyId, KeyView)>, tables: usize) -> Self {
+    fn of(keys: Vec<Kept>, tables: usize) -> Self {
         if tables == 1 {
             return Self::One(Table::of(keys));
         }
         let mut spread: Vec<Vec<_>> = vec![Vec::new(); tables];
-        for (id, key) in keys {
-            spread[Self::index(&id, tables)].push((id, key));
+        for kept in keys {
+            spread[Self::index(kept.id, tables)].push(kept);
         }
         Self::Many(spread.into_iter().map(Table::of).collect())
     }
@@ -118,6 +132,7 @@ impl Keyring {
     }
 
     pub(super) fn get(&self, id: &KeyId) -> Option<&KeyView> {
+        let id = id.packed();
         match &self.tables {
             Tables::One(table) => table.get(id),
             Tables::Many(tables) => tables[Tables::index(id, tables.len())].get(id),
@@ -126,20 +141,20 @@ impl Keyring {
 
     /// Adds a key, or replaces the one of this id.
     pub(super) fn insert(&mut self, id: KeyId, key: KeyView) {
-        self.change(&id, Some(key));
+        self.change(id.packed(), Some(key));
     }
 
     pub(super) fn remove(&mut self, id: &KeyId) {
-        self.change(id, None);
+        self.change(id.packed(), None);
     }
 
     /// Puts `key` in the place of what has this id, if anything.
-    fn change(&mut self, id: &KeyId, key: Option<KeyView>) {
+    fn change(&mut self, id: NonZeroU64, key: Option<KeyView>) {
         let tables = self.tables.as_slice();
         let index = Tables::index(id, tables.len());
-        let mut keys: Vec<_> = tables[index].keys().filter(|(at, _)| at != id).cloned().collect();
+        let mut keys: Vec<_> = tables[index].keys().filter(|kept| kept.id != id).cloned().collect();
         self.len = self.len + keys.len() + usize::from(key.is_some()) - tables[index].keys().count();
-        keys.extend(key.map(|key| (*id, key)));
+        keys.extend(key.map(|key| Kept { id, key }));
         if tables_for(self.len) > tables.len() {
             let others = tables.iter().enumerate().filter(|(at, _)| *at != index);
             keys.extend(others.flat_map(|(_, table)| table.keys().cloned()));
@@ -166,7 +181,7 @@ impl Default for Keyring {
 /// Of distinct ids, in any order.
 impl FromIterator<(KeyId, KeyView)> for Keyring {
     fn from_iter<I: IntoIterator<Item = (KeyId, KeyView)>>(keys: I) -> Self {
-        let keys: Vec<_> = keys.into_iter().collect();
+        let keys: Vec<_> = keys.into_iter().map(|(id, key)| Kept { id: id.packed(), key }).collect();
         let len = keys.len();
         Self { tables: Tables::of(keys, tables_for(len)), len }
     }
@@ -258,8 +273,8 @@ mod tests {
             .iter()
             .flat_map(|table| {
                 let size = table.0.len();
-                let away = move |(at, slot): (usize, &Option<(KeyId, KeyView)>)| {
-                    slot.as_ref().map(|(id, _)| 1 + (at + size - Table::home(id, size)) % size)
+                let away = move |(at, slot): (usize, &Slot)| {
+                    slot.0.as_ref().map(|kept| 1 + (at + size - Table::home(kept.id, size)) % size)
                 };
                 table.0.iter().enumerate().filter_map(away)
             })

@@ -33,26 +33,32 @@ pub enum Refusal {
 
 /// A last use is written down again when it is this much newer than what was written: a commit for
 /// every key in use every second would cost more than the calls themselves.
-const WRITE_DOWN_AFTER_SECONDS: i64 = 60;
+const WRITE_DOWN_AFTER_SECONDS: u32 = 60;
 
 /// When a key was used last. Stands beside the key, where a reader has just been; a view that follows
 /// takes the number over. A use that is noted in the view before at that very moment is lost, which is
 /// less than what a crash may lose.
 #[derive(Debug, Default)]
 pub(super) struct Uses {
-    last_used_ms: AtomicI64,
-    // Since the epoch, which fits until 2106; there are many of these.
-    written_down_seconds: AtomicU32,
-    waits_for_collection: AtomicBool,
+    // Both in seconds since the epoch, which fit until 2106: there are many of these.
+    last_used: AtomicU32,
+    // [`WAITS`] while the key waits for its collection.
+    written_down: AtomicU32,
     pub(super) requests: RateCell,
+}
+
+/// In place of when a last use was written down.
+const WAITS: u32 = u32::MAX;
+
+fn seconds(time: Timestamp) -> u32 {
+    u32::try_from(time.0 / 1_000).unwrap_or(0).min(WAITS - 1)
 }
 
 impl Clone for Uses {
     fn clone(&self) -> Self {
         Self {
-            last_used_ms: AtomicI64::new(self.last_used_ms.load(Ordering::Relaxed)),
-            written_down_seconds: AtomicU32::new(self.written_down_seconds.load(Ordering::Relaxed)),
-            waits_for_collection: AtomicBool::new(self.waits_for_collection.load(Ordering::Relaxed)),
+            last_used: AtomicU32::new(self.last_used.load(Ordering::Relaxed)),
+            written_down: AtomicU32::new(self.written_down.load(Ordering::Relaxed)),
             requests: self.requests.clone(),
         }
     }
@@ -61,65 +67,65 @@ impl Clone for Uses {
 impl Uses {
     /// Notes a use. True where the key must be put on the list of those to be collected.
     pub(super) fn note(&self, now: Timestamp) -> bool {
+        let now = seconds(now);
         // A whole second suffices for people, and spares a write to a shared cache line per request.
-        if now.0 - self.last_used_ms.load(Ordering::Relaxed) < 1_000 {
+        if now == self.last_used.load(Ordering::Relaxed) {
             return false;
         }
-        self.last_used_ms.store(now.0, Ordering::Relaxed);
-        let written_down = i64::from(self.written_down_seconds.load(Ordering::Relaxed));
-        now.0 / 1_000 - written_down >= WRITE_DOWN_AFTER_SECONDS
-            && !self.waits_for_collection.swap(true, Ordering::Relaxed)
+        self.last_used.store(now, Ordering::Relaxed);
+        let written_down = self.written_down.load(Ordering::Relaxed);
+        written_down != WAITS
+            && now.saturating_sub(written_down) >= WRITE_DOWN_AFTER_SECONDS
+            && self.written_down.swap(WAITS, Ordering::Relaxed) != WAITS
     }
 
     /// The last use, for the record that is about to be written.
     pub(super) fn collect(&self) -> Option<Timestamp> {
-        let last = self.last_used_ms.load(Ordering::Relaxed);
-        self.written_down_seconds.store(u32::try_from(last / 1_000).unwrap_or(u32::MAX), Ordering::Relaxed);
-        self.waits_for_collection.store(false, Ordering::Relaxed);
+        self.written_down.store(self.last_used.load(Ordering::Relaxed), Ordering::Relaxed);
         self.last()
     }
 
-    /// The last use in this process, if any.
+    /// The last use in this process, if any, to the second.
     pub(super) fn last(&self) -> Option<Timestamp> {
-        let last = self.last_used_ms.load(Ordering::Relaxed);
-        (last != 0).then_some(Timestamp(last))
+        let last = self.last_used.load(Ordering::Relaxed);
+        (last != 0).then_some(Timestamp(i64::from(last) * 1_000))
     }
 }
 
-/// What readers need of one API key. No name, no plaintext.
+/// What readers need of one API key. No name, no plaintext. With its id it fills one cache line (`keyring.rs`).
 #[derive(Debug, Clone)]
 pub struct KeyView {
     digest: Digest,
-    // The end of time for a key that does not expire: a sentinel is half the size of an option.
-    expires_at: Timestamp,
     // What few keys have, out of the way of those that have not.
     rare: Option<Arc<Rare>>,
     pub(super) uses: Uses,
-    enabled: bool,
 }
 
 #[derive(Debug)]
 struct Rare {
     previous: Vec<PreviousSecret>,
     sources: Option<Arc<[SourceId]>>,
+    expires_at: Option<Timestamp>,
+    enabled: bool,
 }
 
 impl KeyView {
     /// From the record; takes the uses over from the former view of the same key, where there was one.
     pub(super) fn new(record: &KeyRecord, former: Option<&Self>) -> Self {
         let uses = former.map(|former| former.uses.clone()).unwrap_or_default();
-        let has_rare = !record.previous.is_empty() || record.sources.is_some();
-        let rare = has_rare.then(|| {
-            let sources = record.sources.as_ref().map(|sources| sources.as_slice().into());
-            Arc::new(Rare { previous: record.previous.clone(), sources })
+        let is_plain = record.previous.is_empty()
+            && record.sources.is_none()
+            && record.expires_at.is_none()
+            && record.enabled;
+        let rare = (!is_plain).then(|| {
+            Arc::new(Rare {
+                previous: record.previous.clone(),
+                sources: record.sources.as_ref().map(|sources| sources.as_slice().into()),
+                expires_at: record.expires_at,
+                enabled: record.enabled,
+            })
         });
-        Self {
-            digest: record.digest,
-            expires_at: record.expires_at.unwrap_or(Timestamp(i64::MAX)),
-            rare,
-            uses,
-            enabled: record.enabled,
-        }
+        Self { digest: record.digest, rare, uses }
     }
 
     #[cfg(test)]
@@ -134,24 +140,39 @@ impl KeyView {
 
     /// Until when a digest that is accepted now stays so, if nobody changes the key.
     pub(super) fn accepted_until(&self, digest: &Digest) -> Timestamp {
-        let previous = self.rare.iter().flat_map(|rare| &rare.previous);
-        let previous = previous.filter(|previous| previous.digest.matches(digest));
+        // The end of time for a key that does not expire.
+        let never = Timestamp(i64::MAX);
+        let Some(rare) = &self.rare else { return never };
+        let expires_at = rare.expires_at.unwrap_or(never);
+        let previous = rare.previous.iter().filter(|previous| previous.digest.matches(digest));
         match previous.map(|previous| previous.valid_until).max() {
-            Some(overlap) if !self.digest.matches(digest) => overlap.min(self.expires_at),
-            _ => self.expires_at,
+            Some(overlap) if !self.digest.matches(digest) => overlap.min(expires_at),
+            _ => expires_at,
         }
     }
 
     /// Holds a digest against the key. Pure; every secret is compared in constant time.
     pub fn accepts(&self, digest: &Digest, now: Timestamp) -> Result<(), Refusal> {
-        let mut known = self.digest.matches(digest);
-        for previous in self.rare.iter().flat_map(|rare| &rare.previous) {
+        let current = self.digest.matches(digest);
+        match &self.rare {
+            None if current => Ok(()),
+            None => Err(Refusal::Unknown),
+            Some(rare) => rare.accepts(current, digest, now),
+        }
+    }
+}
+
+impl Rare {
+    /// The same where `current` says whether the key's own secret matched.
+    fn accepts(&self, current: bool, digest: &Digest, now: Timestamp) -> Result<(), Refusal> {
+        let mut known = current;
+        for previous in &self.previous {
             known |= previous.digest.matches(digest) & (now < previous.valid_until);
         }
         match () {
             () if !known => Err(Refusal::Unknown),
             () if !self.enabled => Err(Refusal::Disabled),
-            () if now >= self.expires_at => Err(Refusal::Expired),
+            () if self.expires_at.is_some_and(|expires_at| now >= expires_at) => Err(Refusal::Expired),
             () => Ok(()),
         }
     }
@@ -397,7 +418,7 @@ mod tests {
         assert!(!uses.note(Timestamp(102_000)), "it waits already");
         assert_eq!(uses.collect(), Some(Timestamp(102_000)));
         assert!(!uses.note(Timestamp(161_999)), "a minute has not passed since it was written down");
-        assert_eq!(uses.last(), Some(Timestamp(161_999)));
+        assert_eq!(uses.last(), Some(Timestamp(161_000)));
         assert!(uses.note(Timestamp(163_000)));
     }
 }

@@ -17,8 +17,8 @@ use sequel::mcp::{Decision, HeaderField, RequestHead, ServerFacts, decide, fact_
 use sequel::org::{OpenSources, Registry, RegistryLimits, RegistryParts};
 use serde::ser::{SerializeSeq, Serializer};
 
-use crate::fixture::{self, Prepared};
-use crate::process::own_cpu;
+use crate::common::fixture::{self, Prepared};
+use crate::common::process::own_cpu;
 
 /// What one request spends, by step.
 pub(crate) struct Steps {

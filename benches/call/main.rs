@@ -16,10 +16,9 @@
 
 #![expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
 
-mod fixture;
+#[path = "../common/mod.rs"]
+mod common;
 mod inside;
-mod load;
-mod process;
 mod servers;
 mod table;
 
@@ -29,14 +28,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 
-use crate::fixture::{Prepared, Secret, WITH_SOURCE, prepare};
+use crate::common::fixture::{Prepared, Secret, WITH_SOURCE, prepare};
+use crate::common::load::{self, Load, Plan, Until, first_answer};
+use crate::common::process::Process;
+use crate::common::{META, list_body, list_plan, median, mib};
 use crate::inside::Raw;
-use crate::load::{Load, Plan, Until, first_answer};
-use crate::process::Process;
-use crate::table::{Better, Report, Row, median};
+use crate::table::{Better, Report, Row};
 
 const CONNECTIONS: usize = 32;
-const META: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{},"io.modelcontextprotocol/clientInfo":{"name":"bench","version":"1"}}"#;
 const ROWS_SQL: &str =
     "SELECT id, departure, origin, destination, distance_miles, delay_minutes FROM flights LIMIT 10000";
 
@@ -496,23 +495,10 @@ fn percentile(mut times: Vec<Duration>, percent: usize) -> f64 {
     times[(times.len() * percent / 100).min(times.len() - 1)].as_secs_f64() * 1e3
 }
 
-fn list_body() -> String {
-    format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{{{META}}}}}"#)
-}
-
-fn list_plan(path: &str, secrets: Arc<Vec<Secret>>, first: usize, step: usize) -> Plan {
-    let headers = "MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/list\r\n";
-    Plan::new(path, headers, &list_body(), secrets, first, step)
-}
-
 fn query_plan(path: &str, sql: &str, secrets: Arc<Vec<Secret>>) -> Plan {
     let headers = "MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: run_query\r\n";
     let body = format!(
         r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"run_query","arguments":{{"sql":"{sql}","row_limit":10000}},{META}}}}}"#
     );
     Plan::new(path, headers, &body, secrets, 0, 1)
-}
-
-fn mib(bytes: u64) -> f64 {
-    bytes as f64 / (1024.0 * 1024.0)
 }

@@ -16,7 +16,7 @@ use sequel_connector::{Connector, DataSource, Limits, Query, Settings};
 use sequel_connector_sqlite::{Policy, SqliteConnector};
 use tokio_util::sync::CancellationToken;
 
-use crate::process::{Process, end_with_parent};
+use crate::common::process::{Process, end_with_parent};
 
 /// HTTP workers of either server.
 fn workers() -> usize {

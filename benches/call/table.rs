@@ -84,14 +84,3 @@ impl Report {
         }
     }
 }
-
-/// The middle value; of an even number the mean of the middle two.
-pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.into_iter().collect();
-    values.sort_by(f64::total_cmp);
-    match (values.len(), values.len() / 2) {
-        (0, _) => f64::NAN,
-        (n, middle) if n % 2 == 0 => (values[middle - 1] + values[middle]) / 2.0,
-        (_, middle) => values[middle],
-    }
-}

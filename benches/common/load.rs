@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
 
-use crate::fixture::Secret;
-use crate::process::own_cpu;
+use super::fixture::Secret;
+use super::process::own_cpu;
 
 /// Threads of the generator; the machine's cores are shared with the server's workers.
 const THREADS: usize = 2;

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use futures_util::{StreamExt, TryStreamExt, stream};
+use sequel::config::Config;
 use sequel::context::{Rng, Timestamp};
 use sequel::credential::{KEY_CHARS, KeyId, OrgId, PlainKey, SourceId};
 use sequel::org::record::{KeyRecord, NameRecord, OrgRecord, Owner, SourceRecord, encode};
 use sequel_store::{BATCH_OPERATIONS_MAX, Batch, CommitId, Holder, Key, Lane, Scope, Store, Write};
-use sequel_store_sqlite::{Options, SqliteStore};
 
 /// A whole credential, as it stands in a request.
 pub(crate) type Secret = [u8; KEY_CHARS];
@@ -35,18 +35,29 @@ impl Prepared {
 
 /// Opens the store of a data folder, as the server would.
 pub(crate) fn open(data_dir: &Path) -> anyhow::Result<Arc<dyn Store>> {
-    Ok(Arc::new(SqliteStore::open(&data_dir.join("sequel.db"), Options::new(Holder::command()))?))
+    let config = Config { data_dir: data_dir.to_owned(), ..Config::default() };
+    Ok(sequel::backends::open_store(&config, Holder::command())?)
 }
 
-/// Writes `orgs` organizations of `keys_per_org` keys each.
+/// Writes `orgs` organizations of `keys_per_org` keys each into the store of a data folder.
 pub(crate) async fn prepare(
     data_dir: PathBuf,
     orgs: usize,
     keys_per_org: usize,
     database: &Path,
 ) -> anyhow::Result<Prepared> {
-    std::fs::create_dir_all(&data_dir)?;
-    let store = open(&data_dir)?;
+    prepare_in(&Config { data_dir, ..Config::default() }, orgs, keys_per_org, database).await
+}
+
+/// The same into the configured store.
+pub(crate) async fn prepare_in(
+    config: &Config,
+    orgs: usize,
+    keys_per_org: usize,
+    database: &Path,
+) -> anyhow::Result<Prepared> {
+    std::fs::create_dir_all(&config.data_dir)?;
+    let store = sequel::backends::open_store(config, Holder::command())?;
     let rng = Rng::system();
     let mut keys = Vec::with_capacity(orgs);
     let mut batches = Vec::with_capacity(orgs);
@@ -83,7 +94,7 @@ pub(crate) async fn prepare(
         .await?;
     // Closing checkpoints, which blocks.
     tokio::task::spawn_blocking(move || drop(store)).await?;
-    Ok(Prepared { data_dir, keys })
+    Ok(Prepared { data_dir: config.data_dir.clone(), keys })
 }
 
 fn batch(scope: Scope, writes: Vec<Write>, rng: &Rng) -> anyhow::Result<Batch> {

@@ -1,0 +1,101 @@
+//! The backends under measurement: where their stores lie, how they are opened, what they take on the disk.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use anyhow::Context as _;
+use sequel::backends;
+use sequel::config::Config;
+use sequel_store::{Batch, CommitId, Holder, Key, Lane, Scope, Store, Write};
+
+use crate::size::{ORGS, RECORDS};
+use crate::table::Table;
+
+/// What a key's record takes, about.
+pub(crate) const VALUE_BYTES: usize = 300;
+
+/// One backend, with stores under a folder of its own.
+pub(crate) struct Backend {
+    pub(crate) name: &'static str,
+    /// Folder of its data folders, one for each store.
+    pub(crate) root: PathBuf,
+}
+
+/// Every backend of this build, SQLite first.
+pub(crate) fn all(folder: &Path, _table: &mut Table) -> anyhow::Result<Vec<Backend>> {
+    ["sqlite"].into_iter().map(|name| Backend::named(name, &folder.join(name))).collect()
+}
+
+impl Backend {
+    /// The backend of this name.
+    pub(crate) fn named(name: &str, root: &Path) -> anyhow::Result<Self> {
+        let name = ["sqlite"].into_iter().find(|known| *known == name).context("no such backend")?;
+        Ok(Self { name, root: root.to_owned() })
+    }
+
+    /// The configuration of a server on one of its stores.
+    pub(crate) fn config(&self, store: &str) -> Config {
+        Config { data_dir: self.root.join(store), ..Config::default() }
+    }
+
+    /// Opens one of its stores, making it where there is none.
+    pub(crate) fn open(&self, store: &str) -> anyhow::Result<Arc<dyn Store>> {
+        let config = self.config(store);
+        fs::create_dir_all(&config.data_dir)?;
+        Ok(backends::open_store(&config, Holder::command())?)
+    }
+
+    /// What a closed store takes on the disk.
+    pub(crate) fn bytes(&self, store: &str) -> anyhow::Result<u64> {
+        folder_bytes(&self.root.join(store))
+    }
+
+    /// Removes what lies outside of its folder.
+    pub(crate) fn remove(self) -> anyhow::Result<()> {
+        Ok(())
+    }
+}
+
+fn folder_bytes(folder: &Path) -> anyhow::Result<u64> {
+    let mut bytes = 0;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let kind = entry.metadata()?;
+        bytes += if kind.is_dir() { folder_bytes(&entry.path())? } else { kind.len() };
+    }
+    Ok(bytes)
+}
+
+fn commit_id() -> CommitId {
+    // Unique within a run is enough: every run makes stores of its own.
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    CommitId(u128::from(NEXT.fetch_add(1, Ordering::Relaxed)).to_be_bytes())
+}
+
+fn batch(org: String, writes: Vec<Write>) -> Batch {
+    let scope = Scope::org(&org).expect("a short name is a scope");
+    let lane = Lane::State { at: None, narrows: false };
+    Batch { scope, lane, id: commit_id(), expects: Vec::new(), writes }
+}
+
+fn put(key: String, value: Vec<u8>) -> Write {
+    Write::Put(Key::new(key).expect("a short key"), value.into())
+}
+
+/// One of a thousand records of a writer, in an organization of its own.
+pub(crate) fn one_record(writer: usize, round: usize, number: u64) -> Batch {
+    let value = vec![b'a' + (round % 26) as u8; VALUE_BYTES];
+    batch(format!("writer{writer}"), vec![put(format!("key/{:010}", number % RECORDS as u64), value)])
+}
+
+/// `together` of an organization's records that are overwritten again and again.
+pub(crate) fn overwrite(number: usize, together: usize) -> Batch {
+    let first = number * together;
+    // Nothing that could be compressed away.
+    let value =
+        |at: usize| (0..VALUE_BYTES).map(|byte| (first * 31 + at * 7 + byte * 13 % 251) as u8).collect();
+    let records = (first..first + together).map(|at| put(format!("key/{:010}", at % RECORDS), value(at)));
+    batch(format!("org{}", number * together / RECORDS % ORGS), records.collect())
+}

@@ -22,15 +22,15 @@ pub fn inspect(path: &Path) -> Result<Option<Inspection>, OpenError> {
     let folder = sequel_store::resolve(path)?;
     let Some(note) = open::note(&folder)? else { return Ok(None) };
     let version_alone = Inspection { version: note.version, known: VERSION, damage: None };
-    if StoreLock::holder(&folder)?.is_some() {
+    if !note.complete || StoreLock::holder(&folder)?.is_some() {
         return Ok(Some(version_alone));
     }
     let copy = copy(&folder)?;
     // A store that was opened while it was copied has another note now, or a holder.
-    if StoreLock::holder(&folder)?.is_some() || open::note(&folder)? != Some(note) {
+    if StoreLock::holder(&folder)?.is_some() || open::note(&folder)?.as_ref() != Some(&note) {
         return Ok(Some(version_alone));
     }
-    let found = open::log(copy.path(), crate::CACHE_BYTES).and_then(|log| whole(&log.db));
+    let found = open::log(copy.path(), crate::CACHE_BYTES, &note).and_then(|log| whole(&log.db));
     match found {
         Ok(()) => Ok(Some(version_alone)),
         Err(Fault::Damaged(what)) => Ok(Some(Inspection { damage: Some(what), ..version_alone })),

@@ -47,8 +47,8 @@ use crate::writer::Writer;
 
 /// Exports at once: each has a thread, and has the writer keep what it overwrites meanwhile.
 const EXPORTS_MAX: usize = 2;
-/// Records between an export's thread and its reader.
-const EXPORT_BUFFER: usize = 256;
+/// Records between an export's thread and its reader; of 64 KiB each they are 4 MiB.
+const EXPORT_BUFFER: usize = 64;
 /// sled's cache of pages.
 const CACHE_BYTES: u64 = 16 * 1024 * 1024;
 

@@ -16,7 +16,7 @@ use sled::Tree;
 
 use crate::cut::Cuts;
 use crate::fault::{self, Fault};
-use crate::open;
+use crate::open::{self, Note};
 
 /// A log that could not be opened again is left alone for this long: it may be large, or the disk full.
 const REOPEN_PAUSE: Duration = Duration::from_secs(1);
@@ -107,7 +107,7 @@ impl Log {
         if tried.as_ref().is_some_and(|tried| tried.at.elapsed() < REOPEN_PAUSE) {
             return;
         }
-        *state = match open::log(&self.folder, self.cache_bytes) {
+        *state = match open::log(&self.folder, self.cache_bytes, &Note::open()) {
             Ok(open) => {
                 tracing::info!(path = %self.folder.display(), "the store's log is open again");
                 State::Open(open)
@@ -119,16 +119,16 @@ impl Log {
         };
     }
 
-    /// Closes the log for good; says whether all of it is on the disk.
-    pub(crate) fn close(&self) -> bool {
-        let State::Open(open) = std::mem::replace(&mut *self.state.write(), State::Closed) else {
-            return false;
+    /// Closes the log for good; answers its last word where all of it is on the disk.
+    pub(crate) fn close(&self) -> Option<u64> {
+        let State::Open(log) = std::mem::replace(&mut *self.state.write(), State::Closed) else {
+            return None;
         };
-        let synced = open.sync();
-        if let Err(error) = &synced {
+        let marked = open::mark(&log);
+        if let Err(error) = &marked {
             tracing::warn!(%error, "the store's log is left for the next start to take in");
         }
-        synced.is_ok()
+        marked.ok()
     }
 }
 

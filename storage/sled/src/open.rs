@@ -2,7 +2,7 @@
 //!
 //! Owns the folder, the note in it (`sequel.json`) and the modes of all files. The note says of which version the store
 //! is without sled, which only one process can open; and it says what sled would not: sled takes a log that is missing,
-//! emptied or cut short for an older one, and goes on.
+//! emptied or cut short for a new one or an older one, and goes on.
 //!
 //! ```text
 //! PATH.lock           who holds it
@@ -38,39 +38,50 @@ pub(crate) struct Note {
     /// Of the layout in `rows`.
     pub(crate) version: u32,
     /// Whether the log was made to its end; until then it holds nothing.
-    complete: bool,
-    /// How long the log was when it was last closed in order; not there while it is open.
+    pub(crate) complete: bool,
+    /// The log's last word when it was last closed in order; not there while it is open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    log_bytes: Option<u64>,
+    closed_at: Option<u64>,
 }
 
 impl Note {
-    fn new(complete: bool, log_bytes: Option<u64>) -> Self {
-        Self { store: STORE.to_owned(), version: VERSION, complete, log_bytes }
+    /// What a complete store has while it is open.
+    pub(crate) fn open() -> Self {
+        Self::new(true, None)
+    }
+
+    fn new(complete: bool, closed_at: Option<u64>) -> Self {
+        Self { store: STORE.to_owned(), version: VERSION, complete, closed_at }
     }
 }
 
 /// Opens the store in `folder`, making it where there is none; its lock is held by the caller.
 pub(crate) fn store(folder: &Path, cache_bytes: u64) -> Result<Open, OpenError> {
-    let complete = match note(folder)? {
-        Some(note) => note.complete,
-        None => {
-            make_folder(folder)?;
-            write_note(folder, &Note::new(false, None))?;
-            false
+    let failed = |fault: Fault| fault::open(folder, &fault);
+    let log = match note(folder)? {
+        Some(note) if note.complete => {
+            make_private(folder)?;
+            let log = log(folder, cache_bytes, &note).map_err(failed)?;
+            if note.closed_at.is_some() {
+                // What is written from now on is behind the mark.
+                write_note(folder, &Note::open())?;
+            }
+            log
+        }
+        unfinished => {
+            if unfinished.is_none() {
+                make_folder(folder)?;
+                write_note(folder, &Note::new(false, None))?;
+            }
+            make_private(folder)?;
+            let log = sled_log(folder, cache_bytes).map_err(failed)?;
+            let made = log.db.insert(rows::FORMAT, &VERSION.to_be_bytes()).map_err(Fault::from);
+            made.and_then(|_| log.sync()).map_err(failed)?;
+            write_note(folder, &Note::open())?;
+            log
         }
     };
-    make_private(folder)?;
-    if complete {
-        // Before sled writes to the log, and may shorten it.
-        write_note(folder, &Note::new(true, None))?;
-    }
-    let log = log(folder, cache_bytes).map_err(|fault| fault::open(folder, &fault))?;
-    if !complete {
-        let made = log.db.insert(rows::FORMAT, &VERSION.to_be_bytes()).map_err(Fault::from);
-        made.and_then(|_| log.sync()).map_err(|fault| fault::open(folder, &fault))?;
-        write_note(folder, &Note::new(true, None))?;
-    }
+    // Once more: sled makes its files with the umask's modes.
     make_private(folder)?;
     Ok(log)
 }
@@ -108,12 +119,8 @@ pub(crate) fn note(folder: &Path) -> Result<Option<Note>, OpenError> {
         return Err(OpenError::Newer { path: folder.to_owned(), found: version.version, known: VERSION });
     }
     let note: Note = serde_json::from_slice(&text).map_err(|_| damaged(unreadable))?;
-    if note.complete {
-        let bytes = fs::metadata(log_path(folder)).map_or(0, |log| log.len());
-        if bytes == 0 || note.log_bytes.is_some_and(|closed_at| bytes < closed_at) {
-            let why = "its log (sled/db) is missing or was cut short. Restore a backup.";
-            return Err(damaged(why));
-        }
+    if note.complete && fs::metadata(log_path(folder)).map_or(0, |log| log.len()) == 0 {
+        return Err(damaged("its log (sled/db) is missing or empty. Restore a backup."));
     }
     Ok(Some(note))
 }
@@ -133,8 +140,25 @@ fn foreign(folder: &Path) -> Result<Option<Note>, OpenError> {
     })
 }
 
-/// Opens sled's log, which no other handle may hold.
-pub(crate) fn log(folder: &Path, cache_bytes: u64) -> Result<Open, Fault> {
+/// Opens the log of a complete store, which no other handle may hold.
+///
+/// sled goes back to before the first damage near the log's end without a word. After a kill that is what makes a write
+/// that was cut short harmless; after a close in order it is a loss, which the mark shows.
+pub(crate) fn log(folder: &Path, cache_bytes: u64, note: &Note) -> Result<Open, Fault> {
+    let log = sled_log(folder, cache_bytes)?;
+    let damaged = |what: &str| Err(Fault::Damaged(what.to_owned()));
+    match log.db.get(rows::FORMAT)? {
+        Some(version) if *version == VERSION.to_be_bytes() => {}
+        Some(_) => return damaged("its log is of another version than its sequel.json says"),
+        None => return damaged("its log has lost its beginning"),
+    }
+    if note.closed_at.is_some() && marked(&log)? != note.closed_at {
+        return damaged("its log has lost its end");
+    }
+    Ok(log)
+}
+
+fn sled_log(folder: &Path, cache_bytes: u64) -> Result<Open, Fault> {
     let config = sled::Config::new()
         .path(folder.join("sled"))
         .cache_capacity(cache_bytes)
@@ -152,36 +176,27 @@ pub(crate) fn log(folder: &Path, cache_bytes: u64) -> Result<Open, Fault> {
             }
             opened => opened?,
         };
-        return match db.get(rows::FORMAT)? {
-            // None: this is the first opening, or the log lost its beginning.
-            None if !db.is_empty() => Err(Fault::Damaged("its log has lost its beginning".to_owned())),
-            Some(version) if *version != VERSION.to_be_bytes() => {
-                Err(Fault::Damaged("its log is of another version than its sequel.json says".to_owned()))
-            }
-            _ => {
-                let file = File::open(log_path(folder)).map_err(|error| Fault::Sled(error.into()))?;
-                Ok(Open { db, file })
-            }
-        };
+        let file = File::open(log_path(folder)).map_err(|error| Fault::Sled(error.into()))?;
+        return Ok(Open { db, file });
     }
     unreachable!("the last attempt returns")
 }
 
-/// Notes that the log was closed in order, and how long it is. Without that the store opens all the same.
-pub(crate) fn seal(folder: &Path) {
-    let failed = |error: io::Error| OpenError::io(folder, &error);
-    let sealed = File::open(log_path(folder)).map_err(failed).and_then(|log| {
-        // sled's threads may still shorten it, until the last of them lets go of its lock.
-        for _ in 0..LOCK_ATTEMPTS {
-            if log.try_lock().is_ok() {
-                let bytes = log.metadata().map_err(failed)?.len();
-                return write_note(folder, &Note::new(true, Some(bytes)));
-            }
-            sleep(LOCK_PAUSE);
-        }
-        Ok(())
-    });
-    if let Err(error) = sealed {
+/// Writes the log's last word before it is closed; the answer goes into [`seal`] once it is on the disk.
+pub(crate) fn mark(log: &Open) -> Result<u64, Fault> {
+    let mark = marked(log)?.map_or(1, |mark| mark.wrapping_add(1));
+    log.db.insert(rows::MARK, &mark.to_be_bytes())?;
+    log.sync()?;
+    Ok(mark)
+}
+
+fn marked(log: &Open) -> Result<Option<u64>, Fault> {
+    Ok(log.db.get(rows::MARK)?.and_then(|mark| mark.as_ref().try_into().ok()).map(u64::from_be_bytes))
+}
+
+/// Notes that the log was closed in order, and what its last word is. Without that the store opens all the same.
+pub(crate) fn seal(folder: &Path, mark: u64) {
+    if let Err(error) = write_note(folder, &Note::new(true, Some(mark))) {
         tracing::debug!(%error, "the store is closed without a note of it");
     }
 }

@@ -3,6 +3,7 @@
 //! | row | key | value |
 //! |---|---|---|
 //! | format | `f` | version, 4 bytes |
+//! | mark | `m` | the log's last word, 8 bytes, another one whenever it is closed in order |
 //! | scope | `s` scope | revision, 8 bytes; the ids of its latest 64 commits, newest first, 16 bytes each |
 //! | record | `r` scope `\0` key | revision, 8 bytes; kind, 1 byte; the value, or its length (4 bytes) where it is in chunks |
 //! | chunk | `v` scope `\0` key, index (1 byte) | 4 KiB of a value, the last one less |
@@ -23,6 +24,8 @@ use crate::fault::Fault;
 pub(crate) const VERSION: u32 = 1;
 /// The row that says so.
 pub(crate) const FORMAT: &[u8] = b"f";
+/// The row that is written last.
+pub(crate) const MARK: &[u8] = b"m";
 /// Commit ids that a scope remembers; the trait promises 64.
 const COMMITS_KEPT: usize = 64;
 /// Bytes of a value in one row.

@@ -76,8 +76,8 @@ impl Commits for Writer {
     }
 
     fn close(self) {
-        if self.log.close() {
-            open::seal(&self.log.folder);
+        if let Some(mark) = self.log.close() {
+            open::seal(&self.log.folder, mark);
         }
     }
 }

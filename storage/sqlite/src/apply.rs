@@ -5,6 +5,7 @@
 use bytes::Bytes;
 use rusqlite::ffi::{SQLITE_FULL, SQLITE_IOERR};
 use rusqlite::{Connection, OptionalExtension, params};
+use sequel_store::group_commit::Applied;
 use sequel_store::{Batch, CommitError, Expect, Lane, Revision, Write};
 
 use crate::fault;
@@ -16,13 +17,6 @@ const COMMITS_KEPT: u64 = 64;
 const TOMBSTONES_KEPT: u32 = 1024;
 /// Tombstones are counted at every 64th commit of a scope, so at most 64 × 256 more are there.
 const FORGET_EVERY: u64 = 64;
-
-/// What became of a batch that did not fail.
-pub(crate) struct Applied {
-    pub(crate) revision: Revision,
-    /// Whether the scope's revision moved now (not for a repeated batch, nor on the log lane).
-    pub(crate) moved: bool,
-}
 
 /// Applies `batch` inside a savepoint. The inner error is the batch's own: the transaction is as it
 /// was before. The outer one is the transaction's: it may hold half a batch, or be gone, and must

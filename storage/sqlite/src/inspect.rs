@@ -4,22 +4,12 @@
 use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
-use sequel_store::OpenError;
+use sequel_store::{Inspection, OpenError};
 
 use crate::{fault, open, schema};
 
-/// What was found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Inspection {
-    /// The schema's version.
-    pub version: u32,
-    /// The newest version that this build knows.
-    pub known: u32,
-    /// What SQLite's quick check says is wrong; `None` where it says that all is well.
-    pub damage: Option<String>,
-}
-
-/// Inspects the store at `path`; `None` where there is none yet. Blocks: reads the whole file.
+/// Inspects the store at `path`; `None` where there is none yet. Damage is what SQLite's quick check says.
+/// Blocks: reads the whole file.
 pub fn inspect(path: &Path) -> Result<Option<Inspection>, OpenError> {
     let path = open::resolve(path)?;
     if !path.exists() {

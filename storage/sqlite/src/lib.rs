@@ -16,8 +16,9 @@ mod read;
 mod schema;
 mod writer;
 
-pub use inspect::{Inspection, inspect};
+pub use inspect::inspect;
 pub use schema::APPLICATION_ID;
+pub use sequel_store::Inspection;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,17 +29,16 @@ use futures_util::stream;
 use r2d2::Pool;
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::Connection;
+use sequel_store::group_commit::GroupCommit;
 use sequel_store::{
-    Batch, Changes, CommitError, ExportStream, Fence, Hint, HintStream, Holder, Key, KeyRange, OpenError,
-    Page, ReadError, Record, Revision, ScanLimit, Scope, Store, StoreLock,
+    Batch, Changes, CommitError, ExportStream, Fence, HintStream, Holder, Key, KeyRange, OpenError, Page,
+    ReadError, Record, Revision, ScanLimit, Scope, Store, StoreLock,
 };
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::{Semaphore, broadcast, mpsc};
+use tokio::sync::{Semaphore, mpsc};
 
 use crate::writer::Writer;
 
-/// Hints that a slow watcher may fall behind by before it loses some; each is a scope and a number.
-const HINTS_MAX: usize = 1024;
 /// Exports at once: each holds a snapshot, and with it the WAL, for as long as its reader takes.
 const EXPORTS_MAX: usize = 2;
 /// Records between an export's thread and its reader.
@@ -70,10 +70,9 @@ impl Options {
 /// that takes the writer's last commit, typically milliseconds.
 pub struct SqliteStore {
     // Dropped by `Drop` in the order that matters: readers, writer, lock.
-    writer: Option<Writer>,
+    writer: Option<GroupCommit>,
     pool: Option<Pool<SqliteConnectionManager>>,
     runtime: Option<Runtime>,
-    hints: broadcast::Sender<Hint>,
     exports: Arc<Semaphore>,
     path: PathBuf,
     lock: Option<StoreLock>,
@@ -88,7 +87,6 @@ impl SqliteStore {
         let path = open::resolve(path)?;
         let lock = StoreLock::acquire(&path, &options.holder)?;
         let connection = open::first(&path, options.pages_max)?;
-        let (hints, _) = broadcast::channel(HINTS_MAX);
         let readers = options.readers.clamp(1, 64);
         let pool = Pool::builder()
             .max_size(readers)
@@ -115,12 +113,11 @@ impl SqliteStore {
             let (path, pages_max) = (path.clone(), options.pages_max);
             move || open::writer(&path, pages_max)
         };
-        let writer = Writer::start(connection, reopen, hints.clone()).map_err(cannot_start)?;
+        let writer = GroupCommit::start(Writer::new(connection, reopen)).map_err(cannot_start)?;
         Ok(Self {
             writer: Some(writer),
             pool: Some(pool),
             runtime: Some(runtime),
-            hints,
             exports: Arc::new(Semaphore::new(EXPORTS_MAX)),
             path,
             lock: Some(lock),
@@ -172,16 +169,7 @@ impl Store for SqliteStore {
     }
 
     fn watch(&self) -> HintStream {
-        let hints = self.hints.subscribe();
-        Box::pin(stream::unfold(hints, |mut hints| async move {
-            loop {
-                match hints.recv().await {
-                    Ok(hint) => return Some((hint, hints)),
-                    Err(broadcast::error::RecvError::Lagged(_)) => {}
-                    Err(broadcast::error::RecvError::Closed) => return None,
-                }
-            }
-        }))
+        self.writer.as_ref().expect("taken by drop alone").watch()
     }
 
     /// One process, one node: nobody else waits for this one's readers.

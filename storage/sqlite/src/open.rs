@@ -18,31 +18,14 @@ const STATEMENTS_MAX: usize = 32;
 /// An operator's `sqlite3` may hold the write lock for a moment; beyond this the store says it is away.
 pub(crate) const BUSY_WAIT: Duration = Duration::from_secs(5);
 
-/// The absolute path of the store, after checking that its folder is there.
+/// The absolute path of the store, which is a file or not there yet.
 pub(crate) fn resolve(path: &Path) -> Result<PathBuf, OpenError> {
-    let refuse = |why: &str| OpenError::Path { path: path.to_owned(), why: why.to_owned() };
-    let Some(name) = path.file_name() else {
-        return Err(refuse("this names no file. Name a file inside the data folder."));
-    };
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let folder = fs::canonicalize(folder).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => {
-            refuse("its folder does not exist. Create the folder, or use another data folder.")
-        }
-        io::ErrorKind::PermissionDenied => {
-            refuse("permission denied. Make the folder readable and writable for the user that runs Sequel.")
-        }
-        _ => refuse(&format!("its folder cannot be used ({error}). Use another data folder.")),
-    })?;
-    // Absolute, so that a relative name such as `file:x` is never taken for a URI.
-    let path = folder.join(name);
+    let path = sequel_store::resolve(path)?;
     if path.is_dir() {
-        return Err(refuse("it is a folder. Name a file inside the data folder."));
+        let why = "it is a folder. Name a file inside the data folder.".to_owned();
+        return Err(OpenError::Path { path, why });
     }
-    Ok(fs::canonicalize(&path).unwrap_or(path))
+    Ok(path)
 }
 
 /// The first connection: makes the file (mode 0600) where there is none, checks what it holds,

@@ -2,13 +2,10 @@
 //!
 //! Each read sees one snapshot. Knows nothing of threads.
 
-use std::ops::Bound;
-
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use sequel_store::{
-    Changes, Exported, KEY_BYTES_MAX, Key, KeyRange, Page, READ_BYTES_MAX, ReadError, Record, Revision,
-    ScanLimit, Scope,
+    Changes, Exported, Key, KeyRange, Page, READ_BYTES_MAX, ReadError, Record, Revision, ScanLimit, Scope,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -47,7 +44,7 @@ pub(crate) fn scan(
         return Ok(Page { records: Vec::new(), next: None, revision: Revision(0) });
     };
     let most = limit.records.clamp(1, PAGE_RECORDS_MAX);
-    let (from, to) = half_open(range);
+    let (from, to) = range.half_open();
     let mut statement = snapshot
         .prepare_cached(
             "SELECT key, value, revision FROM records
@@ -188,21 +185,4 @@ fn key(row: &Row<'_>) -> Result<Key, ReadError> {
 
 fn blob(row: &Row<'_>, column: usize) -> rusqlite::Result<Bytes> {
     Ok(Bytes::copy_from_slice(row.get_ref(column)?.as_blob()?))
-}
-
-/// Any range as `from <= key < to`: the immediate successor of a byte string is itself and a zero
-/// byte, and 257 bytes of 0xFF are above every key.
-fn half_open(range: &KeyRange) -> (Vec<u8>, Vec<u8>) {
-    let successor = |bytes: &Bytes| [&bytes[..], &[0]].concat();
-    let from = match &range.start {
-        Bound::Unbounded => Vec::new(),
-        Bound::Included(bytes) => bytes.to_vec(),
-        Bound::Excluded(bytes) => successor(bytes),
-    };
-    let to = match &range.end {
-        Bound::Unbounded => vec![0xFF; KEY_BYTES_MAX + 1],
-        Bound::Included(bytes) => successor(bytes),
-        Bound::Excluded(bytes) => bytes.to_vec(),
-    };
-    (from, to)
 }

@@ -1,79 +1,22 @@
-//! The one writer: a thread that drains a bounded channel and commits together what arrived together.
+//! The one writing connection: what arrived together is one transaction.
 //!
-//! Owns the writing connection and every COMMIT. It does not know what a batch does; `apply` does.
+//! Owns the writing connection and every COMMIT. It does not know what a batch does; `apply` does. Threads, queue and
+//! answers are [`sequel_store::group_commit`]'s.
 //!
 //! A group is one transaction with a savepoint for each batch, answered after COMMIT returned. When
 //! the transaction as a whole is lost (a full disk, an I/O error before COMMIT) each batch is tried
 //! once more by itself, so that a large batch does not take small ones down with it.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::thread::{Builder, JoinHandle};
-
 use rusqlite::Connection;
-use sequel_store::{Batch, CommitError, Hint, Revision};
-use tokio::sync::{broadcast, mpsc, oneshot};
+use sequel_store::group_commit::{Answers, Applied, Commits};
+use sequel_store::{Batch, CommitError};
 
-use crate::{apply::Applied, apply::apply, fault};
+use crate::{apply::apply, fault};
 
-/// Batches that wait for the writer; beyond it callers wait to hand theirs over.
-const QUEUE_MAX: usize = 256;
-/// Batches in one COMMIT. At 1 MiB each this bounds the WAL that one group adds; the gain of
-/// sharing a sync is long reached.
-const GROUP_MAX: usize = 128;
-
-type Answer = Result<Revision, CommitError>;
-
-struct Job {
-    batch: Batch,
-    answer: oneshot::Sender<Answer>,
-}
-
-/// A handle to the writer's thread; dropping it ends the thread and waits for that.
+/// Commits through one connection, and through a fresh one after that was lost.
 pub(crate) struct Writer {
-    jobs: Option<mpsc::Sender<Job>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Writer {
-    /// Starts the thread; `reopen` makes another connection where the first is lost.
-    pub(crate) fn start(
-        connection: Connection,
-        reopen: impl Fn() -> rusqlite::Result<Connection> + Send + 'static,
-        hints: broadcast::Sender<Hint>,
-    ) -> std::io::Result<Self> {
-        let (sender, jobs) = mpsc::channel(QUEUE_MAX);
-        let state = Thread { connection: Some(connection), reopen: Box::new(reopen), hints };
-        let thread = Builder::new().name("sequel-store-write".into()).spawn(move || state.run(jobs))?;
-        Ok(Self { jobs: Some(sender), thread: Some(thread) })
-    }
-
-    /// Hands a batch over and waits for its COMMIT.
-    pub(crate) async fn commit(&self, batch: Batch) -> Answer {
-        let id = batch.id;
-        let (answer, answered) = oneshot::channel();
-        let jobs = self.jobs.as_ref().expect("taken by drop alone");
-        jobs.send(Job { batch, answer })
-            .await
-            .map_err(|_| CommitError::Unavailable("the writer has ended".into()))?;
-        // The writer panicked with the batch in its hands.
-        answered.await.unwrap_or(Err(CommitError::Unknown(id)))
-    }
-}
-
-impl Drop for Writer {
-    fn drop(&mut self) {
-        drop(self.jobs.take());
-        if let Some(thread) = self.thread.take() {
-            // A panic was logged by the thread itself; there is nothing left to hand on.
-            let _ = thread.join();
-        }
-    }
-}
-
-struct Thread {
     connection: Option<Connection>,
     reopen: Box<dyn Fn() -> rusqlite::Result<Connection> + Send>,
-    hints: broadcast::Sender<Hint>,
 }
 
 /// Why a whole transaction did not happen.
@@ -84,17 +27,36 @@ enum Lost {
     Perhaps(rusqlite::Error),
 }
 
-impl Thread {
-    fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
-        let mut group = Vec::with_capacity(GROUP_MAX);
-        while let Some(job) = jobs.blocking_recv() {
-            group.push(job);
-            while group.len() < GROUP_MAX {
-                let Ok(job) = jobs.try_recv() else { break };
-                group.push(job);
+impl Commits for Writer {
+    fn commit(&mut self, group: &[Batch], answers: &mut Answers<'_>) {
+        match self.transaction(group) {
+            Ok(results) => {
+                for (at, result) in results.into_iter().enumerate() {
+                    answers.give(at, result);
+                }
             }
-            self.commit_group_or_survive(&mut group);
+            Err(Lost::Certainly(error)) if group.len() > 1 => {
+                tracing::warn!(%error, batches = group.len(), "a group of commits was rolled back; each is tried by itself");
+                for (at, batch) in group.iter().enumerate() {
+                    let result = self.alone(batch);
+                    answers.give(at, result);
+                }
+            }
+            Err(lost) => {
+                for (at, batch) in group.iter().enumerate() {
+                    answers.give(at, Err(lost.to(batch)));
+                }
+                lost.log();
+            }
         }
+    }
+
+    fn panicked(&mut self) {
+        // The next commit opens a fresh one.
+        self.connection = None;
+    }
+
+    fn close(mut self) {
         if let Some(connection) = self.connection.take() {
             // Closing the last connection would do this too; a reader may still hold one.
             let truncated = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
@@ -103,68 +65,47 @@ impl Thread {
             }
         }
     }
+}
 
-    /// A panic costs the group that it happened in and no later one: a writer that has ended would leave a
-    /// server that reads, says that it is ready, and can change nothing.
-    fn commit_group_or_survive(&mut self, group: &mut Vec<Job>) {
-        // What a panic may leave behind in `self` is the connection, which is not used again.
-        let committed = catch_unwind(AssertUnwindSafe(|| self.commit_group(group)));
-        if committed.is_err() {
-            tracing::error!(batches = group.len(), "the writer panicked; it goes on with a fresh connection");
-            self.connection = None;
+impl Lost {
+    fn to(&self, batch: &Batch) -> CommitError {
+        match self {
+            Lost::Certainly(error) if fault::is_full(error) => CommitError::Full,
+            Lost::Certainly(error) => CommitError::Unavailable(error.to_string().into()),
+            Lost::Perhaps(_) => CommitError::Unknown(batch.id),
         }
-        // Whoever has no answer by now learns from the dropped job that the outcome is not known.
-        group.clear();
     }
 
-    fn commit_group(&mut self, group: &mut Vec<Job>) {
-        let batches: Vec<&Batch> = group.iter().map(|job| &job.batch).collect();
-        let outcome = self.transaction(&batches);
-        match outcome {
-            Ok(results) => {
-                for (job, result) in group.drain(..).zip(results) {
-                    self.answer(job, result);
-                }
-            }
-            Err(Lost::Certainly(error)) if group.len() > 1 => {
-                tracing::warn!(%error, batches = group.len(), "a group of commits was rolled back; each is tried by itself");
-                for job in std::mem::take(group) {
-                    self.commit_group(&mut vec![job]);
-                }
-            }
+    fn log(&self) {
+        match self {
+            Lost::Certainly(error) => tracing::error!(%error, "a commit was refused"),
+            Lost::Perhaps(error) => tracing::error!(%error, "the outcome of a commit is not known"),
+        }
+    }
+}
+
+impl Writer {
+    /// Goes on with the connection that is open; `reopen` makes another one where that is lost.
+    pub(crate) fn new(
+        connection: Connection,
+        reopen: impl Fn() -> rusqlite::Result<Connection> + Send + 'static,
+    ) -> Self {
+        Self { connection: Some(connection), reopen: Box::new(reopen) }
+    }
+
+    /// One batch in a transaction of its own.
+    fn alone(&mut self, batch: &Batch) -> Result<Applied, CommitError> {
+        match self.transaction(std::slice::from_ref(batch)) {
+            Ok(mut results) => results.pop().expect("one batch has one result"),
             Err(lost) => {
-                for job in group.drain(..) {
-                    let error = match &lost {
-                        Lost::Certainly(error) if fault::is_full(error) => CommitError::Full,
-                        Lost::Certainly(error) => CommitError::Unavailable(error.to_string().into()),
-                        Lost::Perhaps(_) => CommitError::Unknown(job.batch.id),
-                    };
-                    self.answer(job, Err(error));
-                }
-                match lost {
-                    Lost::Certainly(error) => tracing::error!(%error, "a commit was refused"),
-                    Lost::Perhaps(error) => {
-                        tracing::error!(%error, "the outcome of a commit is not known")
-                    }
-                }
+                lost.log();
+                Err(lost.to(batch))
             }
         }
-    }
-
-    fn answer(&self, job: Job, result: Result<Applied, CommitError>) {
-        let result = result.map(|applied| {
-            if applied.moved {
-                // Nobody watching is no error.
-                let _ = self.hints.send(Hint { scope: job.batch.scope, revision: applied.revision });
-            }
-            applied.revision
-        });
-        // A caller that went away has its batch committed all the same.
-        let _ = job.answer.send(result);
     }
 
     /// All batches in one transaction, each in its savepoint.
-    fn transaction(&mut self, batches: &[&Batch]) -> Result<Vec<Result<Applied, CommitError>>, Lost> {
+    fn transaction(&mut self, batches: &[Batch]) -> Result<Vec<Result<Applied, CommitError>>, Lost> {
         let connection = match self.connection.take() {
             Some(connection) => connection,
             None => (self.reopen)().map_err(Lost::Certainly)?,
@@ -196,13 +137,14 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use sequel_store::conformance::{expecting, key, org, put, state};
+    use sequel_store::group_commit::GroupCommit;
     use sequel_store::{Expect, Revision};
 
     use super::*;
     use crate::open;
 
     /// A writer whose first connection fails every COMMIT, and how often it was opened again.
-    fn broken(path: &std::path::Path) -> (Writer, Arc<AtomicU32>) {
+    fn broken(path: &std::path::Path) -> (GroupCommit, Arc<AtomicU32>) {
         let connection = open::first(path, None).unwrap();
         connection.commit_hook(Some(|| true)).unwrap();
         let (path, reopened) = (path.to_owned(), Arc::new(AtomicU32::new(0)));
@@ -211,7 +153,7 @@ mod tests {
             count.fetch_add(1, Ordering::SeqCst);
             open::writer(&path, None)
         };
-        (Writer::start(connection, reopen, broadcast::channel(1).0).unwrap(), reopened)
+        (GroupCommit::start(Writer::new(connection, reopen)).unwrap(), reopened)
     }
 
     #[tokio::test]
@@ -237,7 +179,7 @@ mod tests {
             assert!(opened.fetch_add(1, Ordering::SeqCst) > 0, "this panic is the test's");
             open::writer(&path, None)
         };
-        let writer = Writer::start(connection, reopen, broadcast::channel(1).0).unwrap();
+        let writer = GroupCommit::start(Writer::new(connection, reopen)).unwrap();
         let batch = expecting([Expect::Absent(key("k"))], state(&org("a"), [put("k", "v")]));
         for why in ["its COMMIT failed", "the writer panicked"] {
             let unknown = writer.commit(batch.clone()).await.unwrap_err();

@@ -1,6 +1,7 @@
 //! What can go wrong, named for what the caller can do about it.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
@@ -90,4 +91,21 @@ pub enum OpenError {
         /// What was found.
         why: String,
     },
+}
+
+impl OpenError {
+    /// What the operating system's refusal to open, make or write the file at `path` means for an operator.
+    pub fn io(path: &Path, error: &io::Error) -> Self {
+        let why = match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => return OpenError::Full { path: path.to_owned() },
+            io::ErrorKind::NotFound => "its folder does not exist. Create the folder, or use another data folder.".to_owned(),
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                "permission denied. Make the folder writable for the user that runs Sequel, or use another data folder."
+                    .to_owned()
+            }
+            io::ErrorKind::NotADirectory => "its parent is not a folder. Use another data folder.".to_owned(),
+            _ => format!("{error}. Check the data folder and its disk."),
+        };
+        OpenError::Path { path: path.to_owned(), why }
+    }
 }

@@ -80,6 +80,25 @@ impl KeyRange {
         Self { start: Bound::Included(prefix), end }
     }
 
+    /// The same keys as `from <= key < to`, for backends whose ranges are closed below and open above.
+    ///
+    /// The immediate successor of a byte string is itself and a zero byte, and 257 bytes of 0xFF are above every key.
+    /// `to` may be below `from`: the range is empty then.
+    pub fn half_open(&self) -> (Vec<u8>, Vec<u8>) {
+        let successor = |bytes: &Bytes| [&bytes[..], &[0]].concat();
+        let from = match &self.start {
+            Bound::Unbounded => Vec::new(),
+            Bound::Included(bytes) => bytes.to_vec(),
+            Bound::Excluded(bytes) => successor(bytes),
+        };
+        let to = match &self.end {
+            Bound::Unbounded => vec![0xFF; KEY_BYTES_MAX + 1],
+            Bound::Included(bytes) => successor(bytes),
+            Bound::Excluded(bytes) => bytes.to_vec(),
+        };
+        (from, to)
+    }
+
     /// The same range, continued behind `key`: how a caller asks for the next page.
     pub fn after(self, key: &Key) -> Self {
         Self { start: Bound::Excluded(key.to_bytes()), end: self.end }

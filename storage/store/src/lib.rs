@@ -11,17 +11,22 @@ mod batch;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod error;
+pub mod group_commit;
+mod inspection;
 mod key;
 mod lock;
 pub mod memory;
+mod place;
 mod read;
 mod scope;
 
 pub use batch::{BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX, Batch, CommitId, Expect, Lane, Write};
 pub use error::{CommitError, OpenError, ReadError};
+pub use inspection::Inspection;
 pub use key::{KEY_BYTES_MAX, Key, KeyError, KeyRange, VALUE_BYTES_MAX};
 pub use lock::{Holder, Role, StoreLock};
 pub use memory::MemoryStore;
+pub use place::resolve;
 pub use read::{
     Changes, ExportStream, Exported, Fence, Hint, HintStream, Page, READ_BYTES_MAX, Record, Revision,
     ScanLimit,

@@ -83,7 +83,7 @@ impl StoreLock {
         options.read(true).write(true).create(true).truncate(false);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(&path).map_err(|error| refused(&path, &error))?;
+        let mut file = options.open(&path).map_err(|error| OpenError::io(&path, &error))?;
         for attempt in 0.. {
             match file.try_lock() {
                 Ok(()) => break,
@@ -94,10 +94,10 @@ impl StoreLock {
                         .unwrap_or_default();
                     return Err(OpenError::Locked { path: store_path.to_owned(), holder });
                 }
-                Err(TryLockError::Error(error)) => return Err(refused(&path, &error)),
+                Err(TryLockError::Error(error)) => return Err(OpenError::io(&path, &error)),
             }
         }
-        write_note(&mut file, holder).map_err(|error| refused(&path, &error))?;
+        write_note(&mut file, holder).map_err(|error| OpenError::io(&path, &error))?;
         Ok(Self { file })
     }
 
@@ -109,14 +109,14 @@ impl StoreLock {
         let mut file = match File::open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(refused(&path, &error)),
+            Err(error) => return Err(OpenError::io(&path, &error)),
         };
         for _ in 0..ATTEMPTS {
             match file.try_lock_shared() {
                 // Closing the file on return gives the shared lock back.
                 Ok(()) => return Ok(None),
                 Err(TryLockError::WouldBlock) => {}
-                Err(TryLockError::Error(error)) => return Err(refused(&path, &error)),
+                Err(TryLockError::Error(error)) => return Err(OpenError::io(&path, &error)),
             }
             if let Some(holder) = read_note(&mut file) {
                 return Ok(Some(holder));
@@ -161,18 +161,4 @@ fn write_note(file: &mut File, holder: &Holder) -> io::Result<()> {
     file.set_len(0)?;
     file.rewind()?;
     file.write_all(&note)
-}
-
-fn refused(path: &Path, error: &io::Error) -> OpenError {
-    let why = match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => return OpenError::Full { path: path.to_owned() },
-        io::ErrorKind::NotFound => "its folder does not exist. Create the folder, or use another data folder.".to_owned(),
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            "permission denied. Make the folder writable for the user that runs Sequel, or use another data folder."
-                .to_owned()
-        }
-        io::ErrorKind::NotADirectory => "its parent is not a folder. Use another data folder.".to_owned(),
-        _ => format!("{error}. Check the data folder and its disk."),
-    };
-    OpenError::Path { path: path.to_owned(), why }
 }

@@ -22,6 +22,7 @@ use tokio::sync::{broadcast, watch};
 pub use self::fault::{Fault, Gate};
 use self::fault::{Outcome, Plan};
 use self::state::ScopeState;
+use crate::group_commit::hint_stream;
 use crate::{
     Batch, Changes, CommitError, ExportStream, Exported, Fence, Hint, HintStream, Key, KeyRange, Lane, Page,
     ReadError, Record, Revision, ScanLimit, Scope, Store,
@@ -228,16 +229,7 @@ impl Store for MemoryStore {
     }
 
     fn watch(&self) -> HintStream {
-        let hints = self.shared.world.lock().nodes[self.node].hints.subscribe();
-        Box::pin(stream::unfold(hints, |mut hints| async move {
-            loop {
-                match hints.recv().await {
-                    Ok(hint) => return Some((hint, hints)),
-                    Err(broadcast::error::RecvError::Lagged(_)) => {}
-                    Err(broadcast::error::RecvError::Closed) => return None,
-                }
-            }
-        }))
+        hint_stream(self.shared.world.lock().nodes[self.node].hints.subscribe())
     }
 
     async fn published(&self, scope: &Scope, revision: Revision) -> Result<(), ReadError> {

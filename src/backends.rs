@@ -1,25 +1,39 @@
 //! The only file that names backends and connectors.
+//!
+//! Each backend is a feature of the build; a store of one that this build lacks is refused by name.
 
 use std::sync::Arc;
 
 use sequel_connector::{Connector, Registry};
 use sequel_connector_sqlite::{Policy, SqliteConnector};
-use sequel_store::{Holder, OpenError, Store, StoreLock};
-use sequel_store_sqlite::{APPLICATION_ID, Inspection, Options, SqliteStore};
+use sequel_store::{Holder, Inspection, OpenError, Store, StoreLock};
 
 use crate::config::{Config, Samples, StoreLocation};
 
 /// Opens the configured store under its lock. Blocks.
 pub fn open_store(config: &Config, holder: Holder) -> Result<Arc<dyn Store>, OpenError> {
     match config.store() {
-        StoreLocation::Sqlite(path) => Ok(Arc::new(SqliteStore::open(&path, Options::new(holder))?)),
+        #[cfg(feature = "sqlite")]
+        StoreLocation::Sqlite(path) => {
+            use sequel_store_sqlite::{Options, SqliteStore};
+            Ok(Arc::new(SqliteStore::open(&path, Options::new(holder))?))
+        }
+        #[cfg(feature = "sled")]
+        StoreLocation::Sled(path) => {
+            use sequel_store_sled::{Options, SledStore};
+            Ok(Arc::new(SledStore::open(&path, Options::new(holder))?))
+        }
+        #[allow(unreachable_patterns, reason = "only where a backend is left out")]
+        other => Err(unbuilt(&other)),
     }
 }
 
-/// Which process holds the configured store, if any does. `None` also where the store can be held by many.
+/// Which process holds the configured store, if any does.
 pub fn lock_holder(config: &Config) -> Result<Option<Holder>, OpenError> {
     match config.store() {
-        StoreLocation::Sqlite(path) => StoreLock::holder(&path),
+        StoreLocation::Sqlite(path) | StoreLocation::Sled(path) => StoreLock::holder(&path),
+        #[allow(unreachable_patterns, reason = "only where a backend is left out")]
+        other => Err(unbuilt(&other)),
     }
 }
 
@@ -27,19 +41,41 @@ pub fn lock_holder(config: &Config) -> Result<Option<Holder>, OpenError> {
 /// none yet. Blocks.
 pub fn inspect_store(config: &Config) -> Result<Option<Inspection>, OpenError> {
     match config.store() {
+        #[cfg(feature = "sqlite")]
         StoreLocation::Sqlite(path) => sequel_store_sqlite::inspect(&path),
+        #[cfg(feature = "sled")]
+        StoreLocation::Sled(path) => sequel_store_sled::inspect(&path),
+        #[allow(unreachable_patterns, reason = "only where a backend is left out")]
+        other => Err(unbuilt(&other)),
     }
+}
+
+/// The refusal of a store whose backend is not in this build.
+fn unbuilt(location: &StoreLocation) -> OpenError {
+    let backend = match location {
+        StoreLocation::Sqlite(_) => "sqlite",
+        StoreLocation::Sled(_) => "sled",
+        StoreLocation::Postgres { .. } => "postgres",
+    };
+    OpenError::Unbuilt { backend }
+}
+
+/// What SQLite files of ours say that they are.
+fn own_application_ids() -> Vec<i32> {
+    vec![
+        #[cfg(feature = "sqlite")]
+        sequel_store_sqlite::APPLICATION_ID,
+    ]
 }
 
 /// The connectors of this build, each under the operator's policy. Fails where threads cannot start.
 pub fn connectors(config: &Config) -> std::io::Result<Registry> {
-    let StoreLocation::Sqlite(own_store) = config.store();
     let policy = Policy {
         folders: config.sources.sqlite.folders.clone(),
         // Sequel's own records are nobody's data source.
-        refused: vec![own_store],
+        refused: config.store().path().map(Into::into).into_iter().collect(),
         // Nor is a copy of them, a backup for instance.
-        refused_application_ids: vec![APPLICATION_ID],
+        refused_application_ids: own_application_ids(),
         memory_max_bytes: config.sources.sqlite.memory_max_bytes,
         connections_per_source: config.sources.connections_per_source,
         samples: config.sources.samples == Samples::Allowed,

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context as _;
 use sequel::backends;
-use sequel::config::Config;
+use sequel::config::{Config, Secret};
 use sequel_store::{Batch, CommitId, Holder, Key, Lane, Scope, Store, Write};
 
 use crate::size::{ORGS, RECORDS};
@@ -23,21 +23,28 @@ pub(crate) struct Backend {
     pub(crate) root: PathBuf,
 }
 
-/// Every backend of this build, SQLite first.
+const NAMES: [&str; 2] = ["sqlite", "sled"];
+
+/// Every backend, SQLite first.
 pub(crate) fn all(folder: &Path, _table: &mut Table) -> anyhow::Result<Vec<Backend>> {
-    ["sqlite"].into_iter().map(|name| Backend::named(name, &folder.join(name))).collect()
+    NAMES.into_iter().map(|name| Backend::named(name, &folder.join(name))).collect()
 }
 
 impl Backend {
     /// The backend of this name.
     pub(crate) fn named(name: &str, root: &Path) -> anyhow::Result<Self> {
-        let name = ["sqlite"].into_iter().find(|known| *known == name).context("no such backend")?;
+        let name = NAMES.into_iter().find(|known| *known == name).context("no such backend")?;
         Ok(Self { name, root: root.to_owned() })
     }
 
     /// The configuration of a server on one of its stores.
     pub(crate) fn config(&self, store: &str) -> Config {
-        Config { data_dir: self.root.join(store), ..Config::default() }
+        let mut config = Config { data_dir: self.root.join(store), ..Config::default() };
+        config.storage.url = Secret::new(match self.name {
+            "sled" => "sled:sequel.sled".to_owned(),
+            _ => String::new(),
+        });
+        config
     }
 
     /// Opens one of its stores, making it where there is none.

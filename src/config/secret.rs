@@ -36,12 +36,12 @@ impl<T> Serialize for Secret<T> {
     }
 }
 
-/// A storage URL as it may be shown: a `sqlite:` path wholly (it holds no secret), of any other
+/// A storage URL as it may be shown: the path of an embedded store wholly (it holds no secret), of any other
 /// scheme only the scheme, because user info, query and even the host may carry credentials.
 pub fn redact_url(url: &str) -> String {
     match url.split_once(':') {
         None if url.is_empty() => String::new(),
-        Some(("sqlite", _)) => url.to_owned(),
+        Some(("sqlite" | "sled", _)) => url.to_owned(),
         Some((scheme, _)) if scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'+') => {
             format!("{scheme}:{REDACTED}")
         }

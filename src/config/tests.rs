@@ -231,7 +231,7 @@ fn a_list_in_a_variable_is_written_with_commas_or_as_toml() {
 
 #[test]
 fn storage_of_another_kind_is_refused_without_showing_its_password() {
-    let message = Folder::refused("[storage]\nurl = \"postgres://u:hunter2@h/db\"\n");
+    let message = Folder::refused("[storage]\nurl = \"mysql://u:hunter2@h/db\"\n");
     assert!(message.contains("storage.url is a value that is not shown, but must be"), "{message}");
     assert!(!message.contains("hunter2"));
 }

@@ -48,6 +48,9 @@ class Server:
         self.log_path = pathlib.Path(self.folder.name) / "server.log"
         # The operator's own settings must not reach the tests.
         self.environment = {k: v for k, v in os.environ.items() if not k.startswith("SEQUEL_")}
+        # The whole suite runs on each backend of the server's records.
+        if os.environ.get("SEQUEL_TEST_BACKEND", "sqlite") == "sled":
+            self.environment["SEQUEL__STORAGE__URL"] = "sled:sequel.sled"
         # A port that was free a moment ago: the demo does not print where it serves its metrics.
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))

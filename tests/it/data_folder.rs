@@ -45,7 +45,7 @@ fn a_file_in_the_folders_place_is_refused() {
 fn a_folder_that_cannot_be_used_is_refused() {
     // Also where the tests run as root, whom no mode keeps out: the store's file is a folder, and a
     // link that leads to itself stands for what cannot be looked at.
-    let home = Home::new();
+    let home = Home::on_sqlite("");
     std::fs::create_dir(home.data().join("sequel.db")).unwrap();
     for ran in both(&home, &home.data()) {
         ran.refused("it is a folder");
@@ -73,7 +73,7 @@ fn a_folder_in_use_by_another_server_is_refused_and_the_other_server_does_not_mi
 
 #[test]
 fn a_store_of_a_newer_version_is_left_as_it_is() {
-    let home = Home::new();
+    let home = Home::on_sqlite("");
     home.json(&["org", "create", "acme"]);
     let path = home.data().join("sequel.db");
     let store = rusqlite::Connection::open(&path).unwrap();
@@ -92,7 +92,7 @@ fn a_store_of_a_newer_version_is_left_as_it_is() {
 
 #[test]
 fn a_file_that_is_no_store_of_ours_is_left_as_it_is() {
-    let home = Home::new();
+    let home = Home::on_sqlite("");
     let path = home.data().join("sequel.db");
     let private = || {
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);

@@ -56,7 +56,7 @@ fn a_deletion_outlives_a_kill_and_so_does_its_undoing() {
 
 #[test]
 fn a_server_purges_what_is_due_and_its_name_is_free_again() {
-    let home = Home::with("[orgs]\ndelete_grace_seconds = 1");
+    let home = Home::on_sqlite("[orgs]\ndelete_grace_seconds = 1");
     let mut server = home.serve();
     server.org("acme");
     server.key("acme", "k");

@@ -145,7 +145,7 @@ fn what_has_no_effect_or_a_dangerous_one_is_a_warning() {
 
 #[test]
 fn files_that_others_may_read_and_a_missing_data_folder_are_told() {
-    let home = Home::new();
+    let home = Home::on_sqlite("");
     home.json(&["org", "create", "acme"]);
     std::fs::set_permissions(home.data(), Permissions::from_mode(0o755)).unwrap();
     std::fs::set_permissions(home.data().join("sequel.db"), Permissions::from_mode(0o644)).unwrap();
@@ -159,7 +159,7 @@ fn files_that_others_may_read_and_a_missing_data_folder_are_told() {
 
 #[test]
 fn a_damaged_store_is_a_problem_and_stays_as_it_is() {
-    let home = Home::new();
+    let home = Home::on_sqlite("");
     private(&home);
     home.json(&["org", "create", "acme"]);
     let path = home.data().join("sequel.db");

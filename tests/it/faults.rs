@@ -173,7 +173,7 @@ fn a_server_that_was_killed_starts_again_on_its_folder() {
 
 /// The program under a limit on the size of any file that it writes. A full disk without being root: the
 /// engine meets it as an I/O error (EFBIG) in the middle of a commit. What it makes of ENOSPC itself, the
-/// backend's own tests hold.
+/// backend's own tests hold; so do those of sled, whose log is one file of the size that it was made with.
 fn with_files_of(home: &Home, kib: u32, args: &[&str]) -> Command {
     let program = home.command(args);
     let mut command = Command::new("/bin/sh");
@@ -190,7 +190,7 @@ fn with_files_of(home: &Home, kib: u32, args: &[&str]) -> Command {
 
 #[test]
 fn where_nothing_more_can_be_written_changes_fail_what_was_revoked_stays_so_and_room_heals_it() {
-    let home = Home::new();
+    let home = Home::on_sqlite("");
     let path = home.database("facts.db", "CREATE TABLE t(x); INSERT INTO t VALUES (1)");
     let mut server = home.start(with_files_of(&home, 256, &["serve", "--port", "0"]));
     server.org("acme");
@@ -233,7 +233,7 @@ fn where_nothing_more_can_be_written_changes_fail_what_was_revoked_stays_so_and_
 
 #[test]
 fn a_disk_that_is_full_from_the_start_is_said_in_one_sentence() {
-    let home = Home::new();
+    let home = Home::on_sqlite("");
     for args in [&["serve", "--port", "0"][..], &["org", "list"]] {
         let ran = crate::server::run(&mut with_files_of(&home, 0, args));
         ran.refused("sequel.db");

@@ -41,6 +41,7 @@ const LIMITS: &[(&str, &[&str])] = &[
     ("tls.certificate", &["a place"]),
     ("tls.private_key", &["a place"]),
     ("storage.url", &["a place"]),
+    ("storage.password_file", &["a place"]),
     (
         "orgs.active_max",
         &[

@@ -7,6 +7,7 @@
 mod admin_api;
 mod architecture;
 mod audit;
+mod backing;
 mod canaries;
 mod command_line;
 mod credentials;

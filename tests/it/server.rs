@@ -11,6 +11,7 @@ use std::sync::Arc;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
+use crate::backing::Backing;
 use crate::waiting::{Lines, PATIENCE, poll};
 use crate::wire::{Answer, Head, Wire};
 
@@ -22,6 +23,7 @@ pub(crate) const ENDLESS: &str =
 pub(crate) struct Home {
     folder: tempfile::TempDir,
     data: PathBuf,
+    store: Backing,
 }
 
 /// What a command came to.
@@ -59,8 +61,17 @@ impl Home {
 
     /// The same, and with the data folder at this place of its folder.
     pub(crate) fn with_data_in(place: &str, config: &str) -> Self {
+        Self::on(Backing::asked_for(), place, config)
+    }
+
+    /// For what is about SQLite's files: on SQLite, whichever backend the other tests run on.
+    pub(crate) fn on_sqlite(config: &str) -> Self {
+        Self::on(Backing::Sqlite, "data", config)
+    }
+
+    fn on(store: Backing, place: &str, config: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("sequel-it").tempdir_in("/tmp").unwrap();
-        let home = Self { data: folder.path().join(place), folder };
+        let home = Self { data: folder.path().join(place), folder, store };
         std::fs::create_dir_all(home.data()).unwrap();
         std::fs::create_dir(home.databases()).unwrap();
         let config = format!("sources.sqlite.folders = [{:?}]\n{config}", home.databases());
@@ -100,6 +111,9 @@ impl Home {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sequel"));
         command.args(args).arg("--data-dir").arg(self.data()).arg("--config").arg(self.config());
         command.env_clear().env("HOME", self.path()).current_dir(self.path());
+        if let Some(url) = self.store.url() {
+            command.env("SEQUEL__STORAGE__URL", url);
+        }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }

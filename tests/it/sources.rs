@@ -82,7 +82,7 @@ fn uris_missing_files_and_files_that_are_no_database_are_refused() {
 
 #[test]
 fn the_servers_own_store_is_refused_under_every_name() {
-    let home = Home::new();
+    let home = Home::on_sqlite("");
     // A second folder, and in it the server's own data.
     let config = format!("sources.sqlite.folders = [{:?}]\n", home.path());
     std::fs::write(home.path().join("sequel.toml"), config).unwrap();

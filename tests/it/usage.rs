@@ -70,7 +70,7 @@ fn written(home: &Home) -> u64 {
 #[test]
 fn a_kill_loses_no_use_that_the_timer_has_written_and_at_most_those_since() {
     const CALLS: u64 = 40;
-    let home = Home::new();
+    let home = Home::on_sqlite("");
     let (mut server, key) = acme(&home);
     for _ in 0..CALLS {
         server.query(&key, "SELECT x FROM t");
@@ -94,7 +94,7 @@ fn a_kill_loses_no_use_that_the_timer_has_written_and_at_most_those_since() {
 #[test]
 fn a_proper_stop_loses_no_use() {
     const CALLS: u64 = 7;
-    let home = Home::new();
+    let home = Home::on_sqlite("");
     let (mut server, key) = acme(&home);
     for _ in 0..CALLS {
         server.query(&key, "SELECT x FROM t");

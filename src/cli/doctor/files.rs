@@ -22,9 +22,17 @@ pub(super) fn look(report: &mut Report, config: &Config) {
         }
     };
     private(report, "data folder", folder, &found);
-    let StoreLocation::Sqlite(store) = config.store();
-    for suffix in ["", "-wal", "-shm", ".lock"] {
-        let mut path = store.clone().into_os_string();
+    let location = config.store();
+    let suffixes: &[&str] = match &location {
+        StoreLocation::Sqlite(_) => &["", "-wal", "-shm", ".lock"],
+        // A folder, whose files nobody reaches who may not enter it.
+        StoreLocation::Sled(_) => &["", ".lock"],
+        StoreLocation::Postgres { .. } => &[],
+    };
+    for (store, suffix) in
+        location.path().into_iter().flat_map(|store| suffixes.iter().map(move |at| (store, at)))
+    {
+        let mut path = store.as_os_str().to_owned();
         path.push(suffix);
         if let Ok(found) = std::fs::metadata(&path) {
             private(report, "store files", Path::new(&path), &found);

@@ -4,7 +4,7 @@ use sequel_store::{Holder, Role};
 
 use super::Report;
 use crate::backends;
-use crate::config::{Config, StoreLocation};
+use crate::config::Config;
 
 /// Below this a change may fail at any moment: a group commit, its log and a checkpoint want some megabytes each.
 const ROOM_PROBLEM_BYTES: u64 = 64 * 1024 * 1024;
@@ -20,7 +20,7 @@ pub(super) struct Known {
 }
 
 pub(super) fn look(report: &mut Report, config: &Config) -> Known {
-    let StoreLocation::Sqlite(path) = config.store();
+    let location = config.store();
     let holder = match backends::lock_holder(config) {
         Ok(holder) => holder,
         Err(error) => {
@@ -39,7 +39,7 @@ pub(super) fn look(report: &mut Report, config: &Config) -> Known {
     }
     let mut is_settled = false;
     match backends::inspect_store(config) {
-        Ok(None) => report.ok("store", format!("There is none at {} yet; a start makes it.", path.display())),
+        Ok(None) => report.ok("store", format!("There is none at {location} yet; a start makes it.")),
         Ok(Some(found)) => match found.damage {
             None if found.version < found.known => {
                 let (version, known) = (found.version, found.known);
@@ -69,7 +69,9 @@ pub(super) fn look(report: &mut Report, config: &Config) -> Known {
 }
 
 fn room(report: &mut Report, config: &Config) {
-    let StoreLocation::Sqlite(path) = config.store();
+    let location = config.store();
+    // How much room a database server has is for its operator to see.
+    let Some(path) = location.path() else { return };
     let folder = path.parent().unwrap_or(&config.data_dir);
     let Ok(disk) = rustix::fs::statvfs(folder) else { return };
     let free = disk.f_bavail.saturating_mul(disk.f_frsize);

@@ -77,6 +77,14 @@ pub enum OpenError {
         /// The newest schema version this build reads.
         known: u32,
     },
+    /// This build has no such backend.
+    #[error(
+        "this build of Sequel has no backend for {backend}: stores. Set another storage.url, or build it with --features {backend}."
+    )]
+    Unbuilt {
+        /// The scheme of the store's URL, which is the feature's name.
+        backend: &'static str,
+    },
     /// No space is left on the device.
     #[error("{path}: the disk is full. Free some space and start again; nothing is lost.")]
     Full {

@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use sequel_store::memory::MemoryStore;
 use sequel_store::{
     Batch, Changes, CommitError, ExportStream, Fence, HintStream, Key, KeyRange, Page, ReadError, Record,
-    Revision, ScanLimit, Scope, Store,
+    Registration, Revision, ScanLimit, Scope, Store,
 };
 use tokio::sync::{Notify, Semaphore};
 
@@ -135,6 +135,9 @@ impl Store for Stage {
     }
     fn watch(&self) -> HintStream {
         self.inner.watch()
+    }
+    fn register(&self, scope: &Scope) -> Registration {
+        self.inner.register(scope)
     }
     async fn published(&self, scope: &Scope, revision: Revision) -> Result<(), ReadError> {
         self.inner.published(scope, revision).await

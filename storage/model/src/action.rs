@@ -41,6 +41,8 @@ pub enum OfScope {
     Sweep,
     /// It acknowledges.
     Acknowledge,
+    /// Its acknowledgement arrives.
+    Land,
     /// It forgets the scope.
     Evict,
     /// It is asked to revoke.
@@ -78,7 +80,7 @@ pub enum OfNode {
     Start,
 }
 
-const OF_SCOPE: [OfScope; 12] = [
+const OF_SCOPE: [OfScope; 13] = [
     OfScope::Notice,
     OfScope::Load,
     OfScope::Read,
@@ -86,6 +88,7 @@ const OF_SCOPE: [OfScope; 12] = [
     OfScope::Publish,
     OfScope::Sweep,
     OfScope::Acknowledge,
+    OfScope::Land,
     OfScope::Evict,
     OfScope::BeginRevoke,
     OfScope::RepeatRevoke,
@@ -181,6 +184,7 @@ impl Protocol {
             OfScope::Publish => self.publish(state, node, scope),
             OfScope::Sweep => self.sweep(state, node, scope),
             OfScope::Acknowledge => self.acknowledge(state, node, scope),
+            OfScope::Land => self.land(state, node, scope),
             OfScope::Evict => self.evict(state, node, scope),
             OfScope::BeginRevoke => self.begin_revoke(state, node, scope),
             OfScope::RepeatRevoke => self.repeat_revoke(state, node, scope),

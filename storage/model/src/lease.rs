@@ -59,6 +59,9 @@ impl Protocol {
             let place = &mut state.nodes[node].places[scope];
             place.read = None;
             place.floor = 0;
+            if !self.breaks(Mistake::AcksLandOnTheNewRow) {
+                place.acking = 0;
+            }
             if !self.breaks(Mistake::ViewsKeptOverFailover) {
                 place.view = None;
                 place.unswept = false;
@@ -88,8 +91,8 @@ impl Protocol {
             node.sequence_seen = node.sequence_seen.max(newest);
         }
         let lapsed = match self.mistake {
+            // In the early snapshot there is nothing else to compare with.
             Some(Mistake::LapseNotCompared | Mistake::NarrowingsInTheSnapshotOfTheLease) => false,
-            Some(Mistake::NarrowingsSinceSequence) => false,
             Some(Mistake::LapseJudgedEarly) => early_lapsed,
             _ => node.lease == 0,
         };

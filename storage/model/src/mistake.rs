@@ -11,7 +11,7 @@ pub enum Mistake {
     LeaseCountedFromTheEnd,
     /// A renewal reads only the narrowings whose sequence number it has not yet seen.
     NarrowingsSinceSequence,
-    /// A renewal reads the narrowings in the snapshot of the transaction that writes its lease row.
+    /// A renewal reads narrowings and revisions in the snapshot of the transaction that writes its lease row.
     NarrowingsInTheSnapshotOfTheLease,
     /// A renewal makes the lease valid before it has published what it read.
     LeaseBeforePublish,
@@ -55,6 +55,8 @@ pub enum Mistake {
     FormerPrimaryStillRead,
     /// What a node acknowledged stays over a failover, where its revision may be given anew.
     AcksKeptOverFailover,
+    /// An acknowledgement that is under way during a failover lands on the lease row that its node has since then.
+    AcksLandOnTheNewRow,
     /// A node keeps its views over a failover, unless the stored revision is below the published one.
     ViewsKeptOverFailover,
 }

@@ -31,6 +31,8 @@ pub struct Place {
     pub read: Option<Seen>,
     /// The newest narrowing that the node has heard of since it registered.
     pub floor: u8,
+    /// The acknowledgement that is under way to the store, 0 for none.
+    pub acking: u8,
     /// Published, but the calls that were admitted before are not ended yet.
     pub unswept: bool,
 }

@@ -30,8 +30,20 @@ impl Protocol {
         let swept = !place.unswept || self.breaks(Mistake::AckBeforeSweep);
         (place.registered && swept).then_some(())?;
         let before = state.primary.leases[node]?[scope];
-        (before < place.floor).then_some(())?;
+        (before.max(place.acking) < place.floor).then_some(())?;
+        if self.sizes.slow_acks {
+            state.nodes[node].places[scope].acking = place.floor;
+            return Some(());
+        }
         state.primary.acknowledge(node, scope, place.floor).then_some(())
+    }
+
+    /// An acknowledgement arrives at the lease row that it is for.
+    pub(crate) fn land(&self, state: &mut State, node: usize, scope: usize) -> Option<()> {
+        let revision = std::mem::take(&mut state.nodes[node].places[scope].acking);
+        (revision > 0).then_some(())?;
+        state.primary.acknowledge(node, scope, revision);
+        Some(())
     }
 
     /// Nothing below `revision` is served by this place, nor will be, nor goes on.

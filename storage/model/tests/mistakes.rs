@@ -22,6 +22,11 @@ macro_rules! mistakes {
                 caught(Mistake::$mistake, $promise, $sizes);
             }
         )*
+
+        /// Does not compile while a mistake has no test.
+        const _: fn(Mistake) = |mistake| match mistake {
+            $(Mistake::$mistake => {})*
+        };
     };
 }
 
@@ -52,5 +57,6 @@ mistakes! {
     acks_trusted_after_a_start: AcksTrustedAfterStart breaks PROMISE in Sizes::RESTARTS;
     a_former_primary_still_read: FormerPrimaryStillRead breaks PROMISE in Sizes::FAILOVER;
     views_kept_over_a_failover: ViewsKeptOverFailover breaks PROMISE in Sizes::UNREPLICATED;
+    acks_that_land_on_the_new_row: AcksLandOnTheNewRow breaks PROMISE in Sizes::UNREPLICATED;
     acks_kept_over_a_failover: AcksKeptOverFailover breaks PROMISE in Sizes::UNREPLICATED;
 }

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use sequel_connector::{Connector, DataSource, OpenError, Settings};
 use sequel_store::{
     Batch, Changes, CommitError, CommitId, ExportStream, Fence, HintStream, Key, KeyRange, Lane, MemoryStore,
-    Page, ReadError, Record, Revision, ScanLimit, Scope, Store, Write,
+    Page, ReadError, Record, Registration, Revision, ScanLimit, Scope, Store, Write,
 };
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -98,6 +98,9 @@ impl Store for Breaking {
     }
     fn watch(&self) -> HintStream {
         self.inner.watch()
+    }
+    fn register(&self, scope: &Scope) -> Registration {
+        self.inner.register(scope)
     }
     async fn published(&self, scope: &Scope, revision: Revision) -> Result<(), ReadError> {
         self.inner.published(scope, revision).await

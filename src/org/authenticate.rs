@@ -148,8 +148,8 @@ impl Registry {
         let entries = self.0.entries.pin();
         let active = entries.get(&credential.org)?;
         let Active { cell, entry } = active;
-        let view = cell.load();
-        let view = view.as_ref().filter(|_| self.0.fence.holds())?;
+        let view = cell.served(&self.0.fence);
+        let view = view.as_ref()?;
         let key = match view.verify(credential, now) {
             Ok(key) => key,
             Err(refusal) => return Some(Err(refusal)),

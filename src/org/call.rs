@@ -46,8 +46,8 @@ impl Principal {
         }
         let (id, digest) = (self.credential.id, self.credential.digest);
         let ticket = entry.inflight.enter(id, digest, call, entry.concurrency)?;
-        let view = entry.cell.load();
-        let view = view.as_ref().filter(|_| entry.fence.holds()).ok_or(BeginError::Closed)?;
+        let view = entry.cell.served(&entry.fence);
+        let view = view.as_ref().ok_or(BeginError::Closed)?;
         let key = view.verify(&self.credential, entry.now()).map_err(|_| BeginError::Revoked)?;
         let sources = key.sources();
         let tally = Tally::new(Arc::clone(entry), id);

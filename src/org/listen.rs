@@ -59,8 +59,8 @@ impl Listening {
         if entry.draining.load(Ordering::SeqCst) {
             return Err(BeginError::Draining);
         }
-        let view = entry.cell.load();
-        let view = view.as_ref().filter(|_| entry.fence.holds()).ok_or(BeginError::Closed)?;
+        let view = entry.cell.served(&entry.fence);
+        let view = view.as_ref().ok_or(BeginError::Closed)?;
         let (seen, ends_at) = look(view, credential, entry.now()).ok_or(BeginError::Revoked)?;
         Ok(Self { entry: Arc::clone(entry), credential: *credential, ticket, seen, ends_at })
     }
@@ -93,8 +93,8 @@ impl Listening {
 
     /// Whether the stream may go on.
     pub fn verify(&self) -> Result<(), Over> {
-        let view = self.entry.cell.load();
-        let view = view.as_ref().filter(|_| self.entry.fence.holds()).ok_or(Over::Unloaded)?;
+        let view = self.entry.cell.served(&self.entry.fence);
+        let view = view.as_ref().ok_or(Over::Unloaded)?;
         view.verify(&self.credential, self.entry.now()).map(drop).map_err(|_| Over::Refused)
     }
 
@@ -105,8 +105,8 @@ impl Listening {
     }
 
     fn look_again(&mut self) -> Result<Vec<String>, Over> {
-        let view = self.entry.cell.load();
-        let view = view.as_ref().filter(|_| self.entry.fence.holds()).ok_or(Over::Unloaded)?;
+        let view = self.entry.cell.served(&self.entry.fence);
+        let view = view.as_ref().ok_or(Over::Unloaded)?;
         let (now, ends_at) = look(view, &self.credential, self.entry.now()).ok_or(Over::Refused)?;
         let names = differing(&self.seen, &now);
         (self.seen, self.ends_at) = (now, ends_at);

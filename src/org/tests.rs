@@ -1,6 +1,7 @@
 //! What callers of the registry rely on: order of commit, publication and answer; what a dead actor, a
 //! forged credential, a race, an eviction and a failing store do.
 
+mod fence;
 mod lifecycle;
 
 use std::future::Future;
@@ -16,7 +17,7 @@ use parking_lot::Mutex;
 use sequel_store::memory::MemoryStore;
 use sequel_store::{
     Batch, Changes, CommitError, ExportStream, Fence, HintStream, Key, KeyRange, Page, ReadError, Record,
-    Revision, ScanLimit, Scope, Store,
+    Registration, Revision, ScanLimit, Scope, Store,
 };
 use tokio::sync::{Notify, Semaphore};
 
@@ -47,6 +48,8 @@ pub(super) struct Stage {
     scans_fail: AtomicBool,
     commits: Gate,
     settles: Gate,
+    // What happens when the fence is asked next.
+    when_asked: Arc<Mutex<Option<Box<dyn FnOnce() + Send>>>>,
 }
 
 /// Lets everything pass until it is closed; then tells when somebody waits and lets one pass at a time.
@@ -136,6 +139,9 @@ impl Store for Stage {
     fn watch(&self) -> HintStream {
         self.inner.watch()
     }
+    fn register(&self, scope: &Scope) -> Registration {
+        self.inner.register(scope)
+    }
     async fn published(&self, scope: &Scope, revision: Revision) -> Result<(), ReadError> {
         self.inner.published(scope, revision).await
     }
@@ -144,7 +150,14 @@ impl Store for Stage {
         self.inner.settle(scope, revision).await
     }
     fn fence(&self) -> Fence {
-        self.inner.fence()
+        let (fence, when_asked) = (self.inner.fence(), Arc::clone(&self.when_asked));
+        Fence::when(move || {
+            let happens = when_asked.lock().take();
+            if let Some(happens) = happens {
+                happens();
+            }
+            fence.holds()
+        })
     }
     async fn export(&self) -> Result<ExportStream, ReadError> {
         self.inner.export().await
@@ -184,6 +197,7 @@ impl House {
             scans_fail: AtomicBool::new(false),
             commits: Gate::default(),
             settles: Gate::default(),
+            when_asked: Arc::default(),
         });
         Self::over(stage, limits)
     }

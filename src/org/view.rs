@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 
 use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
-use sequel_store::Revision;
+use sequel_store::{Fence, Revision};
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
@@ -251,7 +251,15 @@ impl ViewCell {
         self.marked.swap(false, Ordering::Relaxed)
     }
 
-    /// The view now, or `None` where it is closed. Lock-free.
+    /// The view that this node may serve now, or `None` where it is closed or the fence does not hold. Lock-free.
+    ///
+    /// The fence is asked first. Asked afterwards, it could hold again because the node has caught up meanwhile,
+    /// and would be taken to speak of the view from before.
+    pub(super) fn served(&self, fence: &Fence) -> arc_swap::Guard<Option<Arc<View>>> {
+        if fence.holds() { self.view.load() } else { arc_swap::Guard::from_inner(None) }
+    }
+
+    /// The view now, or `None` where it is closed; not for what is served. Lock-free.
     pub(super) fn load(&self) -> arc_swap::Guard<Option<Arc<View>>> {
         self.view.load()
     }

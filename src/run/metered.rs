@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use sequel_store::{
     Batch, Changes, CommitError, ExportStream, Fence, HintStream, Key, KeyRange, Page, ReadError, Record,
-    Revision, ScanLimit, Scope, Store,
+    Registration, Revision, ScanLimit, Scope, Store,
 };
 
 use crate::metrics::{Metrics, StoreOperation, StoreOutcome};
@@ -69,6 +69,10 @@ impl Store for Metered {
 
     fn watch(&self) -> HintStream {
         self.store.watch()
+    }
+
+    fn register(&self, scope: &Scope) -> Registration {
+        self.store.register(scope)
     }
 
     async fn published(&self, scope: &Scope, revision: Revision) -> Result<(), ReadError> {

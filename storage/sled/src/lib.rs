@@ -33,7 +33,7 @@ use futures_util::stream;
 use sequel_store::group_commit::GroupCommit;
 use sequel_store::{
     Batch, Changes, CommitError, ExportStream, Exported, Fence, HintStream, Holder, Key, KeyRange, OpenError,
-    Page, ReadError, Record, Revision, ScanLimit, Scope, Store, StoreLock,
+    Page, ReadError, Record, Registration, Revision, ScanLimit, Scope, Store, StoreLock,
 };
 use sled::Tree;
 use tokio::runtime::{Builder, Runtime};
@@ -171,6 +171,10 @@ impl Store for SledStore {
     }
 
     /// One process, one node: nobody else waits for this one's readers.
+    fn register(&self, _scope: &Scope) -> Registration {
+        Registration::alone()
+    }
+
     async fn published(&self, _scope: &Scope, _revision: Revision) -> Result<(), ReadError> {
         Ok(())
     }

@@ -32,7 +32,7 @@ use rusqlite::Connection;
 use sequel_store::group_commit::GroupCommit;
 use sequel_store::{
     Batch, Changes, CommitError, ExportStream, Fence, HintStream, Holder, Key, KeyRange, OpenError, Page,
-    ReadError, Record, Revision, ScanLimit, Scope, Store, StoreLock,
+    ReadError, Record, Registration, Revision, ScanLimit, Scope, Store, StoreLock,
 };
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Semaphore, mpsc};
@@ -173,6 +173,10 @@ impl Store for SqliteStore {
     }
 
     /// One process, one node: nobody else waits for this one's readers.
+    fn register(&self, _scope: &Scope) -> Registration {
+        Registration::alone()
+    }
+
     async fn published(&self, _scope: &Scope, _revision: Revision) -> Result<(), ReadError> {
         Ok(())
     }

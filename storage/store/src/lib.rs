@@ -28,8 +28,8 @@ pub use lock::{Holder, Role, StoreLock};
 pub use memory::MemoryStore;
 pub use place::resolve;
 pub use read::{
-    Changes, ExportStream, Exported, Fence, Hint, HintStream, Page, READ_BYTES_MAX, Record, Revision,
-    ScanLimit,
+    Changes, ExportStream, Exported, Fence, Hint, HintStream, Page, READ_BYTES_MAX, Record, Registration,
+    Revision, ScanLimit,
 };
 pub use scope::{Scope, ScopeError};
 
@@ -57,21 +57,31 @@ pub trait Store: Send + Sync + 'static {
     async fn commit(&self, batch: Batch) -> Result<Revision, CommitError>;
 
     /// What changed on the state lane since `after`: each touched key once, with its newest record
-    /// or `None` where it was deleted; or [`Changes::Gap`] when the log no longer reaches back so far.
+    /// or `None` where it was deleted; or [`Changes::Gap`] when the log no longer reaches back so far,
+    /// or when a failover came in between, since the same revision may hold something else there.
     async fn changes(&self, scope: &Scope, after: Revision) -> Result<Changes, ReadError>;
 
     /// Lossy hints that a scope moved. Dropped hints are allowed; a reader compares revisions.
     fn watch(&self) -> HintStream;
 
+    /// Says that from now on this node may hold, publish or act on what it reads of `scope`: to be
+    /// called before a load's first read and kept until nothing of the scope is served and no call of
+    /// it runs. What is not registered is not waited for by [`Store::settle`] on another node.
+    fn register(&self, scope: &Scope) -> Registration;
+
     /// Says that this node's readers now see `scope` at `revision` or newer: the acknowledgement
-    /// that [`Store::settle`] on another node waits for.
+    /// that [`Store::settle`] on another node waits for. To be called after the calls that the
+    /// revision forbids were ended.
     async fn published(&self, scope: &Scope, revision: Revision) -> Result<(), ReadError>;
 
     /// Waits until no node can still serve `scope` older than `revision`. At once where only one
-    /// node exists.
+    /// node exists. To be called after COMMIT has returned and this node has published, also for a
+    /// change that somebody else committed before.
     async fn settle(&self, scope: &Scope, revision: Revision) -> Result<(), ReadError>;
 
-    /// A lock-free answer to: may this node still serve what it has read?
+    /// A lock-free answer to: may this node still serve what it has read? To be asked after a request
+    /// has begun and *before* its view is taken: asked afterwards, a node that was waited out and has
+    /// renewed meanwhile says yes to the view from before. Asked again for each further chunk.
     fn fence(&self) -> Fence;
 
     /// One consistent cut over all scopes, both lanes, in scope and key order.

@@ -113,6 +113,36 @@ impl Fence {
     }
 }
 
+/// A node's word that it may hold something of a scope; dropping it takes the word back.
+#[must_use = "dropping a registration at once says that nothing of the scope is held"]
+pub struct Registration(Option<Box<dyn FnOnce() + Send + Sync>>);
+
+impl Registration {
+    /// For a backend that only one process can open: nobody else wants to know.
+    pub fn alone() -> Self {
+        Self(None)
+    }
+
+    /// A registration whose end `ended` is told of; it must not block for long.
+    pub fn until(ended: impl FnOnce() + Send + Sync + 'static) -> Self {
+        Self(Some(Box::new(ended)))
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        if let Some(ended) = self.0.take() {
+            ended();
+        }
+    }
+}
+
+impl std::fmt::Debug for Registration {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Registration")
+    }
+}
+
 impl std::fmt::Debug for Fence {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Fence(holds: {})", self.holds())

@@ -67,6 +67,7 @@ async fn a_store_that_is_away_answers_nothing_and_comes_back_whole() {
 async fn settle_waits_for_every_node_that_may_still_serve() {
     let ((first, second), scope) = (MemoryStore::two_nodes(), org("a"));
     let third = first.another_node();
+    let _held = (second.register(&scope), third.register(&scope));
     let revision = first.commit(narrowing(&scope)).await.unwrap();
     let mut settled = std::pin::pin!(first.settle(&scope, revision));
     second.published(&scope, revision).await.unwrap();
@@ -80,6 +81,7 @@ async fn settle_waits_for_every_node_that_may_still_serve() {
 #[tokio::test]
 async fn a_node_that_went_away_is_not_waited_for() {
     let ((first, second), scope) = (MemoryStore::two_nodes(), org("a"));
+    let _held = second.register(&scope);
     let revision = first.commit(narrowing(&scope)).await.unwrap();
     drop(second);
     first.settle(&scope, revision).await.unwrap();
@@ -88,6 +90,7 @@ async fn a_node_that_went_away_is_not_waited_for() {
 #[tokio::test]
 async fn a_lost_node_serves_again_only_after_publishing_what_it_missed() {
     let ((first, second), scope) = (MemoryStore::two_nodes(), org("a"));
+    let _held = second.register(&scope);
     let before = first.commit(narrowing(&scope)).await.unwrap();
     second.published(&scope, before).await.unwrap();
     let fence = second.fence();
@@ -103,6 +106,20 @@ async fn a_lost_node_serves_again_only_after_publishing_what_it_missed() {
     assert_eq!(second.owed(), [(scope.clone(), later)]);
     second.published(&scope, later).await.unwrap();
     assert!(fence.holds());
+}
+
+#[tokio::test]
+async fn a_lost_node_owes_nothing_of_what_it_no_longer_holds() {
+    let ((first, second), scope) = (MemoryStore::two_nodes(), org("a"));
+    let held = second.register(&scope);
+    second.partition();
+    first.commit(narrowing(&scope)).await.unwrap();
+    first.commit(narrowing(&org("b"))).await.unwrap();
+    second.heal();
+    assert!(!second.fence().holds());
+    drop(held);
+    assert!(second.fence().holds());
+    assert_eq!(second.owed(), []);
 }
 
 #[tokio::test]

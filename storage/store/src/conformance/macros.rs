@@ -28,6 +28,9 @@ macro_rules! conformance_tests {
             a_node_catches_up_through_changes
             hints_reach_the_other_node
             settle_waits_until_the_other_node_has_published
+            settle_waits_for_a_load_that_has_not_published
+            settle_does_not_wait_for_a_node_that_does_not_hold_the_scope
+            a_scope_registered_twice_is_held_until_both_are_dropped
             settle_does_not_wait_for_its_own_node
             publishing_an_older_revision_settles_nothing
             published_once_settles_every_older_revision

@@ -63,6 +63,7 @@ pub async fn hints_reach_the_other_node<B: TwoNodes>() {
 
 pub async fn settle_waits_until_the_other_node_has_published<B: TwoNodes>() {
     let (_backend, first, second, scope) = nodes::<B>().await;
+    let _held = second.register(&scope);
     let before = commit(&*first, state(&scope, [put("k", "v")])).await;
     first.published(&scope, before).await.expect("a store that listens");
     second.published(&scope, before).await.expect("a store that listens");
@@ -77,8 +78,41 @@ pub async fn settle_waits_until_the_other_node_has_published<B: TwoNodes>() {
     settled.await.expect("a settled scope");
 }
 
+pub async fn settle_waits_for_a_load_that_has_not_published<B: TwoNodes>() {
+    let (_backend, first, second, scope) = nodes::<B>().await;
+    let load = second.register(&scope);
+    assert_eq!(value(&*second, &scope, "k").await, None);
+    let revision = narrowing(&*first, &scope).await;
+    let mut settled = std::pin::pin!(first.settle(&scope, revision).fuse());
+    assert!(
+        settled.as_mut().now_or_never().is_none(),
+        "settled while the other node could still publish what it read before"
+    );
+    drop(load);
+    settled.await.expect("a settled scope");
+}
+
+pub async fn settle_does_not_wait_for_a_node_that_does_not_hold_the_scope<B: TwoNodes>() {
+    let (_backend, first, second, scope) = nodes::<B>().await;
+    let _another = second.register(&org("other"));
+    let revision = narrowing(&*first, &scope).await;
+    first.settle(&scope, revision).await.expect("a settled scope");
+}
+
+pub async fn a_scope_registered_twice_is_held_until_both_are_dropped<B: TwoNodes>() {
+    let (_backend, first, second, scope) = nodes::<B>().await;
+    let (held, also_held) = (second.register(&scope), second.register(&scope));
+    let revision = narrowing(&*first, &scope).await;
+    let mut settled = std::pin::pin!(first.settle(&scope, revision).fuse());
+    drop(held);
+    assert!(settled.as_mut().now_or_never().is_none(), "settled although it is still held");
+    drop(also_held);
+    settled.await.expect("a settled scope");
+}
+
 pub async fn settle_does_not_wait_for_its_own_node<B: TwoNodes>() {
     let (_backend, first, second, scope) = nodes::<B>().await;
+    let _held = (first.register(&scope), second.register(&scope));
     let revision = narrowing(&*first, &scope).await;
     second.published(&scope, revision).await.expect("a store that listens");
     first.settle(&scope, revision).await.expect("a settled scope");
@@ -86,6 +120,7 @@ pub async fn settle_does_not_wait_for_its_own_node<B: TwoNodes>() {
 
 pub async fn publishing_an_older_revision_settles_nothing<B: TwoNodes>() {
     let (_backend, first, second, scope) = nodes::<B>().await;
+    let _held = second.register(&scope);
     let before = commit(&*first, state(&scope, [put("k", "v")])).await;
     let revision = narrowing(&*first, &scope).await;
     let mut settled = std::pin::pin!(first.settle(&scope, revision).fuse());
@@ -101,6 +136,7 @@ pub async fn publishing_an_older_revision_settles_nothing<B: TwoNodes>() {
 
 pub async fn published_once_settles_every_older_revision<B: TwoNodes>() {
     let (_backend, first, second, scope) = nodes::<B>().await;
+    let _held = second.register(&scope);
     let older = narrowing(&*first, &scope).await;
     let newer = narrowing(&*first, &scope).await;
     second.published(&scope, newer).await.expect("a store that listens");

@@ -4,8 +4,8 @@
 //! nothing. For the tests of others it can be made to fail ([`Fault`]), to hold commits back
 //! ([`Gate`]) and to lose a node ([`MemoryStore::partition`]).
 //!
-//! **Invariant:** a node whose fence holds is waited for by every other node's `settle`
-//! (`settle_waits_for_every_node_that_may_still_serve`).
+//! **Invariant:** a node whose fence holds and that has registered a scope is waited for by every other
+//! node's `settle` (`settle_waits_for_every_node_that_may_still_serve`).
 
 mod fault;
 mod state;
@@ -25,7 +25,7 @@ use self::state::ScopeState;
 use crate::group_commit::hint_stream;
 use crate::{
     Batch, Changes, CommitError, ExportStream, Exported, Fence, Hint, HintStream, Key, KeyRange, Lane, Page,
-    ReadError, Record, Revision, ScanLimit, Scope, Store,
+    ReadError, Record, Registration, Revision, ScanLimit, Scope, Store,
 };
 
 /// Hints that a watcher may fall behind by; few, so that tests meet lost ones.
@@ -57,9 +57,45 @@ struct Node {
     fence: Arc<AtomicBool>,
     /// Cut off: neither reads, commits nor publishes.
     partitioned: bool,
+    /// How many registrations of each scope it has.
+    registered: BTreeMap<Scope, usize>,
     published: BTreeMap<Scope, Revision>,
     /// What it has to publish before it may serve again.
     owed: BTreeMap<Scope, Revision>,
+}
+
+impl Node {
+    /// Whether it may serve `scope` older than `revision`, now or when a load of it is done.
+    fn may_serve_older(&self, scope: &Scope, revision: Revision) -> bool {
+        self.fence.load(Ordering::SeqCst)
+            && self.registered.contains_key(scope)
+            && self.published.get(scope).is_none_or(|published| *published < revision)
+    }
+
+    /// Notes a narrowing that it has to publish before it may serve again.
+    fn owe(&mut self, scope: &Scope, revision: Revision) {
+        if self.registered.contains_key(scope) {
+            self.owed.insert(scope.clone(), revision);
+        }
+    }
+
+    /// Serves again, if nothing is in the way.
+    fn serve_if_nothing_is_owed(&self) {
+        if !self.partitioned && self.owed.is_empty() {
+            self.fence.store(true, Ordering::SeqCst);
+        }
+    }
+
+    fn unregister(&mut self, scope: &Scope) {
+        let Some(count) = self.registered.get_mut(scope) else { return };
+        *count -= 1;
+        if *count == 0 {
+            self.registered.remove(scope);
+            // A later load reads later, so nothing is left to publish.
+            self.owed.remove(scope);
+            self.serve_if_nothing_is_owed();
+        }
+    }
 }
 
 impl Default for MemoryStore {
@@ -95,6 +131,7 @@ impl MemoryStore {
             hints: broadcast::channel(HINTS_MAX).0,
             fence: fence.clone(),
             partitioned: false,
+            registered: BTreeMap::new(),
             published: BTreeMap::new(),
             owed: BTreeMap::new(),
         });
@@ -114,7 +151,7 @@ impl MemoryStore {
         node.fence.store(false, Ordering::SeqCst);
         for (scope, revision) in narrowed {
             if node.published.get(&scope).copied().unwrap_or_default() < revision {
-                node.owed.insert(scope, revision);
+                node.owe(&scope, revision);
             }
         }
         drop(world);
@@ -122,7 +159,7 @@ impl MemoryStore {
     }
 
     /// Joins the node to the store again. Its fence holds once it has published all that
-    /// [`MemoryStore::owed`] lists: every narrowing that it missed.
+    /// [`MemoryStore::owed`] lists: every narrowing that it missed of what it had registered.
     pub fn heal(&self) {
         let mut world = self.shared.world.lock();
         let node = &mut world.nodes[self.node];
@@ -181,7 +218,7 @@ impl MemoryStore {
             let narrows = matches!(batch.lane, Lane::State { narrows: true, .. });
             for node in &mut world.nodes {
                 if narrows && !node.fence.load(Ordering::SeqCst) {
-                    node.owed.insert(batch.scope.clone(), revision);
+                    node.owe(&batch.scope, revision);
                 }
                 if !node.partitioned {
                     // Nobody watching is no error.
@@ -232,6 +269,15 @@ impl Store for MemoryStore {
         hint_stream(self.shared.world.lock().nodes[self.node].hints.subscribe())
     }
 
+    fn register(&self, scope: &Scope) -> Registration {
+        let (shared, at, scope) = (Arc::clone(&self.shared), self.node, scope.clone());
+        *shared.world.lock().nodes[at].registered.entry(scope.clone()).or_default() += 1;
+        Registration::until(move || {
+            shared.world.lock().nodes[at].unregister(&scope);
+            shared.moved.send_replace(());
+        })
+    }
+
     async fn published(&self, scope: &Scope, revision: Revision) -> Result<(), ReadError> {
         self.read(|_| ())?;
         let mut world = self.shared.world.lock();
@@ -239,9 +285,7 @@ impl Store for MemoryStore {
         let published = node.published.entry(scope.clone()).or_default();
         *published = revision.max(*published);
         node.owed.retain(|owed, at_least| owed != scope || *at_least > revision);
-        if !node.partitioned && node.owed.is_empty() {
-            node.fence.store(true, Ordering::SeqCst);
-        }
+        node.serve_if_nothing_is_owed();
         drop(world);
         self.shared.moved.send_replace(());
         Ok(())
@@ -251,11 +295,8 @@ impl Store for MemoryStore {
         let mut moved = self.shared.moved.subscribe();
         loop {
             let settled = self.read(|world| {
-                world.nodes.iter().enumerate().all(|(at, node)| {
-                    at == self.node
-                        || !node.fence.load(Ordering::SeqCst)
-                        || node.published.get(scope).is_some_and(|published| *published >= revision)
-                })
+                let others = world.nodes.iter().enumerate().filter(|(at, _)| *at != self.node);
+                !others.into_iter().any(|(_, node)| node.may_serve_older(scope, revision))
             })?;
             if settled {
                 return Ok(());

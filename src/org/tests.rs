@@ -49,8 +49,10 @@ pub(super) struct Stage {
     commits: Gate,
     settles: Gate,
     // What happens when the fence is asked next.
-    when_asked: Arc<Mutex<Option<Box<dyn FnOnce() + Send>>>>,
+    when_asked: Arc<Mutex<Option<Happening>>>,
 }
+
+type Happening = Box<dyn FnOnce() + Send>;
 
 /// Lets everything pass until it is closed; then tells when somebody waits and lets one pass at a time.
 struct Gate {

@@ -130,13 +130,14 @@ fn nginx(folder: &Path, pair: &Pair, port: u16, server: SocketAddr) -> Command {
     );
     std::fs::write(folder.join("site.conf"), site).unwrap();
     let at = folder.display();
-    // What Debian's nginx.conf says around it, in this test's folder.
+    // What Debian's nginx.conf says around it, in this test's folder; and one process, which ends when it is killed,
+    // where a killed master would leave its workers behind.
     let user = if rustix::process::geteuid().is_root() { "user root;" } else { "" };
     let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|name| format!("{name}_temp_path {at}/{name};\n"))
         .concat();
     let around = format!(
-        "{user}\ndaemon off;\nworker_processes 1;\npid {at}/nginx.pid;\nerror_log stderr warn;\nevents {{}}\n\
+        "{user}\ndaemon off;\nmaster_process off;\npid {at}/nginx.pid;\nerror_log stderr warn;\nevents {{}}\n\
          http {{\naccess_log off;\n{temporary}include {at}/site.conf;\n}}\n"
     );
     std::fs::write(folder.join("nginx.conf"), around).unwrap();

@@ -16,6 +16,7 @@ mod fault;
 mod inspect;
 mod log;
 mod open;
+mod pending;
 mod read;
 mod rows;
 mod space;

@@ -176,8 +176,11 @@ fn sled_log(folder: &Path, cache_bytes: u64) -> Result<Open, Fault> {
             }
             opened => opened?,
         };
-        let file = File::open(log_path(folder)).map_err(|error| Fault::Sled(error.into()))?;
-        return Ok(Open { db, file });
+        let log = File::open(log_path(folder)).and_then(|file| {
+            // What a kill left between its write and its sync is read from now on, and may be answered for.
+            file.sync_all().map(|()| Open { db, file })
+        });
+        return log.map_err(|error| Fault::Sled(error.into()));
     }
     unreachable!("the last attempt returns")
 }

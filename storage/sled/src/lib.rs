@@ -6,6 +6,11 @@
 //! sled is no longer cared for and says of itself that where reliability comes first SQLite is the better choice; so
 //! say we. This backend is for those who know sled.
 //!
+//! What is acknowledged outlives a kill. It outlives a power loss as far as sled's log does, which is synced before each
+//! answer: within one group that writes more than a segment (512 KiB) sled may reuse room whose former contents it moved
+//! without a sync between the two, so a disk that loses its own cache with the power may lose more than that group.
+//! Damage near the end of a log that was not closed in order cannot be told from a write that was cut short.
+//!
 //! **Invariant:** a commit is answered after its sync returned (`killed_at_any_moment_no_acknowledged_write_is_lost`).
 //! **Invariant:** nobody reads what is not on the disk (`what_cannot_be_made_durable_is_never_read`).
 //! **Invariant:** a batch that fails leaves the batches committed with it alone (`a_failed_batch_spares_the_others`).

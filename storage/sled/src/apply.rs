@@ -7,7 +7,7 @@ use sequel_store::group_commit::Applied;
 use sequel_store::{Batch, CommitError, Expect, Key, Lane, Revision, Scope, Write};
 
 use crate::cut::Cuts;
-use crate::fault::Fault;
+use crate::fault::{self, Fault};
 use crate::pending::{Pending, Rows};
 use crate::read::{head, record_of, state};
 use crate::rows::{self, Block, CHUNK_BYTES, Head, Value};
@@ -16,9 +16,22 @@ use crate::rows::{self, Block, CHUNK_BYTES, Head, Value};
 /// commit that left it is remembered. 256 commits of one key are some 25 KB.
 const CHANGES_KEPT: u64 = 256;
 
-/// Applies `batch` to the rows that are pending. The inner error is the batch's own: nothing of it is among them. The
-/// outer one is the log's, which could not be read: what is pending may hold half of this batch.
-pub(crate) fn apply(
+/// Applies `batch` to the rows that are pending, wholly or not at all.
+pub(crate) fn apply(pending: &mut Pending<'_>, batch: &Batch, cuts: &Cuts) -> Result<Applied, CommitError> {
+    let applied = draft(pending, batch, cuts);
+    match applied {
+        Ok(Ok(_)) => pending.keep(),
+        _ => pending.discard(),
+    }
+    // A log that cannot be read at one place costs the batches that have to read there.
+    applied.unwrap_or_else(|fault| {
+        tracing::error!(error = %fault, scope = %batch.scope, "a commit was refused");
+        Err(fault::refused(&fault))
+    })
+}
+
+/// The inner error is the batch's own, the outer one the log's.
+fn draft(
     pending: &mut Pending<'_>,
     batch: &Batch,
     cuts: &Cuts,

@@ -55,8 +55,9 @@ use crate::writer::Writer;
 const EXPORTS_MAX: usize = 2;
 /// Records between an export's thread and its reader; of 64 KiB each they are 4 MiB.
 const EXPORT_BUFFER: usize = 64;
-/// sled's cache of pages.
-const CACHE_BYTES: u64 = 16 * 1024 * 1024;
+/// sled's cache of pages. With 100,000 records a process that read them all took 38 MiB with this much and 47 MiB with
+/// 16 MiB, and a read no longer: the operating system's cache is next to it.
+const CACHE_BYTES: u64 = 4 * 1024 * 1024;
 
 /// How to open a store.
 #[derive(Clone)]
@@ -73,7 +74,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// Four readers, 16 MiB of cache, and what the disk says of itself.
+    /// Four readers, 4 MiB of cache, and what the disk says of itself.
     pub fn new(holder: Holder) -> Self {
         Self { holder, readers: 4, cache_bytes: CACHE_BYTES, free_bytes: space::of_the_disk() }
     }

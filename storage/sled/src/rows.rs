@@ -66,6 +66,11 @@ pub(crate) fn all_records() -> [u8; 1] {
     [RECORD]
 }
 
+/// Behind every record's row.
+pub(crate) fn behind_records() -> Vec<u8> {
+    vec![RECORD + 1]
+}
+
 /// Where a record is.
 pub(crate) fn record_row(scope: &Scope, key: &Key) -> Vec<u8> {
     [&records(scope), key.as_bytes()].concat()

@@ -17,7 +17,7 @@ const RESERVE: u64 = 64 * MIB;
 /// Below this much nothing is taken, so that the log can be opened again, which writes a segment (512 KiB) and a snapshot
 /// (1 MiB for 350,000 rows). In between a batch that takes a permission away, or only deletes, still is.
 const LAST_RESERVE: u64 = 32 * MIB;
-/// Below this much the log warns: it grows by some 1 KiB for each small commit (see `examples/measure.rs`), so 450,000
+/// Below this much the log warns: it grows by some 1 KiB for each small commit (see `examples/measure_sled.rs`), so 450,000
 /// of them come before the reserve.
 const WARN: u64 = 512 * MIB;
 

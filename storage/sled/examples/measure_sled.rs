@@ -1,7 +1,7 @@
 //! Measures what is sled's own on the disk under a folder: how the log grows under overwrites, how long a store takes to
 //! open after a kill, how much memory it takes.
 //!
-//! `cargo run --release -p sequel-store-sled --example measure -- FOLDER [OVERWRITES]`. Prints figures; asserts nothing,
+//! `cargo run --release -p sequel-store-sled --example measure_sled -- FOLDER [OVERWRITES]`. Prints figures; asserts nothing,
 //! for speed is no test. Needs /proc.
 
 #![allow(clippy::disallowed_methods, reason = "a measurement reads the clock itself")]

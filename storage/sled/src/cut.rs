@@ -102,7 +102,8 @@ impl Before {
                 ENTRY_BYTES + row.len() + record.as_ref().map_or(0, |record| record.value.len())
             })
             .sum::<usize>();
-        self.past = row;
+        // Past everything: behind the last row that a record could have.
+        self.past = row.or_else(|| Some(rows::behind_records()));
         passed
     }
 }
@@ -130,7 +131,7 @@ impl Cut {
         }
         let start =
             before.past.clone().map_or(Bound::Included(rows::all_records().to_vec()), Bound::Excluded);
-        let end = Bound::Excluded(vec![rows::all_records()[0] + 1]);
+        let end = Bound::Excluded(rows::behind_records());
         let (mut found, mut upto, mut bytes) = (BTreeMap::new(), None, 0);
         let mut rows = tree.range((start, end));
         let last = loop {

@@ -6,6 +6,11 @@
 //! sled is no longer cared for and says of itself that where reliability comes first SQLite is the better choice; so
 //! say we. This backend is for those who know sled.
 //!
+//! What is acknowledged outlives a kill. It outlives a power loss as far as sled's log does, which is synced before each
+//! answer: within one group that writes more than a segment (512 KiB) sled may reuse room whose former contents it moved
+//! without a sync between the two, so a disk that loses its own cache with the power may lose more than that group.
+//! Damage near the end of a log that was not closed in order cannot be told from a write that was cut short.
+//!
 //! **Invariant:** a commit is answered after its sync returned (`killed_at_any_moment_no_acknowledged_write_is_lost`).
 //! **Invariant:** nobody reads what is not on the disk (`what_cannot_be_made_durable_is_never_read`).
 //! **Invariant:** a batch that fails leaves the batches committed with it alone (`a_failed_batch_spares_the_others`).
@@ -16,6 +21,7 @@ mod fault;
 mod inspect;
 mod log;
 mod open;
+mod pending;
 mod read;
 mod rows;
 mod space;
@@ -49,8 +55,9 @@ use crate::writer::Writer;
 const EXPORTS_MAX: usize = 2;
 /// Records between an export's thread and its reader; of 64 KiB each they are 4 MiB.
 const EXPORT_BUFFER: usize = 64;
-/// sled's cache of pages.
-const CACHE_BYTES: u64 = 16 * 1024 * 1024;
+/// sled's cache of pages. With 100,000 records a process that read them all took 38 MiB with this much and 47 MiB with
+/// 16 MiB, and a read no longer: the operating system's cache is next to it.
+const CACHE_BYTES: u64 = 4 * 1024 * 1024;
 
 /// How to open a store.
 #[derive(Clone)]
@@ -67,7 +74,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// Four readers, 16 MiB of cache, and what the disk says of itself.
+    /// Four readers, 4 MiB of cache, and what the disk says of itself.
     pub fn new(holder: Holder) -> Self {
         Self { holder, readers: 4, cache_bytes: CACHE_BYTES, free_bytes: space::of_the_disk() }
     }

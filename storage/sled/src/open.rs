@@ -78,6 +78,8 @@ pub(crate) fn store(folder: &Path, cache_bytes: u64) -> Result<Open, OpenError> 
             let made = log.db.insert(rows::FORMAT, &VERSION.to_be_bytes()).map_err(Fault::from);
             made.and_then(|_| log.sync()).map_err(failed)?;
             write_note(folder, &Note::open())?;
+            let around = folder.parent().unwrap_or(folder);
+            sync_folder(around).map_err(|error| OpenError::io(around, &error))?;
             log
         }
     };
@@ -176,7 +178,15 @@ fn sled_log(folder: &Path, cache_bytes: u64) -> Result<Open, Fault> {
             }
             opened => opened?,
         };
-        let file = File::open(log_path(folder)).map_err(|error| Fault::Sled(error.into()))?;
+        let synced = || {
+            // What a kill left between its write and its sync is read from now on, and may be answered for.
+            let file = File::open(log_path(folder))?;
+            file.sync_all()?;
+            // sled leaves it to chance that its files have names after a power loss.
+            sync_folder(&folder.join("sled"))?;
+            Ok(file)
+        };
+        let file = synced().map_err(|error: io::Error| Fault::Sled(error.into()))?;
         return Ok(Open { db, file });
     }
     unreachable!("the last attempt returns")
@@ -216,6 +226,11 @@ fn make_folder(folder: &Path) -> Result<(), OpenError> {
     }
 }
 
+/// The names in a folder are on the disk when this answers.
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
 /// Replaces the note, so that a crash leaves the old one or the new one.
 fn write_note(folder: &Path, note: &Note) -> Result<(), OpenError> {
     let (path, fresh) = (folder.join(NOTE), folder.join(format!("{NOTE}.new")));
@@ -228,7 +243,7 @@ fn write_note(folder: &Path, note: &Note) -> Result<(), OpenError> {
         file.write_all(&serde_json::to_vec(note)?)?;
         file.sync_all()?;
         fs::rename(&fresh, &path)?;
-        File::open(folder)?.sync_all()
+        sync_folder(folder)
     };
     write().map_err(|error| OpenError::io(&path, &error))
 }

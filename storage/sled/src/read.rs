@@ -9,6 +9,7 @@ use sequel_store::{Changes, Key, KeyRange, Page, READ_BYTES_MAX, Record, Revisio
 use sled::Tree;
 
 use crate::fault::Fault;
+use crate::pending::Rows;
 use crate::rows::{self, Head, ScopeState, Value};
 
 /// Keys in one delta; a reader that is further behind loads afresh, in pages.
@@ -17,18 +18,18 @@ const DELTA_KEYS_MAX: usize = 4096;
 const PAGE_RECORDS_MAX: usize = 10_000;
 
 /// The state of a scope; that of one that was never written to where there is none.
-pub(crate) fn state(tree: &Tree, scope: &Scope) -> Result<ScopeState, Fault> {
-    tree.get(rows::scope_row(scope))?.map_or(Ok(ScopeState::default()), |row| ScopeState::decode(&row))
+pub(crate) fn state(rows: &impl Rows, scope: &Scope) -> Result<ScopeState, Fault> {
+    rows.row(&rows::scope_row(scope))?.map_or(Ok(ScopeState::default()), |row| ScopeState::decode(&row))
 }
 
 /// The row of a record, be it live or a tombstone.
-pub(crate) fn head(tree: &Tree, scope: &Scope, key: &Key) -> Result<Option<Head>, Fault> {
-    tree.get(rows::record_row(scope, key))?.map(|row| Head::decode(&row)).transpose()
+pub(crate) fn head(rows: &impl Rows, scope: &Scope, key: &Key) -> Result<Option<Head>, Fault> {
+    rows.row(&rows::record_row(scope, key))?.map(|row| Head::decode(&row)).transpose()
 }
 
 /// The record that a row stands for; `None` for a tombstone.
 pub(crate) fn record_of(
-    tree: &Tree,
+    rows: &impl Rows,
     scope: &Scope,
     key: &Key,
     head: Option<&Head>,
@@ -37,15 +38,15 @@ pub(crate) fn record_of(
     let value = match &head.value {
         Value::Deleted => return Ok(None),
         Value::Whole(value) => value.clone(),
-        Value::Chunked(bytes) => joined(tree, scope, key, *bytes)?,
+        Value::Chunked(bytes) => joined(rows, scope, key, *bytes)?,
     };
     Ok(Some(Record { key: key.clone(), value, revision: Revision(head.revision) }))
 }
 
-fn joined(tree: &Tree, scope: &Scope, key: &Key, bytes: usize) -> Result<Bytes, Fault> {
+fn joined(rows: &impl Rows, scope: &Scope, key: &Key, bytes: usize) -> Result<Bytes, Fault> {
     let mut value = BytesMut::with_capacity(bytes);
     for index in 0..rows::chunks(bytes) {
-        if let Some(chunk) = tree.get(rows::chunk_row(scope, key, index))? {
+        if let Some(chunk) = rows.row(&rows::chunk_row(scope, key, index))? {
             value.extend_from_slice(&chunk);
         }
     }

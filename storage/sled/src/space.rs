@@ -10,14 +10,15 @@ use std::sync::Arc;
 use sequel_store::{Batch, Lane, Write};
 
 const MIB: u64 = 1024 * 1024;
-/// Below this much free space ordinary batches are refused. The largest batch is 1 MiB in 256 rows and 512 KiB for each
-/// of what they replace and are found by; sled's pages around them (at most 74 KiB each, rewritten at every tenth
-/// change) make that some 20 MiB, twice.
+/// Below this much free space ordinary batches are refused. What is handed to sled at once is some 5 MiB of rows, and
+/// sled rewrites the pages around them (74 KiB at most) at every tenth change: some 15 MiB. Twice that fits above the
+/// last reserve.
 const RESERVE: u64 = 64 * MIB;
-/// Below this much nothing is taken. In between a batch that takes a permission away, or only deletes, still is.
+/// Below this much nothing is taken, so that the log can be opened again, which writes a segment (512 KiB) and a snapshot
+/// (1 MiB for 350,000 rows). In between a batch that takes a permission away, or only deletes, still is.
 const LAST_RESERVE: u64 = 32 * MIB;
-/// Below this much the log warns: at some 6 KiB for each small commit (see `examples/measure.rs`) that is 70,000
-/// commits before the reserve is reached.
+/// Below this much the log warns: it grows by some 1 KiB for each small commit (see `examples/measure_sled.rs`), so 450,000
+/// of them come before the reserve.
 const WARN: u64 = 512 * MIB;
 
 /// How many bytes are free where the folder lies.

@@ -1,4 +1,4 @@
-//! The writer: each batch is one batch of sled's, each group one sync, and answers come after it.
+//! The writer: what arrived together is one batch of sled's and one sync, and answers come after it.
 //!
 //! Owns when a group is durable. It does not know what a batch does; `apply` does. Threads, queue and answers are
 //! [`sequel_store::group_commit`]'s.
@@ -12,6 +12,7 @@ use crate::apply::apply;
 use crate::fault::{self, Fault};
 use crate::log::{Log, Open};
 use crate::open;
+use crate::pending::Pending;
 use crate::space::Space;
 
 /// Commits to one log.
@@ -30,15 +31,23 @@ impl Writer {
     /// Everything of the group, in order, and the one sync behind it. On a fault: how many batches may have happened.
     fn apply_all(&mut self, open: &Open, group: &[Batch]) -> Result<Results, (usize, Fault)> {
         let mut results = Results::with_capacity(group.len());
+        let mut pending = Pending::over(&open.db);
+        let mut written = 0;
         for batch in group {
             let result = match self.space.admits(batch) {
-                true => apply(&open.db, batch, &self.log.cuts).map_err(|fault| (results.len() + 1, fault))?,
+                true => apply(&mut pending, batch, &self.log.cuts),
                 false => Err(CommitError::Full),
             };
             results.push(result);
+            if pending.is_full() {
+                written = results.len();
+                pending.write().map_err(|fault| (written, fault))?;
+            }
         }
-        if results.iter().any(Result::is_ok) {
-            open.sync().map_err(|fault| (results.len(), fault))?;
+        // Nothing at all where every batch was refused, or was here before.
+        if written > 0 || !pending.is_empty() {
+            let durable = pending.write().and_then(|()| open.sync());
+            durable.map_err(|fault| (results.len(), fault))?;
         }
         Ok(results)
     }

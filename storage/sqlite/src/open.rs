@@ -32,6 +32,10 @@ pub(crate) fn resolve(path: &Path) -> Result<PathBuf, OpenError> {
 /// migrates it, and goes on as the writer's.
 pub(crate) fn first(path: &Path, pages_max: Option<u32>) -> Result<Connection, OpenError> {
     private_file(path)?;
+    sync_wal(path).map_err(|error| OpenError::Path {
+        path: path.to_owned(),
+        why: format!("what it holds cannot be made durable ({error}). Check the disk."),
+    })?;
     let mut connection = connect(path).map_err(|error| fault::open(path, &error))?;
     // Looked at before anything is written, WAL's header included: a foreign file stays as it is.
     schema::check(&connection, path)?;
@@ -41,10 +45,34 @@ pub(crate) fn first(path: &Path, pages_max: Option<u32>) -> Result<Connection, O
 }
 
 /// Another writing connection, after the first was lost to an I/O error.
+///
+/// Where a sync of the WAL failed, syncing it once more may say that all is well although it is not: the system has
+/// given the pages up. So what is in the WAL is written to the database, which is synced. A reader in the way makes
+/// this fail, and the writer tries again at the next commit.
 pub(crate) fn writer(path: &Path, pages_max: Option<u32>) -> rusqlite::Result<Connection> {
     let connection = connect(path)?;
     set_up(&connection, pages_max)?;
+    let is_busy: bool = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    if is_busy {
+        let why = "a reader keeps the WAL from being taken in".to_owned();
+        return Err(rusqlite::Error::SqliteFailure(
+            rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY),
+            Some(why),
+        ));
+    }
     Ok(connection)
+}
+
+/// Syncs what a process that was killed may have written and not synced: from here on it is read, and a batch that
+/// is committed once more is answered by it.
+fn sync_wal(path: &Path) -> io::Result<()> {
+    let mut wal = path.as_os_str().to_owned();
+    wal.push("-wal");
+    match fs::File::open(wal) {
+        Ok(wal) => wal.sync_data(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Makes read connections.

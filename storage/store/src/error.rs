@@ -77,6 +77,14 @@ pub enum OpenError {
         /// The newest schema version this build reads.
         known: u32,
     },
+    /// A database server that cannot be used.
+    #[error("cannot open {at}: {why}")]
+    Server {
+        /// Its URL without a password, or the setting that names it.
+        at: String,
+        /// What is wrong and what to do.
+        why: String,
+    },
     /// This build has no such backend.
     #[error(
         "this build of Sequel has no backend for {backend}: stores. Set another storage.url, or build it with --features {backend}."

@@ -1,0 +1,53 @@
+//! Looking at a store from outside, also while a process holds it: who that is, of which version the store is. Changes
+//! nothing.
+
+use futures_util::future::BoxFuture;
+use sequel_store::{Holder, Inspection, OpenError};
+use tokio_postgres::Client;
+
+use crate::address::Address;
+use crate::schema::{self, Found, KNOWN};
+use crate::{Database, blocking, fault, lease, runtime, within};
+
+/// Inspects the store; `None` where there is none yet. Blocks.
+pub fn inspect(address: &Address) -> Result<Option<Inspection>, OpenError> {
+    let own = address.clone();
+    ask(address, move |client| {
+        Box::pin(async move {
+            Ok(match schema::look(client, &own).await? {
+                Found::Nothing => None,
+                // Whether the server's files are whole is for the server to say.
+                Found::Ours(version) => Some(Inspection { version, known: KNOWN, damage: None }),
+            })
+        })
+    })
+}
+
+/// Which process of this host holds the store, if any does. Blocks, for up to eight seconds where a holder may have ended
+/// without saying so. [`OpenError::Locked`] where it is a process of another host, which nobody here can talk to.
+pub fn holder(address: &Address) -> Result<Option<Holder>, OpenError> {
+    let own = address.clone();
+    ask(address, move |client| {
+        Box::pin(async move {
+            match schema::look(client, &own).await? {
+                Found::Nothing => Ok(None),
+                Found::Ours(_) => lease::holder(client, &own).await,
+            }
+        })
+    })
+}
+
+fn ask<T: Send>(
+    address: &Address,
+    question: impl for<'a> FnOnce(&'a Client) -> BoxFuture<'a, Result<T, OpenError>> + Send,
+) -> Result<T, OpenError> {
+    let runtime = runtime(address, 1)?;
+    let database = Database::new(address, 2)?;
+    let asking = async {
+        let client = database.client().await.map_err(|error| fault::pool(address, &error))?;
+        question(&client).await
+    };
+    let answer = blocking(&runtime, within(address, asking));
+    runtime.shutdown_background();
+    answer
+}

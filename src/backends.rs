@@ -2,12 +2,16 @@
 //!
 //! Each backend is a feature of the build; a store of one that this build lacks is refused by name.
 
+#[cfg(feature = "postgres")]
+use std::path::Path;
 use std::sync::Arc;
 
 use sequel_connector::{Connector, Registry};
 use sequel_connector_sqlite::{Policy, SqliteConnector};
 use sequel_store::{Holder, Inspection, OpenError, Store, StoreLock};
 
+#[cfg(feature = "postgres")]
+use crate::config::Secret;
 use crate::config::{Config, Samples, StoreLocation};
 
 /// Opens the configured store under its lock. Blocks.
@@ -23,6 +27,12 @@ pub fn open_store(config: &Config, holder: Holder) -> Result<Arc<dyn Store>, Ope
             use sequel_store_sled::{Options, SledStore};
             Ok(Arc::new(SledStore::open(&path, Options::new(holder))?))
         }
+        #[cfg(feature = "postgres")]
+        StoreLocation::Postgres { url, password_file } => {
+            use sequel_store_postgres::{Options, PostgresStore};
+            let address = postgres_address(&url, password_file.as_deref())?;
+            Ok(Arc::new(PostgresStore::open(Options::new(address, holder))?))
+        }
         #[allow(unreachable_patterns, reason = "only where a backend is left out")]
         other => Err(unbuilt(&other)),
     }
@@ -32,6 +42,10 @@ pub fn open_store(config: &Config, holder: Holder) -> Result<Arc<dyn Store>, Ope
 pub fn lock_holder(config: &Config) -> Result<Option<Holder>, OpenError> {
     match config.store() {
         StoreLocation::Sqlite(path) | StoreLocation::Sled(path) => StoreLock::holder(&path),
+        #[cfg(feature = "postgres")]
+        StoreLocation::Postgres { url, password_file } => {
+            sequel_store_postgres::holder(&postgres_address(&url, password_file.as_deref())?)
+        }
         #[allow(unreachable_patterns, reason = "only where a backend is left out")]
         other => Err(unbuilt(&other)),
     }
@@ -45,9 +59,33 @@ pub fn inspect_store(config: &Config) -> Result<Option<Inspection>, OpenError> {
         StoreLocation::Sqlite(path) => sequel_store_sqlite::inspect(&path),
         #[cfg(feature = "sled")]
         StoreLocation::Sled(path) => sequel_store_sled::inspect(&path),
+        #[cfg(feature = "postgres")]
+        StoreLocation::Postgres { url, password_file } => {
+            sequel_store_postgres::inspect(&postgres_address(&url, password_file.as_deref())?)
+        }
         #[allow(unreachable_patterns, reason = "only where a backend is left out")]
         other => Err(unbuilt(&other)),
     }
+}
+
+/// A Postgres URL with the password that lies beside it.
+#[cfg(feature = "postgres")]
+fn postgres_address(
+    url: &Secret<String>,
+    password_file: Option<&Path>,
+) -> Result<sequel_store_postgres::Address, OpenError> {
+    let read = |file: &Path| {
+        std::fs::read_to_string(file).map_err(|error| OpenError::Path {
+            path: file.to_owned(),
+            why: format!(
+                "storage.password_file cannot be read ({error}). Name a file with the password alone."
+            ),
+        })
+    };
+    let password = password_file.map(read).transpose()?;
+    // An editor ends a file with a line break, which no password has.
+    let password = password.as_deref().map(|text| text.trim_end_matches(['\r', '\n']));
+    sequel_store_postgres::Address::parse(url.expose(), password)
 }
 
 /// The refusal of a store whose backend is not in this build.

@@ -48,7 +48,7 @@ fn private(home: &Home) {
 
 #[test]
 fn all_is_well_with_a_running_server_and_without_one() {
-    let home = Home::new();
+    let home = Home::on_sqlite("");
     private(&home);
     let file = home.database("facts.db", "CREATE TABLE t(x)");
     let mut server = home.serve();

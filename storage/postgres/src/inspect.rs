@@ -7,7 +7,7 @@ use tokio_postgres::Client;
 
 use crate::address::Address;
 use crate::schema::{self, Found, KNOWN};
-use crate::{Database, blocking, fault, lease, runtime, within};
+use crate::{Database, Threads, fault, lease, within};
 
 /// Inspects the store; `None` where there is none yet. Blocks.
 pub fn inspect(address: &Address) -> Result<Option<Inspection>, OpenError> {
@@ -41,13 +41,11 @@ fn ask<T: Send>(
     address: &Address,
     question: impl for<'a> FnOnce(&'a Client) -> BoxFuture<'a, Result<T, OpenError>> + Send,
 ) -> Result<T, OpenError> {
-    let runtime = runtime(address, 1)?;
+    let threads = Threads::start(address, 1)?;
     let database = Database::new(address, 2)?;
     let asking = async {
         let client = database.client().await.map_err(|error| fault::pool(address, &error))?;
         question(&client).await
     };
-    let answer = blocking(&runtime, within(address, asking));
-    runtime.shutdown_background();
-    answer
+    threads.block_on(within(address, asking))
 }

@@ -1,6 +1,6 @@
 //! Which process may write: a lease in one row, since a session's lock would not outlive a pooler.
 //!
-//! Nobody compares clocks. A holder counts up while it lives; whoever wants the lease waits until the counter has not
+//! A holder on this very machine whose process has ended is succeeded at once. Of others nobody compares clocks. A holder counts up while it lives; whoever wants the lease waits until the counter has not
 //! moved for a while of his own, and a holder that could not count up for less than that serves nothing any more. Whoever
 //! takes over raises the epoch, and every commit names its own: one that was paused can write no more.
 //!
@@ -56,21 +56,35 @@ struct Row {
     counter: i64,
     holder: Option<String>,
     host: String,
+    place: String,
 }
 
 impl Row {
     async fn read(client: &Client) -> Result<Self, Error> {
-        let row = client.query_typed("SELECT epoch, counter, holder, host FROM sequel.lease", &[]).await?;
+        let sql = "SELECT epoch, counter, holder, host, place FROM sequel.lease";
+        let row = client.query_typed(sql, &[]).await?;
         let Some(row) = row.first() else {
             // Somebody emptied the table; nobody holds what is not there, and taking it fails.
-            return Ok(Self { epoch: 0, counter: 0, holder: None, host: String::new() });
+            let nobody = String::new();
+            return Ok(Self { epoch: 0, counter: 0, holder: None, host: nobody.clone(), place: nobody });
         };
         Ok(Self {
             epoch: row.try_get(0)?,
             counter: row.try_get(1)?,
             holder: row.try_get(2)?,
             host: row.try_get(3)?,
+            place: row.try_get(4)?,
         })
+    }
+
+    /// Whether its pid means something here.
+    fn is_of_here(&self) -> bool {
+        !self.place.is_empty() && self.place == place()
+    }
+
+    /// Whether its process has certainly ended. Another one may have its pid by now, so the opposite is not certain.
+    fn has_ended(&self) -> bool {
+        self.is_of_here() && self.holder().is_some_and(|holder| !is_alive(holder.pid))
     }
 
     fn holder(&self) -> Option<Holder> {
@@ -86,27 +100,18 @@ impl Row {
     }
 }
 
-/// Who holds the lease now; `None` where nobody does, whatever a crash left behind. Waits until the holder shows that
-/// it lives, two seconds as a rule, unless it is a process of this host, whose socket tells sooner.
+/// Who holds the lease now, as a process that can be talked to here; `None` where nobody does, whatever a crash left
+/// behind. Of a process elsewhere nothing is known but that it counts up, which takes two seconds to see.
 pub(crate) async fn holder(client: &Client, address: &Address) -> Result<Option<Holder>, OpenError> {
-    let failed = |error| fault::open(address, &error);
-    let row = Row::read(client).await.map_err(failed)?;
+    let row = Row::read(client).await.map_err(|error| fault::open(address, &error))?;
     let Some(holder) = row.holder() else { return Ok(None) };
-    if row.host != host_name() {
-        let row = Row { host: row.host.clone(), ..row };
-        return match moves(client, &row).await.map_err(failed)? {
-            true => Err(OpenError::Locked { path: address.to_string().into(), holder: row.described() }),
-            false => Ok(None),
-        };
+    if row.is_of_here() {
+        return Ok((!row.has_ended()).then_some(holder));
     }
-    if holder
-        .admin_socket
-        .as_ref()
-        .is_some_and(|socket| std::os::unix::net::UnixStream::connect(socket).is_ok())
-    {
-        return Ok(Some(holder));
+    match moves(client, &row).await.map_err(|error| fault::open(address, &error))? {
+        true => Err(OpenError::Locked { path: address.to_string().into(), holder: row.described() }),
+        false => Ok(None),
     }
-    Ok(moves(client, &row).await.map_err(failed)?.then_some(holder))
 }
 
 /// Whether the row changes within `DEAD`.
@@ -152,13 +157,14 @@ impl Lease {
             transaction.batch_execute(EXCLUDE_COMMITS).await.map_err(failed)?;
             let taken = transaction
                 .query_typed(
-                    "UPDATE sequel.lease SET epoch = epoch + 1, counter = 0, holder = $1, host = $2
+                    "UPDATE sequel.lease SET epoch = epoch + 1, counter = 0, holder = $1, host = $2, place = $5
                      WHERE epoch = $3 AND counter = $4 RETURNING epoch",
                     &[
                         (&note, Type::TEXT),
                         (&host_name(), Type::TEXT),
                         (&row.epoch, Type::INT8),
                         (&row.counter, Type::INT8),
+                        (&place(), Type::TEXT),
                     ],
                 )
                 .await
@@ -241,4 +247,22 @@ fn nanoseconds(time: Duration) -> u64 {
 
 fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// What a pid is one of: this boot of this kernel, and the namespace of pids in it. Empty where the system does not tell.
+fn place() -> String {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
+    let pids = std::fs::read_link("/proc/self/ns/pid");
+    match (boot, pids) {
+        (Ok(boot), Ok(pids)) => format!("{} {}", boot.trim(), pids.display()),
+        _ => String::new(),
+    }
+}
+
+fn is_alive(pid: u32) -> bool {
+    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+    pid.is_some_and(|pid| match rustix::process::test_kill_process(pid) {
+        Ok(()) | Err(rustix::io::Errno::PERM) => true,
+        Err(_) => false,
+    })
 }

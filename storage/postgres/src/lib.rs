@@ -109,9 +109,11 @@ pub struct PostgresStore {
     lease: Arc<Lease>,
     hints: broadcast::Sender<Hint>,
     exports: Arc<Semaphore>,
-    // Taken by `Drop` alone.
-    runtime: Option<tokio::runtime::Runtime>,
+    runtime: Threads,
 }
+
+/// A runtime of the backend's own: callers may be on any, and none of theirs waits for the network.
+pub(crate) struct Threads(Option<tokio::runtime::Runtime>);
 
 impl PostgresStore {
     /// Opens the store, making its schema where there is none, and takes the lease first.
@@ -120,22 +122,18 @@ impl PostgresStore {
     /// seconds as a rule, then [`OpenError::Locked`]) or to have ended (eight seconds).
     pub fn open(options: Options) -> Result<Self, OpenError> {
         let Options { address, holder, connections_max } = options;
-        let runtime = runtime(&address, 2)?;
+        let runtime = Threads::start(&address, 2)?;
         let database = Arc::new(Database::new(&address, connections_max)?);
         let opening = async {
             let mut client = database.client().await.map_err(|error| fault::pool(&address, &error))?;
             schema::migrate(&mut client, &address).await?;
             Lease::take(&mut client, &address, &holder).await
         };
-        let lease = blocking(&runtime, within(&address, opening))?;
-        runtime.spawn(Arc::clone(&lease).keep(Arc::clone(&database)));
+        let lease = runtime.block_on(within(&address, opening))?;
+        runtime.get().spawn(Arc::clone(&lease).keep(Arc::clone(&database)));
         let (hints, _) = broadcast::channel(HINTS_MAX);
         let exports = Arc::new(Semaphore::new(EXPORTS_MAX));
-        Ok(Self { database, lease, hints, exports, runtime: Some(runtime) })
-    }
-
-    fn runtime(&self) -> &tokio::runtime::Runtime {
-        self.runtime.as_ref().expect("taken by drop alone")
+        Ok(Self { database, lease, hints, exports, runtime })
     }
 
     /// Runs work on the backend's own runtime, whichever the caller is on.
@@ -143,7 +141,7 @@ impl PostgresStore {
         &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> Result<T, tokio::task::JoinError> {
-        self.runtime().spawn(work).await
+        self.runtime.get().spawn(work).await
     }
 
     /// Runs a read on a connection.
@@ -250,7 +248,7 @@ impl Store for PostgresStore {
         let database = Arc::clone(&self.database);
         let (records, receiver) = mpsc::channel(EXPORT_BUFFER);
         let (begun, cut) = oneshot::channel();
-        self.runtime().spawn(async move {
+        self.runtime.get().spawn(async move {
             let _permit = permit;
             match database.client().await {
                 Ok(client) => {
@@ -270,10 +268,7 @@ impl Store for PostgresStore {
 
 impl Drop for PostgresStore {
     fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            blocking(&runtime, self.lease.give_back(&self.database));
-            runtime.shutdown_background();
-        }
+        self.runtime.block_on(self.lease.give_back(&self.database));
     }
 }
 
@@ -283,29 +278,40 @@ impl std::fmt::Debug for PostgresStore {
     }
 }
 
-/// Waits for work on a runtime, from a thread of its own: the caller may be inside another runtime.
-pub(crate) fn blocking<T: Send>(
-    runtime: &tokio::runtime::Runtime,
-    work: impl Future<Output = T> + Send,
-) -> T {
-    std::thread::scope(|scope| {
-        let waiting = scope.spawn(|| runtime.block_on(work));
-        waiting.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-    })
-}
-
-/// A runtime of the backend's own: callers may be on any, and none of theirs waits for the network.
-pub(crate) fn runtime(address: &Address, threads: usize) -> Result<tokio::runtime::Runtime, OpenError> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(threads)
-        .thread_name("sequel-store-pg")
-        .enable_all()
-        .build()
-        .map_err(|error| {
+impl Threads {
+    pub(crate) fn start(address: &Address, threads: usize) -> Result<Self, OpenError> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(threads)
+            .thread_name("sequel-store-pg")
+            .enable_all()
+            .build();
+        runtime.map(|runtime| Self(Some(runtime))).map_err(|error| {
             let why =
                 format!("no thread could be started ({error}). Raise the limit on threads or free memory.");
             refused(&address.to_string(), &why)
         })
+    }
+
+    fn get(&self) -> &tokio::runtime::Runtime {
+        self.0.as_ref().expect("taken by drop alone")
+    }
+
+    /// Waits for work, on a thread of its own: the caller may be inside another runtime.
+    pub(crate) fn block_on<T: Send>(&self, work: impl Future<Output = T> + Send) -> T {
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| self.get().block_on(work));
+            waiting.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        // Waiting for its threads is not allowed inside another runtime, and nothing is left for them to do.
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 /// Bounds what opens or looks at a store.

@@ -43,7 +43,10 @@ CREATE TABLE sequel.lease (
     counter bigint   NOT NULL,
     -- JSON: pid, role, admin socket. NULL where nobody holds it.
     holder  text,
-    host    text     NOT NULL DEFAULT ''
+    -- The host's name, for people.
+    host    text     NOT NULL DEFAULT '',
+    -- The kernel and namespace that the pid is of, where the holder's system tells.
+    place   text     NOT NULL DEFAULT ''
 );
 
 INSERT INTO sequel.lease (id, epoch, counter) VALUES (1, 0, 0);

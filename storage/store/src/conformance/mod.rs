@@ -11,6 +11,7 @@
 //! Each property opens a fresh store; nothing here depends on speed.
 
 pub mod batches;
+pub mod beside;
 pub mod concurrent;
 pub mod durable;
 pub mod history;

@@ -14,6 +14,8 @@ pub mod batches;
 pub mod beside;
 pub mod concurrent;
 pub mod durable;
+#[cfg(target_os = "linux")]
+pub mod embedded;
 pub mod history;
 pub mod limits;
 mod macros;

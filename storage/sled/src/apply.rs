@@ -16,18 +16,28 @@ use crate::rows::{self, Block, CHUNK_BYTES, Head, Value};
 /// commit that left it is remembered. 256 commits of one key are some 25 KB.
 const CHANGES_KEPT: u64 = 256;
 
-/// Applies `batch` to the rows that are pending, wholly or not at all.
-pub(crate) fn apply(pending: &mut Pending<'_>, batch: &Batch, cuts: &Cuts) -> Result<Applied, CommitError> {
+/// Applies `batch` to the rows that are pending, wholly or not at all. The inner error is the batch's own; the outer one
+/// the log's, which takes nothing any more.
+pub(crate) fn apply(
+    pending: &mut Pending<'_>,
+    batch: &Batch,
+    cuts: &Cuts,
+) -> Result<Result<Applied, CommitError>, Fault> {
     let applied = draft(pending, batch, cuts);
     match applied {
         Ok(Ok(_)) => pending.keep(),
         _ => pending.discard(),
     }
-    // A log that cannot be read at one place costs the batches that have to read there.
-    applied.unwrap_or_else(|fault| {
-        tracing::error!(error = %fault, scope = %batch.scope, "a commit was refused");
-        Err(fault::refused(&fault))
-    })
+    match applied {
+        // sled answers everything with the first error of its files, so this is not about the rows that were read.
+        Err(fault) if fault.is_of_the_disk() => Err(fault),
+        // A log that cannot be read at one place costs the batches that have to read there.
+        Err(fault) => {
+            tracing::error!(error = %fault, scope = %batch.scope, "a commit was refused");
+            Ok(Err(fault::refused(&fault)))
+        }
+        Ok(applied) => Ok(applied),
+    }
 }
 
 /// The inner error is the batch's own, the outer one the log's.

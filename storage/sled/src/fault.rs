@@ -32,6 +32,11 @@ impl std::fmt::Display for Fault {
 impl std::error::Error for Fault {}
 
 impl Fault {
+    /// Whether it is the disk that refused something.
+    pub(crate) fn is_of_the_disk(&self) -> bool {
+        matches!(self, Self::Sled(sled::Error::Io(_)))
+    }
+
     /// Whether no space is left; a limit on the size of files is one on space.
     pub(crate) fn is_full(&self) -> bool {
         use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};

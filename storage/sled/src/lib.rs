@@ -9,9 +9,17 @@
 //! What is acknowledged outlives a kill. It outlives a power loss as far as sled's log does, which is synced before each
 //! answer: within one group that writes more than a segment (512 KiB) sled may reuse room whose former contents it moved
 //! without a sync between the two, so a disk that loses its own cache with the power may lose more than that group.
+//! The folder has to lie on a file system that keeps changes of names in order, as ext4, XFS and btrfs do.
 //! Damage near the end of a log that was not closed in order cannot be told from a write that was cut short.
 //!
+//! While the disk refuses writes (full, read-only, failing) reads may be refused as well, because sled takes nothing after
+//! a write that failed and cannot be opened where it cannot write; the outcome of the batch that met it is unknown.
+//! Both end by themselves when the disk is well again.
+//!
 //! **Invariant:** a commit is answered after its sync returned (`killed_at_any_moment_no_acknowledged_write_is_lost`).
+//! **Invariant:** what was answered, or read by anybody, outlives a power loss, as far as said above
+//! (`a_power_loss_at_any_moment_loses_no_acknowledged_write`, `what_a_restart_shows_survives_a_power_loss`,
+//! `what_a_failed_sync_left_is_never_acknowledged`).
 //! **Invariant:** nobody reads what is not on the disk (`what_cannot_be_made_durable_is_never_read`).
 //! **Invariant:** a batch that fails leaves the batches committed with it alone (`a_failed_batch_spares_the_others`).
 

@@ -16,7 +16,7 @@ use sled::Tree;
 
 use crate::cut::Cuts;
 use crate::fault::{self, Fault};
-use crate::open::{self, Note};
+use crate::open;
 
 /// A log that could not be opened again is left alone for this long: it may be large, or the disk full.
 const REOPEN_PAUSE: Duration = Duration::from_secs(1);
@@ -107,7 +107,7 @@ impl Log {
         if tried.as_ref().is_some_and(|tried| tried.at.elapsed() < REOPEN_PAUSE) {
             return;
         }
-        *state = match open::log(&self.folder, self.cache_bytes, &Note::open()) {
+        *state = match open::log_that_failed(&self.folder, self.cache_bytes) {
             Ok(open) => {
                 tracing::info!(path = %self.folder.display(), "the store's log is open again");
                 State::Open(open)

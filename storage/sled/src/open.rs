@@ -11,7 +11,7 @@
 //! ```
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
@@ -69,17 +69,19 @@ pub(crate) fn store(folder: &Path, cache_bytes: u64) -> Result<Open, OpenError> 
             log
         }
         unfinished => {
-            if unfinished.is_none() {
-                make_folder(folder)?;
-                write_note(folder, &Note::new(false, None))?;
+            make_folder(folder)?;
+            if unfinished.is_some() {
+                // It holds nothing, and sled does not get over half a file of its own.
+                remove_log(folder)?;
             }
+            write_note(folder, &Note::new(false, None))?;
             make_private(folder)?;
             let log = sled_log(folder, cache_bytes).map_err(failed)?;
             let made = log.db.insert(rows::FORMAT, &VERSION.to_be_bytes()).map_err(Fault::from);
             made.and_then(|_| log.sync()).map_err(failed)?;
             write_note(folder, &Note::open())?;
             let around = folder.parent().unwrap_or(folder);
-            sync_folder(around).map_err(|error| OpenError::io(around, &error))?;
+            sync(around).map_err(|error| OpenError::io(around, &error))?;
             log
         }
     };
@@ -160,6 +162,30 @@ pub(crate) fn log(folder: &Path, cache_bytes: u64, note: &Note) -> Result<Open, 
     Ok(log)
 }
 
+/// Opens a log again that this process closed because it failed.
+///
+/// What a failed sync should have brought to the disk the operating system counts as there: it reads it back, and no
+/// later sync sees to it. So every byte is written once more.
+pub(crate) fn log_that_failed(folder: &Path, cache_bytes: u64) -> Result<Open, Fault> {
+    write_again(&log_path(folder)).map_err(|error| Fault::Sled(error.into()))?;
+    log(folder, cache_bytes, &Note::open())
+}
+
+fn write_again(path: &Path) -> io::Result<()> {
+    let mut file = OpenOptions::new().read(true).write(true).open(path)?;
+    let mut bytes = vec![0; 1024 * 1024];
+    let mut at = 0;
+    loop {
+        let read = file.read(&mut bytes)?;
+        if read == 0 {
+            return file.sync_all();
+        }
+        file.seek(SeekFrom::Start(at))?;
+        file.write_all(&bytes[..read])?;
+        at += read as u64;
+    }
+}
+
 fn sled_log(folder: &Path, cache_bytes: u64) -> Result<Open, Fault> {
     let config = sled::Config::new()
         .path(folder.join("sled"))
@@ -167,6 +193,13 @@ fn sled_log(folder: &Path, cache_bytes: u64) -> Result<Open, Fault> {
         .mode(sled::Mode::LowSpace)
         // The writer flushes; nothing is left for a timer to do.
         .flush_every_ms(None);
+    let failed = |error: io::Error| Fault::Sled(error.into());
+    remove_unfinished_snapshots(&folder.join("sled")).map_err(failed)?;
+    if log_path(folder).exists() {
+        // What a process wrote that died before its sync can be read. sled would build on it, and make a snapshot of
+        // it that outlives it.
+        sync(&log_path(folder)).map_err(failed)?;
+    }
     for attempt in 0.. {
         // sled holds a log against what it expects by panicking.
         let opened = catch_unwind(AssertUnwindSafe(|| config.open()))
@@ -178,18 +211,31 @@ fn sled_log(folder: &Path, cache_bytes: u64) -> Result<Open, Fault> {
             }
             opened => opened?,
         };
-        let synced = || {
-            // What a kill left between its write and its sync is read from now on, and may be answered for.
-            let file = File::open(log_path(folder))?;
-            file.sync_all()?;
-            // sled leaves it to chance that its files have names after a power loss.
-            sync_folder(&folder.join("sled"))?;
-            Ok(file)
-        };
-        let file = synced().map_err(|error: io::Error| Fault::Sled(error.into()))?;
+        let file = File::open(log_path(folder)).map_err(failed)?;
+        // What recovery wrote; and sled syncs neither the file of its settings nor any name.
+        for made in ["sled/db", "sled/conf", "sled", "."] {
+            sync(&folder.join(made)).map_err(failed)?;
+        }
         return Ok(Open { db, file });
     }
     unreachable!("the last attempt returns")
+}
+
+/// Removes what a process left that died while it made a snapshot. sled takes it for the newest one and gives up on the
+/// whole log; the one before is removed only after the new one has its name.
+fn remove_unfinished_snapshots(sled: &Path) -> io::Result<()> {
+    if !sled.exists() {
+        return Ok(());
+    }
+    for entry in fs::read_dir(sled)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with("snap.") && name.ends_with(".generating") {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// Writes the log's last word before it is closed; the answer goes into [`seal`] once it is on the disk.
@@ -226,9 +272,17 @@ fn make_folder(folder: &Path) -> Result<(), OpenError> {
     }
 }
 
-/// The names in a folder are on the disk when this answers.
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
+fn remove_log(folder: &Path) -> Result<(), OpenError> {
+    let path = folder.join("sled");
+    match fs::remove_dir_all(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(OpenError::io(&path, &error)),
+        _ => Ok(()),
+    }
+}
+
+/// Brings a file, or a folder's names, to the disk.
+fn sync(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
 }
 
 /// Replaces the note, so that a crash leaves the old one or the new one.
@@ -243,7 +297,7 @@ fn write_note(folder: &Path, note: &Note) -> Result<(), OpenError> {
         file.write_all(&serde_json::to_vec(note)?)?;
         file.sync_all()?;
         fs::rename(&fresh, &path)?;
-        sync_folder(folder)
+        sync(folder)
     };
     write().map_err(|error| OpenError::io(&path, &error))
 }

@@ -35,7 +35,7 @@ impl Writer {
         let mut written = 0;
         for batch in group {
             let result = match self.space.admits(batch) {
-                true => apply(&mut pending, batch, &self.log.cuts),
+                true => apply(&mut pending, batch, &self.log.cuts).map_err(|fault| (written, fault))?,
                 false => Err(CommitError::Full),
             };
             results.push(result);

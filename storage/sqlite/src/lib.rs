@@ -6,6 +6,9 @@
 //! nothing reads those views here.
 //!
 //! **Invariant:** a commit is answered after its COMMIT returned (`killed_at_any_moment_no_acknowledged_write_is_lost`).
+//! **Invariant:** what was answered, or read by anybody, outlives a power loss
+//! (`a_power_loss_at_any_moment_loses_no_acknowledged_write`, `what_a_restart_shows_survives_a_power_loss`,
+//! `what_a_failed_sync_left_is_never_acknowledged`).
 //! **Invariant:** a batch that fails leaves the batches committed with it alone (`a_failed_batch_spares_the_others`).
 
 mod apply;

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use r2d2_sqlite::SqliteConnectionManager;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::ffi::SQLITE_READONLY;
+use rusqlite::{Connection, MAIN_DB, OpenFlags};
 use sequel_store::OpenError;
 
 use crate::{fault, schema};
@@ -47,19 +48,16 @@ pub(crate) fn first(path: &Path, pages_max: Option<u32>) -> Result<Connection, O
 /// Another writing connection, after the first was lost to an I/O error.
 ///
 /// Where a sync of the WAL failed, syncing it once more may say that all is well although it is not: the system has
-/// given the pages up. So what is in the WAL is written to the database, which is synced. A reader in the way makes
-/// this fail, and the writer tries again at the next commit.
+/// given the pages up. So what is in the WAL is written to the database, which is synced. A reader of an older state
+/// keeps pages from that, and as long as there is one nothing unsynced is taken for committed (see `Writer::doubted`).
 pub(crate) fn writer(path: &Path, pages_max: Option<u32>) -> rusqlite::Result<Connection> {
     let connection = connect(path)?;
-    set_up(&connection, pages_max)?;
-    let is_busy: bool = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
-    if is_busy {
-        let why = "a reader keeps the WAL from being taken in".to_owned();
-        return Err(rusqlite::Error::SqliteFailure(
-            rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY),
-            Some(why),
-        ));
+    if connection.is_readonly(MAIN_DB)? {
+        // What SQLite makes of a disk that is read-only just now; it would stay so when the disk no longer is.
+        return Err(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(SQLITE_READONLY), None));
     }
+    set_up(&connection, pages_max)?;
+    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?;
     Ok(connection)
 }
 

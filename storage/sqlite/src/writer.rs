@@ -16,6 +16,9 @@ use crate::{apply::apply, fault};
 /// Commits through one connection, and through a fresh one after that was lost.
 pub(crate) struct Writer {
     connection: Option<Connection>,
+    /// One whose COMMIT failed in the middle. It stays open until a fresh one is: the next to open after the last
+    /// was closed takes in whatever the WAL holds, also what a failed sync kept from the disk.
+    doubted: Option<Connection>,
     reopen: Box<dyn Fn() -> rusqlite::Result<Connection> + Send>,
 }
 
@@ -57,7 +60,7 @@ impl Commits for Writer {
     }
 
     fn close(mut self) {
-        if let Some(connection) = self.connection.take() {
+        if let Some(connection) = self.connection.take().or_else(|| self.doubted.take()) {
             // Closing the last connection would do this too; a reader may still hold one.
             let truncated = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
             if let Err(error) = truncated.and_then(|()| connection.close().map_err(|(_, error)| error)) {
@@ -90,7 +93,7 @@ impl Writer {
         connection: Connection,
         reopen: impl Fn() -> rusqlite::Result<Connection> + Send + 'static,
     ) -> Self {
-        Self { connection: Some(connection), reopen: Box::new(reopen) }
+        Self { connection: Some(connection), doubted: None, reopen: Box::new(reopen) }
     }
 
     /// One batch in a transaction of its own.
@@ -108,7 +111,11 @@ impl Writer {
     fn transaction(&mut self, batches: &[Batch]) -> Result<Vec<Result<Applied, CommitError>>, Lost> {
         let connection = match self.connection.take() {
             Some(connection) => connection,
-            None => (self.reopen)().map_err(Lost::Certainly)?,
+            None => {
+                let fresh = (self.reopen)().map_err(Lost::Certainly)?;
+                self.doubted = None;
+                fresh
+            }
         };
         let run = |sql| connection.prepare_cached(sql).and_then(|mut statement| statement.execute([]));
         let outcome = (|| {
@@ -124,8 +131,10 @@ impl Writer {
         })();
         let clean = connection.is_autocommit() || run("ROLLBACK").is_ok();
         // After an unclear COMMIT, or where not even ROLLBACK works, only a fresh connection is trusted.
-        if clean && !matches!(outcome, Err(Lost::Perhaps(_))) {
-            self.connection = Some(connection);
+        match outcome {
+            _ if !clean => drop(connection),
+            Err(Lost::Perhaps(_)) => self.doubted = Some(connection),
+            _ => self.connection = Some(connection),
         }
         outcome
     }

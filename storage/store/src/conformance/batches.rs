@@ -165,6 +165,53 @@ pub async fn a_batch_is_remembered_for_64_commits<B: Backend>() {
     assert_eq!(value(&*store, &scope, "k").await.as_deref(), Some(&b"theirs"[..]));
 }
 
+/// The 65th commit behind it pushes a batch out: what it says is then decided anew.
+pub async fn past_64_commits_a_batch_is_a_new_one<B: Backend>() {
+    let (backend, scope) = with_one_record::<B>().await;
+    let store = backend.store();
+    let free = state(&scope, [put("k", "mine")]);
+    let bound = expecting([Expect::Absent(key("l"))], state(&scope, [put("l", "mine")]));
+    assert_eq!(commit(&*store, bound.clone()).await, Revision(2));
+    assert_eq!(commit(&*store, free.clone()).await, Revision(3));
+    for _ in 0..64 {
+        commit(&*store, state(&scope, [put("k", "theirs")])).await;
+    }
+    conflict(&*store, bound, 67).await;
+    assert_eq!(commit(&*store, free.clone()).await, Revision(68));
+    assert_eq!(value(&*store, &scope, "k").await.as_deref(), Some(&b"mine"[..]));
+    assert_eq!(commit(&*store, free).await, Revision(68), "it is remembered as what it was the last time");
+}
+
+pub async fn only_commits_that_move_the_revision_age_a_batch<B: Backend>() {
+    let (backend, scope) = with_one_record::<B>().await;
+    let store = backend.store();
+    let batch = state(&scope, [put("k", "mine")]);
+    assert_eq!(commit(&*store, batch.clone()).await, Revision(2));
+    for n in 0..70u8 {
+        commit(&*store, log(&scope, [put([b'/', n], "v")])).await;
+        conflict(&*store, at(0, state(&scope, [put("k", "x")])), 2).await;
+        commit(&*store, state(&org("other"), [put("k", "v")])).await;
+        assert_eq!(commit(&*store, batch.clone()).await, Revision(2));
+    }
+}
+
+pub async fn a_batch_is_known_by_its_id_whatever_it_says<B: Backend>() {
+    let (backend, scope) = with_one_record::<B>().await;
+    let store = backend.store();
+    let first = state(&scope, [put("l", "first")]);
+    assert_eq!(commit(&*store, first.clone()).await, Revision(2));
+    let other =
+        Batch { id: first.id, ..expecting([Expect::Absent(key("l"))], at(0, state(&scope, [delete("k")]))) };
+    assert_eq!(commit(&*store, other).await, Revision(2));
+    assert_eq!(value(&*store, &scope, "k").await.as_deref(), Some(&b"v"[..]));
+    // The log lane has no memory, and none of another lane's.
+    let logged = Batch { id: first.id, ..log(&scope, [put("audit/1", "a")]) };
+    assert_eq!(commit(&*store, logged.clone()).await, Revision(2));
+    commit(&*store, log(&scope, [delete("audit/1")])).await;
+    commit(&*store, logged).await;
+    assert_eq!(value(&*store, &scope, "audit/1").await.as_deref(), Some(&b"a"[..]));
+}
+
 pub async fn a_conflict_is_not_remembered<B: Backend>() {
     let (backend, scope) = with_one_record::<B>().await;
     let store = backend.store();

@@ -3,7 +3,7 @@
 use futures_util::StreamExt;
 
 use super::{Backend, commit, delete, fresh_id, get, key, org, put, state};
-use crate::{Batch, Changes, Lane, Revision};
+use crate::{Batch, Changes, Lane, Revision, VALUE_BYTES_MAX};
 
 pub async fn changes_name_each_touched_key_once<B: Backend>() {
     let backend = B::open().await;
@@ -67,6 +67,32 @@ pub async fn a_long_history_is_whole_or_a_gap<B: Backend>() {
         }
     }
     assert!(gaps_end.is_some_and(|end| end <= 69), "at least the latest commit is told");
+}
+
+pub async fn a_delta_larger_than_a_read_is_a_gap<B: Backend>() {
+    let backend = B::open().await;
+    let (store, scope) = (backend.store(), org("a"));
+    // 15 values of 64 KiB are a batch just below 1 MiB; five are above the 4 MiB of a read.
+    for batch in 0..5 {
+        let writes: Vec<_> =
+            (0..15).map(|n| put(format!("{batch}/{n:02}"), vec![7; VALUE_BYTES_MAX])).collect();
+        commit(&*store, state(&scope, writes)).await;
+    }
+    // Not `assert_eq!`: what is compared is megabytes.
+    let changes = store.changes(&scope, Revision(0)).await.expect("a readable store");
+    assert!(changes == Changes::Gap, "4.7 MiB are one delta");
+    for after in 1..=5 {
+        let changes = store.changes(&scope, Revision(after)).await.expect("a readable store");
+        let Changes::Delta { to, records } = changes else { panic!("a gap since {after}: at most 3.8 MiB") };
+        assert_eq!((to, records.len() as u64), (Revision(5), (5 - after) * 15));
+    }
+    // What counts is what a delta holds, and deletions are small.
+    for batch in 0..5 {
+        let writes: Vec<_> = (0..15).map(|n| delete(format!("{batch}/{n:02}"))).collect();
+        commit(&*store, state(&scope, writes)).await;
+    }
+    let changes = store.changes(&scope, Revision(0)).await.expect("a readable store");
+    assert!(matches!(changes, Changes::Delta { records, .. } if records.len() == 75));
 }
 
 pub async fn a_watcher_is_told_where_a_scope_is<B: Backend>() {

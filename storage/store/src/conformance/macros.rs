@@ -52,6 +52,7 @@ macro_rules! conformance_tests {
             a_page_says_that_the_revision_moved
             a_large_scan_comes_in_bounded_pages
             a_scope_sees_nothing_of_another
+            keys_that_look_like_another_scope_s_stay_in_their_own
             an_untouched_scope_is_empty_at_revision_zero
             an_export_is_one_consistent_cut
             an_export_holds_every_scope_in_order
@@ -70,6 +71,9 @@ macro_rules! conformance_tests {
             a_batch_repeated_by_its_id_changes_nothing
             a_batch_s_id_is_the_scope_s_own
             a_batch_is_remembered_for_64_commits
+            past_64_commits_a_batch_is_a_new_one
+            only_commits_that_move_the_revision_age_a_batch
+            a_batch_is_known_by_its_id_whatever_it_says
             a_conflict_is_not_remembered
         );
         $crate::conformance_tests!(@tests $backend; history:
@@ -78,6 +82,7 @@ macro_rules! conformance_tests {
             changes_since_now_are_none
             changes_since_the_future_are_a_gap
             a_long_history_is_whole_or_a_gap
+            a_delta_larger_than_a_read_is_a_gap
             a_watcher_is_told_where_a_scope_is
             the_fence_of_an_open_store_holds
             a_single_node_settles_at_once
@@ -88,6 +93,10 @@ macro_rules! conformance_tests {
             a_value_of_64_kib_fits_and_one_more_byte_does_not
             a_batch_of_1_mib_fits_and_one_more_byte_does_not
             a_key_of_256_bytes_fits_and_257_do_not
+            a_batch_of_256_longest_keys_fits
+            the_largest_values_come_through_every_read
+            a_value_grows_and_shrinks_and_leaves_nothing_of_itself
+            full_batches_at_once_are_all_there
         );
         $crate::conformance_tests!(@tests $backend; concurrent:
             of_concurrent_conditional_commits_exactly_one_wins
@@ -97,6 +106,16 @@ macro_rules! conformance_tests {
             the_same_batch_sent_twice_at_once_happens_once
             a_reader_never_sees_half_a_batch
             scopes_interleaved_equal_scopes_apart
+            the_winner_is_whole_and_the_losers_leave_nothing
+            a_number_raised_by_many_misses_nobody
+            of_a_change_and_a_deletion_of_one_record_one_wins
+            conditional_commits_to_other_scopes_never_conflict
+        );
+        $crate::conformance_tests!(@tests $backend; beside:
+            a_page_beside_a_writer_shows_the_moment_of_its_revision
+            a_follower_beside_a_writer_is_always_at_one_moment
+            a_follower_that_reloads_at_gaps_never_loses_its_way
+            an_export_beside_a_writer_is_one_cut
         );
         #[test]
         fn random_batches_equal_the_memory_model() {

@@ -11,8 +11,11 @@
 //! Each property opens a fresh store; nothing here depends on speed.
 
 pub mod batches;
+pub mod beside;
 pub mod concurrent;
 pub mod durable;
+#[cfg(target_os = "linux")]
+pub mod embedded;
 pub mod history;
 pub mod limits;
 mod macros;

@@ -5,10 +5,10 @@ use std::ops::Bound;
 use bytes::Bytes;
 
 use super::{Backend, commit, delete, export_all, get, key, log, org, put, scan_all, state, value};
-use crate::{KeyRange, READ_BYTES_MAX, Revision, ScanLimit, Scope, VALUE_BYTES_MAX};
+use crate::{Changes, KeyRange, READ_BYTES_MAX, Revision, ScanLimit, Scope, VALUE_BYTES_MAX};
 
 /// Keys that break naive orderings, separators, terminators and prefix ends.
-fn hostile_keys() -> Vec<Vec<u8>> {
+pub(super) fn hostile_keys() -> Vec<Vec<u8>> {
     let mut keys: Vec<Vec<u8>> = vec![
         vec![0x00],
         vec![0x00, 0x00],
@@ -39,6 +39,11 @@ fn hostile_keys() -> Vec<Vec<u8>> {
         vec![0xFF; 256],
         vec![0x00; 256],
     ];
+    // As long as keys are, and told apart by their last byte alone.
+    for last in [0x00, b'a', 0xFF] {
+        keys.push([vec![b'a'; 255], vec![last]].concat());
+    }
+    keys.push(vec![b'a'; 255]);
     keys.sort();
     keys
 }
@@ -226,6 +231,39 @@ pub async fn a_scope_sees_nothing_of_another<B: Backend>() {
             if at == 0 { (1, Revision(2)) } else { (2, Revision(1)) },
             "{scope}"
         );
+    }
+}
+
+pub async fn keys_that_look_like_another_scope_s_stay_in_their_own<B: Backend>() {
+    let backend = B::open().await;
+    let store = backend.store();
+    let scopes = [org("a"), org("ab"), org("org"), Scope::system("a").expect("a legal name")];
+    let keys: [&[u8]; 12] = [
+        b"k",
+        b"\0k",
+        b"/k",
+        b"b",
+        b"bk",
+        b"b\0k",
+        b"b/k",
+        b"org/a",
+        b"org/ab\0k",
+        b"/a\0k",
+        b"system/a\0k",
+        b"../ab/k",
+    ];
+    for scope in &scopes {
+        let writes: Vec<_> = keys.iter().map(|key| put(key, scope.as_str())).collect();
+        commit(&*store, state(scope, writes)).await;
+    }
+    commit(&*store, state(&scopes[0], keys.map(delete))).await;
+    assert_eq!(scan_all(&*store, &scopes[0], 5).await, (Vec::new(), Revision(2)));
+    for scope in &scopes[1..] {
+        let (all, revision) = scan_all(&*store, scope, 5).await;
+        assert_eq!((all.len(), revision), (keys.len(), Revision(1)), "{scope}");
+        assert!(all.iter().all(|record| record.value == scope.as_str()), "{scope}: {all:?}");
+        let changes = store.changes(scope, Revision(0)).await.expect("a readable store");
+        assert!(matches!(changes, Changes::Delta { records, .. } if records.len() == keys.len()), "{scope}");
     }
 }
 

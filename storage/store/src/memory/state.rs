@@ -101,11 +101,15 @@ impl ScopeState {
         if after > self.revision {
             return Changes::Gap;
         }
-        let touched = self.rows.iter().filter(|(_, row)| !row.log && row.revision > after);
-        Changes::Delta {
-            to: self.revision,
-            records: touched.map(|(key, row)| (key.clone(), row.record(key))).collect(),
+        let (mut records, mut bytes) = (Vec::new(), 0);
+        for (key, row) in self.rows.iter().filter(|(_, row)| !row.log && row.revision > after) {
+            if bytes >= READ_BYTES_MAX {
+                return Changes::Gap;
+            }
+            bytes += key.as_bytes().len() + row.value.as_ref().map_or(0, Bytes::len);
+            records.push((key.clone(), row.record(key)));
         }
+        Changes::Delta { to: self.revision, records }
     }
 }
 

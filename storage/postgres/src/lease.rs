@@ -51,12 +51,14 @@ pub(crate) struct Lease {
 }
 
 /// The row.
+#[derive(Default)]
 struct Row {
     epoch: i64,
     counter: i64,
     holder: Option<String>,
     host: String,
     place: String,
+    is_there: bool,
 }
 
 impl Row {
@@ -64,9 +66,8 @@ impl Row {
         let sql = "SELECT epoch, counter, holder, host, place FROM sequel.lease";
         let row = client.query_typed(sql, &[]).await?;
         let Some(row) = row.first() else {
-            // Somebody emptied the table; nobody holds what is not there, and taking it fails.
-            let nobody = String::new();
-            return Ok(Self { epoch: 0, counter: 0, holder: None, host: nobody.clone(), place: nobody });
+            // Somebody emptied the table. Nobody holds what is not there.
+            return Ok(Self::default());
         };
         Ok(Self {
             epoch: row.try_get(0)?,
@@ -74,6 +75,7 @@ impl Row {
             holder: row.try_get(2)?,
             host: row.try_get(3)?,
             place: row.try_get(4)?,
+            is_there: true,
         })
     }
 
@@ -142,15 +144,19 @@ impl Lease {
             .map_err(|error| refused(&address.to_string(), &format!("the lease's note: {error}.")))?;
         loop {
             let row = Row::read(client).await.map_err(failed)?;
-            if row.holder.is_some() {
+            if !row.is_there {
+                return Err(refused(
+                    &address.to_string(),
+                    "its table sequel.lease was emptied. Restore a backup.",
+                ));
+            }
+            if row.holder.is_some() && !row.has_ended() {
                 if moves(client, &row).await.map_err(failed)? {
                     let holder = row.described();
                     return Err(OpenError::Locked { path: address.to_string().into(), holder });
                 }
-                tracing::warn!(
-                    former = row.described(),
-                    "the lease of a process that has ended is taken over"
-                );
+                let former = row.described();
+                tracing::warn!(former, "a lease that was not renewed any more is taken over");
             }
             let begun = now();
             let transaction = client.transaction().await.map_err(failed)?;

@@ -39,10 +39,13 @@ pub(crate) async fn look(client: &Client, address: &Address) -> Result<Found, Op
         let why = format!("it is PostgreSQL {found}; {SERVER_MIN} or later is needed. Update the server.");
         return Err(refused(&address.to_string(), &why));
     }
-    // Two questions, since a table that is not there cannot be asked.
+    // Asked of the catalogs as tables: functions such as to_regclass answer from caches, which inside a transaction need
+    // not know yet what another one has committed. Two questions, since a table that is not there cannot be asked.
     let there: (bool, bool) = client
         .query_typed(
-            "SELECT to_regnamespace('sequel') IS NOT NULL, to_regclass('sequel.version') IS NOT NULL",
+            "SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'sequel'),
+                    EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+                            WHERE n.nspname = 'sequel' AND c.relname = 'version')",
             &[],
         )
         .await

@@ -60,6 +60,8 @@ async fn write_all(
     let mut filler = Filler::new(Arc::clone(to), context.rng.clone());
     // Of what the target was once restored from, nothing is left.
     filler.delete(&whole::scope(), Kind::Restored, whole::restored_at()).await?;
+    // One batch writes a key once, and the source may have been restored, too.
+    filler.flush().await?;
     let mut newest: BTreeMap<Scope, Revision> = BTreeMap::new();
     let (mut source, mut done) = (from.export().await?, 0);
     while let Some(entry) = next(&mut source).await? {

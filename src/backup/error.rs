@@ -77,7 +77,7 @@ pub enum BackupError {
     },
     /// A record that cannot be used.
     #[error(
-        "the record {key} in {scope} cannot be used: {source}. Look at the store with 'sequel storage check'."
+        "the record {key} in {scope} cannot be used: {source}. Use the version of Sequel that wrote it, or an older backup."
     )]
     Record {
         /// In which scope.

@@ -26,7 +26,15 @@ impl NewFile {
         part.push(".part");
         let part = PathBuf::from(part);
         let failed = |source| BackupError::File { path: part.clone(), what: "written", source };
-        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&part);
+        // A link that somebody laid there would lead the backup, and its truncation, elsewhere.
+        let nofollow = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .custom_flags(nofollow)
+            .open(&part);
         let file = file.map_err(failed)?;
         // What a crash left behind is nobody's; what another command writes is locked, or was just moved away.
         let mine = file.try_lock().is_ok() && inode(&part).ok() == file.metadata().map(|m| m.ino()).ok();

@@ -134,11 +134,14 @@ fn a_restore_wants_the_store_for_itself() {
 fn a_backup_is_private_replaces_nothing_unasked_and_is_the_same_without_a_server() {
     let home = Home::new();
     home.json(&["org", "create", "acme"]);
+    let key = home.json(&["key", "create", "k"])["key"].as_str().unwrap().to_owned();
     let file = home.path().join("b");
     let made = home.json(&["backup", text(&file)]);
     assert_eq!((&made["file"], &made["encrypted"]), (&json!(text(&file)), &json!(false)));
     assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     let before = std::fs::read(&file).unwrap();
+    let secret = &key.as_bytes()[key.len() - 49..];
+    assert!(!before.windows(20).any(|window| window == &secret[..20]), "digests, no secrets");
     home.cli(&["backup", text(&file)]).refused("--force");
     assert_eq!(std::fs::read(&file).unwrap(), before);
     let server = home.serve();

@@ -179,6 +179,8 @@ pub enum KeyStatus {
     Disabled,
     /// Its time is over.
     Expired,
+    /// A restore of a backup brought it back, and nobody has enabled it since.
+    Suspended,
 }
 
 /// An API key as it is listed.
@@ -202,6 +204,9 @@ pub struct Key {
     pub expires_at: Option<Timestamp>,
     /// False once it was disabled.
     pub enabled: bool,
+    /// Since which restore it is refused, until it is enabled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspended_at: Option<Timestamp>,
     /// Names of the data sources it may use; absent: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sources: Option<Vec<String>>,

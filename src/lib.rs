@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod backends;
+pub mod backup;
 pub mod catalog;
 pub mod cli;
 pub mod config;

@@ -113,6 +113,7 @@ fn key(id: KeyId, plain: &PlainKey, name: String) -> [Write; 2] {
         sources: None,
         digest: plain.digest(),
         previous: Vec::new(),
+        suspended: None,
     };
     [
         Write::Put(at(format!("key/{id}")), encode(&record)),

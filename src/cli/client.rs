@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::header::{CONTENT_TYPE, HOST};
 use hyper::{Method, Request, StatusCode};
@@ -108,6 +109,19 @@ impl Client {
         self.send(Method::DELETE, path, Bytes::new()).await
     }
 
+    /// `GET` of a path whose answer is taken in pieces.
+    pub async fn stream(&mut self, path: &str) -> Result<Pieces, ClientError> {
+        let sending = tokio::time::timeout(ANSWER_TIMEOUT, self.begin(Method::GET, path, Bytes::new()));
+        let answer = sending.await.map_err(|_| ClientError::Timeout)??;
+        let (status, body) = (answer.status(), answer.into_body());
+        if status.is_success() {
+            return Ok(Pieces { socket: self.socket.clone(), body });
+        }
+        let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
+        let problem = body.ok().and_then(|body| serde_json::from_slice(&body.to_bytes()).ok());
+        Err(problem.map_or_else(|| ClientError::Unexpected(format!("status {status}")), ClientError::Refused))
+    }
+
     async fn send<T: DeserializeOwned>(
         &mut self,
         method: Method,
@@ -131,6 +145,19 @@ impl Client {
         path: &str,
         body: Bytes,
     ) -> Result<(StatusCode, Bytes), ClientError> {
+        let answer = self.begin(method, path, body).await?;
+        let status = answer.status();
+        let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
+        let broken = |why: String| ClientError::Broken { socket: self.socket.clone(), why };
+        Ok((status, body.map_err(|error| broken(error.to_string()))?.to_bytes()))
+    }
+
+    async fn begin(
+        &mut self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<hyper::Response<Incoming>, ClientError> {
         let broken = |why: String| ClientError::Broken { socket: self.socket.clone(), why };
         let mut request =
             Request::builder().method(method).uri(format!("{BASE}{path}")).header(HOST, "localhost");
@@ -138,10 +165,35 @@ impl Client {
             request = request.header(CONTENT_TYPE, "application/json");
         }
         let request = request.body(Full::new(body)).map_err(|error| broken(error.to_string()))?;
-        let answer = self.sender.send_request(request).await.map_err(|error| broken(error.to_string()))?;
-        let status = answer.status();
-        let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
-        Ok((status, body.map_err(|error| broken(error.to_string()))?.to_bytes()))
+        self.sender.send_request(request).await.map_err(|error| broken(error.to_string()))
+    }
+}
+
+/// An answer that is taken in pieces.
+#[derive(Debug)]
+pub struct Pieces {
+    socket: PathBuf,
+    body: Incoming,
+}
+
+impl Pieces {
+    /// The next piece; `None` once the answer is whole.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, ClientError> {
+        loop {
+            let frame = tokio::time::timeout(ANSWER_TIMEOUT, self.body.frame());
+            match frame.await.map_err(|_| ClientError::Timeout)? {
+                None => return Ok(None),
+                // Trailers are of no interest.
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(piece) => return Ok(Some(piece)),
+                    Err(_) => continue,
+                },
+                Some(Err(error)) => {
+                    let (socket, why) = (self.socket.clone(), error.to_string());
+                    return Err(ClientError::Broken { socket, why });
+                }
+            }
+        }
     }
 }
 

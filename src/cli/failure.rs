@@ -4,6 +4,7 @@ use serde_json::json;
 use thiserror::Error;
 
 use super::client::ClientError;
+use crate::backup::BackupError;
 use crate::config::ConfigError;
 
 /// Why a command failed.
@@ -27,6 +28,9 @@ pub(super) enum Failure {
     /// The server refused, or could not be asked.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// A backup cannot be made, read or restored.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
     /// Starting or running failed.
     #[error("{}", chain(.0))]
     Run(anyhow::Error),
@@ -64,6 +68,7 @@ impl Failure {
             Failure::Store(_) => "store",
             Failure::Client(ClientError::Refused(problem)) => &problem.code,
             Failure::Client(_) => "server_unreachable",
+            Failure::Backup(_) => "backup",
             Failure::Run(_) => "failed",
             Failure::Output(_) => "output",
         };

@@ -4,6 +4,8 @@
 
 mod answer;
 mod audit;
+mod backup;
+mod bar;
 mod client;
 mod completions;
 mod config;
@@ -15,9 +17,11 @@ mod key;
 mod man;
 mod openapi;
 mod org;
+mod restore;
 mod serve;
 mod session;
 mod source;
+mod storage;
 #[cfg(test)]
 mod tests;
 mod time;
@@ -72,6 +76,11 @@ enum Command {
     Config(config::Command),
     #[command(flatten)]
     Admin(AdminCommand),
+    Backup(backup::Args),
+    Restore(restore::Args),
+    /// The store as a whole: check it, copy it to another kind
+    #[command(subcommand)]
+    Storage(storage::Command),
     Doctor(doctor::Args),
     Openapi(openapi::Args),
     Completions(completions::Args),
@@ -169,6 +178,9 @@ fn dispatch(cli: Cli, world: &mut World<'_>) -> Result<Answer, Failure> {
         Command::Serve(args) => serve::run(args, &global, world),
         Command::Demo(args) => demo::run(args, &global, world),
         Command::Config(command) => config::run(command, &global, world),
+        Command::Backup(args) => backup::run(args, &global, world),
+        Command::Restore(args) => restore::run(args, &global, world),
+        Command::Storage(command) => storage::run(command, &global, world),
         Command::Doctor(args) => doctor::run(args, &global, world),
         Command::Openapi(args) => Ok(openapi::run(args)),
         Command::Completions(args) => Ok(completions::run(args)),
@@ -197,8 +209,23 @@ impl Global {
     }
 
     fn load(&self, world: &World<'_>, port: Option<u16>) -> Result<Loaded, Failure> {
+        self.load_with(world, port, None)
+    }
+
+    /// The same with one more variable, which counts before the environment's.
+    fn load_with(
+        &self,
+        world: &World<'_>,
+        port: Option<u16>,
+        variable: Option<(&str, &str)>,
+    ) -> Result<Loaded, Failure> {
         let flags = Flags { data_dir: self.data_dir.clone(), port };
-        let options = LoadOptions { file: self.config.clone(), env: world.env.clone(), flags };
+        let mut env = world.env.clone();
+        if let Some((name, value)) = variable {
+            env.retain(|(known, _)| known != name);
+            env.push((name.to_owned(), value.to_owned()));
+        }
+        let options = LoadOptions { file: self.config.clone(), env, flags };
         Ok(Config::load_with_places(options)?)
     }
 }

@@ -90,7 +90,7 @@ pub struct Target {
 
 /// What a change says of itself for the trail.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Event {
+pub struct Event {
     action: &'static str,
     target: Target,
     details: Map<String, Value>,
@@ -98,13 +98,13 @@ pub(super) struct Event {
 
 impl Event {
     /// `action` is a word for programs, such as `key.create`.
-    pub(super) fn new(action: &'static str, kind: &str, id: impl ToString, name: &str) -> Self {
+    pub fn new(action: &'static str, kind: &str, id: impl ToString, name: &str) -> Self {
         let target = Target { kind: kind.to_owned(), id: id.to_string(), name: name.to_owned() };
         Self { action, target, details: Map::new() }
     }
 
     /// One more thing to know about it, never a secret.
-    pub(super) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.details.insert(name.to_owned(), value.into());
         self
     }
@@ -118,7 +118,7 @@ impl Event {
     }
 
     /// The entry, to be written in the batch that moves the organization to `revision`.
-    pub(super) fn entry(self, revision: Revision, at: Timestamp, author: &Author) -> Write {
+    pub fn entry(self, revision: Revision, at: Timestamp, author: &Author) -> Write {
         let record = AuditRecord {
             at,
             who: author.who.clone(),

@@ -216,6 +216,7 @@ mod tests {
                 sources: None,
                 digest,
                 previous: Vec::new(),
+                suspended: None,
             };
             KeyView::new(&record, None)
         };

@@ -195,6 +195,7 @@ impl Change for Create {
             sources,
             digest: plain.digest(),
             previous: Vec::new(),
+            suspended: None,
         };
         Ok(Decided {
             expects: vec![Expect::Absent(key_at(id)), name_expect],
@@ -246,6 +247,9 @@ impl Change for Alter {
         }
         // Written even where nothing changes: a repeated revoke is answered by the same rule as the first.
         key.enabled = self.enabled.unwrap_or(key.enabled);
+        if self.enabled == Some(true) {
+            key.suspended = None;
+        }
         writes.push(Write::Put(at, encode(&key)));
         Ok(Decided {
             expects,
@@ -449,6 +453,7 @@ mod tests {
             sources: None,
             digest: digest(),
             previous: Vec::new(),
+            suspended: None,
         }
     }
 

@@ -116,13 +116,13 @@ impl KeyView {
         let is_plain = record.previous.is_empty()
             && record.sources.is_none()
             && record.expires_at.is_none()
-            && record.enabled;
+            && record.is_on();
         let rare = (!is_plain).then(|| {
             Arc::new(Rare {
                 previous: record.previous.clone(),
                 sources: record.sources.as_ref().map(|sources| sources.as_slice().into()),
                 expires_at: record.expires_at,
-                enabled: record.enabled,
+                enabled: record.is_on(),
             })
         });
         Self { digest: record.digest, rare, uses }
@@ -360,6 +360,7 @@ mod tests {
             sources: None,
             digest: plain.digest(),
             previous: Vec::new(),
+            suspended: None,
         };
         (plain, credential, record)
     }

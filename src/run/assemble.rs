@@ -12,6 +12,7 @@ use sequel_store::{Holder, Store};
 use super::metered::Metered;
 use crate::api;
 use crate::backends;
+use crate::backup::Exporter;
 use crate::config::Config;
 use crate::context::Context;
 use crate::http::api::Admin;
@@ -22,6 +23,7 @@ use crate::org::audit::Via;
 use crate::org::{OpenSources, Registry, RegistryLimits, RegistryParts, Retention};
 use crate::sweep::Sweeper;
 use crate::system::OrgIndex;
+use crate::system::whole::WholeStore;
 use crate::tools::{QueryPolicy, Tools};
 
 /// How long opening and asking a data source may take when an operator tests it.
@@ -42,11 +44,15 @@ pub(super) struct Inside {
 
 impl Inside {
     /// Opens the store and builds the registry. Inside an actix system; blocks while the store opens.
-    pub(super) fn open(config: &Config, holder: Holder) -> anyhow::Result<Self> {
+    /// Refuses a store that something began to fill and did not finish.
+    pub(super) async fn open(config: &Config, holder: Holder) -> anyhow::Result<Self> {
         let context = Context::system();
         let metrics = Metrics::new(context.clock.clone());
         let store = backends::open_store(config, holder)?;
         let store: Arc<dyn Store> = Arc::new(Metered::new(store, metrics.clone()));
+        if let Some(unfinished) = WholeStore::new(Arc::clone(&store)).unfinished().await? {
+            anyhow::bail!("{unfinished}");
+        }
         let connectors = backends::connectors(config).context("the connectors' threads cannot be started")?;
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let arbiters: Vec<Arbiter> = (0..threads).map(|_| Arbiter::new()).collect();
@@ -68,6 +74,7 @@ impl Inside {
             via: if bound.is_some() { Via::AdminSocket } else { Via::Command },
             registry: self.registry.clone(),
             index: self.index.clone(),
+            exporter: Exporter::new(Arc::clone(&self.store), self.context.clock.clone()),
             context: self.context.clone(),
             rotate_overlap: config.keys.rotate_overlap(),
             rotate_overlap_max: config.keys.rotate_overlap_max(),

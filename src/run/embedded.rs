@@ -58,7 +58,7 @@ pub fn embedded(config: &Config) -> anyhow::Result<Embedded> {
             // Moved in here: the folder goes when the server is gone.
             let _folder = folder;
             actix_rt::System::new().block_on(async move {
-                let inside = match Inside::open(&config, Holder::command()) {
+                let inside = match Inside::open(&config, Holder::command()).await {
                     Ok(inside) => inside,
                     Err(error) => return drop(started.send(Err(error))),
                 };

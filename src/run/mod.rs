@@ -3,6 +3,7 @@
 //! Takes a checked configuration, opens the store under its lock, builds the registry of
 //! organizations and serves. Everything that a start can fail by is one sentence for the operator.
 
+mod alone;
 mod assemble;
 mod certificates;
 mod data_dir;
@@ -18,6 +19,7 @@ mod serve;
 mod shutdown;
 mod traces;
 
+pub use alone::{copy, restore};
 pub use assemble::registry_limits;
 pub use demo::{DemoOptions, demo, demo_with};
 pub use embedded::{Embedded, embedded};

@@ -74,7 +74,7 @@ where
     actix_rt::System::new().block_on(async move {
         let socket = admin_socket_path(&config);
         // The lock comes first: who starts a second server hears of the first one, not of its port.
-        let inside = Inside::open(&config, Holder::serving(Some(socket.clone())))?;
+        let inside = Inside::open(&config, Holder::serving(Some(socket.clone()))).await?;
         let outcome = serve_inside(&config, &inside, &socket, mount, started).await;
         // While the lock is held: a successor's socket has the same name.
         remove_socket(&config, &socket);

@@ -1,7 +1,7 @@
 //! The list of organizations that were deleted and wait to be purged: a hint, written before the deletion and
 //! removed when nothing is left. The organization's own record says whether and when.
 
-use sequel_store::{Key, Record, Write};
+use sequel_store::{Key, Record, Scope, Write};
 use serde::{Deserialize, Serialize};
 
 use super::orgs::{IndexError, OrgIndex};
@@ -55,19 +55,15 @@ impl OrgIndex {
     }
 }
 
-fn at(org: OrgId) -> Key {
-    Key::new(format!("org/{org}")).expect("a prefix and an id are a legal key")
+/// Where the list is.
+pub fn scope() -> Scope {
+    Scope::system("deleted-orgs").expect("a constant that is a legal scope name")
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// The prefix of all entries.
+pub const DELETIONS: &str = "org/";
 
-    #[test]
-    fn the_committed_fixture_still_decodes() {
-        let fixture = include_str!("../../tests/it/fixtures/records/deletion.v1.json");
-        let deletion = decode::<Deletion>(fixture.as_bytes()).unwrap();
-        assert_eq!(deletion.name, "Acme");
-        assert_eq!(encode(&deletion), fixture.as_bytes());
-    }
+/// Where an organization's entry is.
+pub fn at(org: OrgId) -> Key {
+    Key::new(format!("{DELETIONS}{org}")).expect("a prefix and an id are a legal key")
 }

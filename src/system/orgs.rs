@@ -11,14 +11,16 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
+use super::deletions;
 use crate::context::{Rng, RngError};
 use crate::credential::OrgId;
 use crate::record::{RecordError, decode, encode, name_digest, versioned};
 
 /// Points from a name to an organization that has it, or was about to.
-#[derive(Debug, Serialize, Deserialize)]
-struct IndexRecord {
-    org: OrgId,
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct IndexRecord {
+    /// Which one.
+    pub org: OrgId,
 }
 
 versioned! {
@@ -60,9 +62,7 @@ pub struct OrgIndex {
 impl OrgIndex {
     /// Over the table `system/orgs`.
     pub fn new(store: Arc<dyn Store>, rng: Rng) -> Self {
-        let scope = Scope::system("orgs").expect("a constant that is a legal scope name");
-        let deletions = Scope::system("deleted-orgs").expect("a constant that is a legal scope name");
-        Self { store, scope, deletions, rng, alone: Arc::default() }
+        Self { store, scope: scope(), deletions: deletions::scope(), rng, alone: Arc::default() }
     }
 
     /// Waits until nobody else in this process makes, renames, deletes or restores an organization.
@@ -152,6 +152,15 @@ impl OrgIndex {
     }
 }
 
-fn at(name: &str) -> Key {
-    Key::new(format!("name/{}", name_digest(name))).expect("a prefix and 64 digits are a legal key")
+/// Where the index is.
+pub fn scope() -> Scope {
+    Scope::system("orgs").expect("a constant that is a legal scope name")
+}
+
+/// The prefix of all names.
+pub const NAMES: &str = "name/";
+
+/// Where a name's entry is.
+pub fn at(name: &str) -> Key {
+    Key::new(format!("{NAMES}{}", name_digest(name))).expect("a prefix and 64 digits are a legal key")
 }

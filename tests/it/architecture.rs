@@ -17,10 +17,12 @@ use scan::{Reference, blank, references, tokens};
 const MAY_NAME: &[(&str, &[&str])] = &[
     ("api", &["context", "credential"]),
     ("backends", &["config"]),
+    // The store as a whole: it has to know every kind of record.
+    ("backup", &["context", "credential", "org", "record", "system"]),
     // What a data source says of itself, to be searched; a value.
     ("catalog", &[]),
     // `backends` alone knows by what a store is held, and so which server a command has to talk to.
-    ("cli", &["api", "backends", "config", "context", "install", "run", "tls"]),
+    ("cli", &["api", "backends", "backup", "config", "context", "install", "run", "tls"]),
     ("config", &[]),
     ("context", &[]),
     ("credential", &["context"]),
@@ -30,6 +32,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         "http",
         &[
             "api",
+            "backup",
             "config",
             "context",
             "credential",
@@ -60,6 +63,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         &[
             "api",
             "backends",
+            "backup",
             "config",
             "context",
             "credential",
@@ -101,7 +105,7 @@ const CRATES_KEPT_TO: &[(&str, &[&str])] = &[
     ("sequel_connector", &["flow", "tools", "org", "catalog", "backends", "run", "config"]),
     ("rustls", &["cli", "run", "tls"]),
     ("sequel_connector_sqlite", &["backends"]),
-    ("sequel_store", &["flow", "org", "system", "backends", "run", "cli"]),
+    ("sequel_store", &["backup", "flow", "org", "system", "backends", "run", "cli"]),
     ("sequel_store_sqlite", &["backends"]),
 ];
 

@@ -174,7 +174,7 @@ fn a_server_that_was_killed_starts_again_on_its_folder() {
 /// The program under a limit on the size of any file that it writes. A full disk without being root: the
 /// engine meets it as an I/O error (EFBIG) in the middle of a commit. What it makes of ENOSPC itself, the
 /// backend's own tests hold; so do those of sled, whose log is one file of the size that it was made with.
-fn with_files_of(home: &Home, kib: u32, args: &[&str]) -> Command {
+pub(crate) fn with_files_of(home: &Home, kib: u32, args: &[&str]) -> Command {
     let program = home.command(args);
     let mut command = Command::new("/bin/sh");
     // In units of 512 bytes (POSIX). An ignored SIGXFSZ is inherited, so that writing fails by EFBIG.

@@ -31,16 +31,19 @@ pub(super) async fn run(args: Args, session: &mut Session) -> Result<Answer, Fai
 
 fn row(key: &Key) -> Vec<String> {
     let status = match key.status {
-        KeyStatus::Active if !key.previous_valid_until.is_empty() => "active, rotating",
-        KeyStatus::Active => "active",
-        KeyStatus::Disabled => "disabled",
-        KeyStatus::Expired => "expired",
+        KeyStatus::Active if !key.previous_valid_until.is_empty() => "active, rotating".to_owned(),
+        KeyStatus::Active => "active".to_owned(),
+        KeyStatus::Disabled => "disabled".to_owned(),
+        KeyStatus::Expired => "expired".to_owned(),
+        KeyStatus::Suspended => {
+            format!("suspended by restore of {}", minute_or(key.suspended_at, "a backup"))
+        }
     };
     vec![
         key.name.clone(),
         key.prefix.clone(),
         key.owner.clone().unwrap_or_else(|| "organization".to_owned()),
-        status.to_owned(),
+        status,
         minute(key.created_at),
         minute_or(key.last_used_at, "never"),
         minute_or(key.expires_at, "never"),

@@ -22,7 +22,7 @@ pub(super) enum Command {
     Rotate(rotate::Args),
     /// Switch an API key off: it is refused at once, until it is enabled again
     Disable(switch::Args),
-    /// Switch a disabled API key on again
+    /// Switch an API key on again that was disabled, or suspended by the restore of a backup
     Enable(switch::Args),
     Delete(delete::Args),
 }

@@ -23,12 +23,16 @@ pub fn note_peer(connection: &dyn Any, extensions: &mut Extensions) {
     let Some(stream) = connection.downcast_ref::<UnixStream>() else { return };
     match rustix::net::sockopt::socket_peercred(stream) {
         Ok(peer) => {
-            let uid = peer.uid.as_raw();
-            let user = std::fs::read_to_string(USERS).ok().and_then(|users| name_of(&users, uid));
-            extensions.insert(Who::Operator { uid, user });
+            extensions.insert(operator(peer.uid.as_raw()));
         }
         Err(error) => tracing::warn!(%error, "the user at the other end of the admin socket is not known"),
     }
+}
+
+/// The user with this id as an author of changes, with the name that the machine has for them.
+pub fn operator(uid: u32) -> Who {
+    let user = std::fs::read_to_string(USERS).ok().and_then(|users| name_of(&users, uid));
+    Who::Operator { uid, user }
 }
 
 /// The name that passwd(5) has for a user id.

@@ -60,6 +60,7 @@ fn shape(sources: &[Arc<Source>], key: ListedKey, now: Timestamp) -> api::Key {
         last_used_at,
         expires_at: record.expires_at,
         enabled: record.enabled,
+        suspended_at: record.suspended.map(|suspension| suspension.at),
         sources: record.sources.as_ref().map(|ids| ids.iter().map(name_of).collect()),
         previous_valid_until: {
             let living = record.previous.iter().map(|previous| previous.valid_until);
@@ -74,6 +75,7 @@ fn status(record: &KeyRecord, now: Timestamp) -> api::KeyStatus {
     match () {
         () if record.expires_at.is_some_and(|end| end <= now) => api::KeyStatus::Expired,
         () if !record.enabled => api::KeyStatus::Disabled,
+        () if record.suspended.is_some() => api::KeyStatus::Suspended,
         () => api::KeyStatus::Active,
     }
 }

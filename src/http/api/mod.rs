@@ -5,6 +5,7 @@
 
 mod acting;
 mod audit;
+mod backup;
 mod keys;
 mod openapi;
 mod orgs;
@@ -13,7 +14,7 @@ mod sources;
 mod table;
 mod usage;
 
-pub use acting::note_peer;
+pub use acting::{note_peer, operator};
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,6 +22,7 @@ use std::time::Duration;
 use actix_web::web;
 
 use crate::api;
+use crate::backup::Exporter;
 use crate::context::Context;
 use crate::org::Registry;
 use crate::org::audit::Via;
@@ -35,6 +37,8 @@ pub struct Admin {
     pub registry: Registry,
     /// Organizations by name.
     pub index: OrgIndex,
+    /// Makes backups of the store.
+    pub exporter: Exporter,
     /// Time and randomness.
     pub context: Context,
     /// How long a rotated key's old secret lives where nobody says.

@@ -79,11 +79,12 @@ fn described(operation: &Operation, schemas: &mut Vec<(String, RefOr<Schema>)>) 
     }
     let answer = match operation.answer {
         Some(shape) => RefOr::Ref(shape(schemas)),
-        None => of_type(Type::Object),
+        None if operation.media == "application/json" => of_type(Type::Object),
+        None => of_type(Type::String),
     };
     let done = ResponseBuilder::new()
         .description("It was done")
-        .content("application/json", ContentBuilder::new().schema(Some(answer)).build());
+        .content(operation.media, ContentBuilder::new().schema(Some(answer)).build());
     let problem = Ref::from_schema_name(api::Problem::name());
     let refused = ResponseBuilder::new()
         .description(

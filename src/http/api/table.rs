@@ -5,7 +5,7 @@ use actix_web::{Route, web};
 use utoipa::ToSchema;
 use utoipa::openapi::{Ref, RefOr, Schema, Type};
 
-use super::{audit, keys, openapi, orgs, sources, usage};
+use super::{audit, backup, keys, openapi, orgs, sources, usage};
 use crate::api;
 
 /// One operation: what it is, what it takes and answers, and who does it.
@@ -24,8 +24,10 @@ pub struct Operation {
     pub(super) request: Option<Shape>,
     /// The status of its success.
     pub status: u16,
-    /// The shape of its answer; `None` for the OpenAPI document itself.
+    /// The shape of its answer; `None` for the OpenAPI document itself, and for what is no JSON.
     pub(super) answer: Option<Shape>,
+    /// The media type of its answer.
+    pub media: &'static str,
     pub(super) route: fn() -> Route,
 }
 
@@ -37,6 +39,8 @@ fn shape<T: ToSchema>(schemas: &mut Vec<(String, RefOr<Schema>)>) -> Ref {
     schemas.push((T::name().into_owned(), T::schema()));
     Ref::from_schema_name(T::name())
 }
+
+const JSON: &str = "application/json";
 
 /// An operation without a body.
 const fn operation(
@@ -54,6 +58,7 @@ const fn operation(
         request: None,
         status,
         answer: Some(answer),
+        media: JSON,
         route,
     }
 }
@@ -94,7 +99,20 @@ pub const OPERATIONS: &[Operation] = &[
         request: None,
         status: 200,
         answer: None,
+        media: JSON,
         route: || web::get().to(openapi::serve),
+    },
+    Operation {
+        method: "GET",
+        path: "/backup",
+        id: "getBackup",
+        summary: "A backup of everything that the store holds: one consistent cut, with a checksum at its end",
+        parameters: &[],
+        request: None,
+        status: 200,
+        answer: None,
+        media: "application/octet-stream",
+        route: || web::get().to(backup::get),
     },
     operation(("GET", "/server"), ("getServer", "The running server"), (200, shape::<api::Server>), || {
         web::get().to(orgs::server)

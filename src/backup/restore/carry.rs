@@ -1,0 +1,355 @@
+//! The restore itself: record by record, organization by organization, by the table in `restore`.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use sequel_store::{Key, KeyRange, Lane, Revision, ScanLimit, Scope, Store, Write};
+
+use super::{Fate, Manner, Restoration, Restore};
+use crate::backup::check::{kind_of, read};
+use crate::backup::fill::Filler;
+use crate::backup::format::{Entry, Item};
+use crate::backup::kind::{Kind, org_of};
+use crate::backup::{BackupError, open_backup};
+use crate::context::Context;
+use crate::credential::{KeyId, OrgId};
+use crate::org::audit::Event;
+use crate::org::record::{self, DeletedOrgRecord, KeyRecord, NameRecord, OrgRecord, Suspension};
+use crate::record::{decode, encode};
+use crate::system::deletions::{self, Deletion};
+use crate::system::orgs::{self, IndexRecord};
+use crate::system::whole::Restored;
+
+/// A restore on its way.
+pub(super) struct Carrying<'a> {
+    restore: &'a Restore,
+    store: &'a Arc<dyn Store>,
+    filler: Filler,
+    known: HashMap<OrgId, Fate>,
+    manner: Manner,
+    restored: Restored,
+    pub(super) done: Restoration,
+    /// Living organizations of the finished store with their names.
+    names: Vec<(OrgId, String)>,
+    /// Its deleted ones.
+    deleted: Vec<(OrgId, DeletedOrgRecord)>,
+}
+
+/// One organization of the backup on its way.
+struct Part {
+    org: OrgId,
+    scope: Scope,
+    /// What the store has of it, where it lives there.
+    stored: Option<Stored>,
+    /// Keys of records that the backup has, of the kinds that go where it has not.
+    seen: HashSet<Key>,
+    /// The organization's own record, for the end.
+    own: Option<(Kind, Entry)>,
+    newest_entry: u64,
+    before: Restoration,
+}
+
+/// What a store has of a living organization.
+#[derive(Default)]
+struct Stored {
+    keys: HashSet<Key>,
+    /// Who has which name, by the records of the index.
+    names: Vec<(Key, String)>,
+}
+
+impl<'a> Carrying<'a> {
+    pub(super) fn new(
+        restore: &'a Restore,
+        store: &'a Arc<dyn Store>,
+        context: &Context,
+        known: HashMap<OrgId, Fate>,
+        (manner, restored): (Manner, Restored),
+    ) -> Self {
+        let done = Restoration { epoch: restored.epoch, ..Restoration::default() };
+        let filler = Filler::new(Arc::clone(store), context.rng.clone());
+        let (names, deleted) = (Vec::new(), Vec::new());
+        Self { restore, store, filler, known, manner, restored, done, names, deleted }
+    }
+
+    /// All organizations of the backup.
+    pub(super) async fn records(&mut self, progress: &dyn Fn(u64)) -> Result<(), BackupError> {
+        let mut backup = open_backup(&self.restore.path, self.restore.passphrase.as_ref())?;
+        let mut part: Option<Part> = None;
+        let (mut left, mut count) = (None, 0);
+        while let Some(item) = backup.item()? {
+            let Item::Record(entry) = item else { continue };
+            count += 1;
+            progress(count);
+            if part.as_ref().is_some_and(|part| part.scope != entry.scope) {
+                self.end(part.take()).await?;
+            }
+            let Some(org) = org_of(&entry.scope) else { continue };
+            if part.is_none() && left != Some(org) {
+                part = self.begin(org, &entry.scope).await?;
+                left = part.is_none().then_some(org);
+            }
+            if let Some(part) = &mut part {
+                self.record(part, entry).await?;
+            }
+        }
+        self.end(part).await
+    }
+
+    /// Decides what becomes of an organization; `None` where it is left as it is.
+    async fn begin(&mut self, org: OrgId, scope: &Scope) -> Result<Option<Part>, BackupError> {
+        let in_backup = self.restore.orgs.get(&org).copied().unwrap_or(Fate::Remains);
+        let stored = match (in_backup, self.known.get(&org).copied()) {
+            (Fate::Remains, _) => return Ok(None),
+            (_, Some(Fate::Deleted)) | (Fate::Deleted, Some(Fate::Lives)) => {
+                self.done.orgs_left += 1;
+                return Ok(None);
+            }
+            (Fate::Lives, Some(Fate::Lives)) => Some(self.stored(scope).await?),
+            (_, Some(Fate::Remains)) => {
+                self.empty(scope).await?;
+                None
+            }
+            (_, None) => None,
+        };
+        Ok(Some(Part {
+            org,
+            scope: scope.clone(),
+            stored,
+            seen: HashSet::new(),
+            own: None,
+            newest_entry: 0,
+            before: self.done.clone(),
+        }))
+    }
+
+    async fn record(&mut self, part: &mut Part, entry: Entry) -> Result<(), BackupError> {
+        let kind = kind_of(&entry)?;
+        let has = |key: &Key| part.stored.as_ref().is_some_and(|stored| stored.keys.contains(key));
+        let value = match kind {
+            Kind::Org | Kind::DeletedOrg => {
+                part.own = Some((kind, entry));
+                return Ok(());
+            }
+            Kind::Key => {
+                part.seen.insert(entry.key.clone());
+                if has(&entry.key) {
+                    self.done.keys_kept += 1;
+                    return Ok(());
+                }
+                if part.stored.is_some() {
+                    self.done.keys_left_deleted += 1;
+                    return Ok(());
+                }
+                self.brought_back(&entry)
+            }
+            // The names of the keys that stay are those that the store has.
+            Kind::KeyName if part.stored.is_some() => return Ok(()),
+            Kind::Source | Kind::SourceName => {
+                part.seen.insert(entry.key.clone());
+                entry.value
+            }
+            Kind::Used if part.stored.is_some() && !has(&key_of_use(&entry.key)) => return Ok(()),
+            Kind::Audit => {
+                let number = record::audit_revision(&entry.key).unwrap_or_default().0;
+                part.newest_entry = part.newest_entry.max(number);
+                if has(&entry.key) {
+                    return Ok(());
+                }
+                entry.value
+            }
+            // The store's sums are newer.
+            Kind::Used | Kind::Usage if has(&entry.key) => return Ok(()),
+            _ => entry.value,
+        };
+        self.filler.put(&part.scope, kind, entry.key, value).await
+    }
+
+    /// A key's record as it comes back where nobody knows what happened to it since the backup.
+    fn brought_back(&mut self, entry: &Entry) -> bytes::Bytes {
+        let Some(mut key) = read::<KeyRecord>(entry) else { return entry.value.clone() };
+        key.previous.clear();
+        if !self.manner.trust_keys {
+            key.suspended = Some(Suspension { at: self.restored.at, epoch: self.restored.epoch });
+        }
+        // One that an earlier restore suspended, and nobody enabled since, stays so.
+        match key.suspended {
+            Some(_) => self.done.keys_suspended += 1,
+            None => self.done.keys_trusted += 1,
+        }
+        encode(&key)
+    }
+
+    /// What is left to do for an organization: what the backup does not know goes, its own record comes last.
+    async fn end(&mut self, part: Option<Part>) -> Result<(), BackupError> {
+        let Some(mut part) = part else { return Ok(()) };
+        if let Some(stored) = part.stored.take() {
+            self.remove_unknown(&part, stored).await?;
+        }
+        self.filler.flush().await?;
+        let Some((kind, own)) = part.own.take() else { return Ok(()) };
+        self.filler.raise(&part.scope, Revision(part.newest_entry)).await?;
+        let at = self.filler.revision(&part.scope).await?;
+        let name = self.note(part.org, kind, &own.value)?;
+        let event = Event::new("org.restore_backup", "org", part.org, &name)
+            .with("epoch", self.restored.epoch)
+            .with("backup_at", self.restored.backup_at.to_string())
+            .with("keys_suspended", self.done.keys_suspended - part.before.keys_suspended)
+            .with("keys_left_deleted", self.done.keys_left_deleted - part.before.keys_left_deleted)
+            .with("keys_removed", self.done.keys_removed - part.before.keys_removed);
+        let entry = event.entry(Revision(at.0 + 1), self.restored.at, &self.manner.author);
+        let writes = vec![Write::Put(own.key, own.value), entry];
+        self.filler.commit(&part.scope, Lane::State { at: Some(at), narrows: false }, writes).await?;
+        self.done.orgs += 1;
+        Ok(())
+    }
+
+    /// Takes away what the backup does not know of an organization that lives in the store.
+    async fn remove_unknown(&mut self, part: &Part, stored: Stored) -> Result<(), BackupError> {
+        let stays = |key: &Key| stored.keys.contains(key) && part.seen.contains(key);
+        for (at, id) in &stored.names {
+            if !id.parse::<KeyId>().is_ok_and(|id| stays(&record::key_at(id))) {
+                self.filler.delete(&part.scope, Kind::KeyName, at.clone()).await?;
+            }
+        }
+        for key in &stored.keys {
+            let Some(kind) = Kind::of(&part.scope, key) else { continue };
+            let goes = match kind {
+                Kind::Key | Kind::Source | Kind::SourceName => !part.seen.contains(key),
+                Kind::Used => !stays(&key_of_use(key)),
+                _ => false,
+            };
+            if goes {
+                self.done.keys_removed += u64::from(kind == Kind::Key);
+                self.filler.delete(&part.scope, kind, key.clone()).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Organizations that the backup does not know, and those that were left as they are.
+    pub(super) async fn others(&mut self) -> Result<(), BackupError> {
+        for (org, fate) in self.known.clone() {
+            let scope = scope_of(org);
+            let in_backup = self.restore.orgs.get(&org).copied();
+            match fate {
+                Fate::Deleted => self.note_stored(org, Kind::DeletedOrg).await?,
+                Fate::Lives if in_backup == Some(Fate::Deleted) => {
+                    self.note_stored(org, Kind::Org).await?;
+                }
+                Fate::Lives if matches!(in_backup, None | Some(Fate::Remains)) => {
+                    self.done.orgs_removed += 1;
+                    self.empty(&scope).await?;
+                }
+                Fate::Remains if matches!(in_backup, None | Some(Fate::Remains)) => {
+                    self.empty(&scope).await?
+                }
+                // Done with the backup's records.
+                Fate::Lives | Fate::Remains => {}
+            }
+        }
+        self.filler.flush().await
+    }
+
+    async fn note_stored(&mut self, org: OrgId, kind: Kind) -> Result<(), BackupError> {
+        let at = if kind == Kind::Org { record::org_at() } else { record::deleted_org_at() };
+        if let Some(found) = self.store.get(&scope_of(org), &at).await? {
+            self.note(org, kind, &found.value)?;
+        }
+        Ok(())
+    }
+
+    /// Remembers an organization of the finished store for its index; its name.
+    fn note(&mut self, org: OrgId, kind: Kind, value: &[u8]) -> Result<String, BackupError> {
+        let unusable =
+            |source| BackupError::Record { scope: scope_of(org).to_string(), key: "org".into(), source };
+        if kind == Kind::Org {
+            let record: OrgRecord = decode(value).map_err(unusable)?;
+            self.names.push((org, record.name.clone()));
+            return Ok(record.name);
+        }
+        let record: DeletedOrgRecord = decode(value).map_err(unusable)?;
+        self.deleted.push((org, record.clone()));
+        Ok(record.name)
+    }
+
+    /// Makes the index of names and the list of deletions anew.
+    pub(super) async fn index(&mut self) -> Result<(), BackupError> {
+        let mut names: HashMap<Key, bytes::Bytes> = HashMap::new();
+        let mut listed = HashMap::new();
+        for (org, name) in std::mem::take(&mut self.names) {
+            names.insert(orgs::at(&name), encode(&IndexRecord { org }));
+        }
+        for (org, record) in std::mem::take(&mut self.deleted) {
+            // One that lives has a name before one that was deleted.
+            names.entry(orgs::at(&record.name)).or_insert_with(|| encode(&IndexRecord { org }));
+            let deletion = Deletion { org, name: record.name, due: record.purge_at };
+            listed.insert(deletions::at(org), encode(&deletion));
+        }
+        for (scope, kind, wanted) in
+            [(orgs::scope(), Kind::OrgIndex, names), (deletions::scope(), Kind::Deletion, listed)]
+        {
+            for key in keys_of(self.store, &scope).await? {
+                if !wanted.contains_key(&key) {
+                    self.filler.delete(&scope, kind, key).await?;
+                }
+            }
+            for (key, value) in wanted {
+                self.filler.put(&scope, kind, key, value).await?;
+            }
+            self.filler.flush().await?;
+        }
+        Ok(())
+    }
+
+    /// Deletes all that a scope holds.
+    async fn empty(&mut self, scope: &Scope) -> Result<(), BackupError> {
+        for key in keys_of(self.store, scope).await? {
+            if let Some(kind) = Kind::of(scope, &key) {
+                self.filler.delete(scope, kind, key).await?;
+            }
+        }
+        self.filler.flush().await
+    }
+
+    /// What the store has of a living organization.
+    async fn stored(&self, scope: &Scope) -> Result<Stored, BackupError> {
+        let mut stored = Stored::default();
+        let mut range = KeyRange::all();
+        loop {
+            let page = self.store.scan(scope, range.clone(), ScanLimit::default()).await?;
+            for found in page.records {
+                if Kind::of(scope, &found.key) == Some(Kind::KeyName) {
+                    let id = decode::<NameRecord>(&found.value).map(|name| name.id).unwrap_or_default();
+                    stored.names.push((found.key.clone(), id));
+                }
+                stored.keys.insert(found.key);
+            }
+            match page.next {
+                Some(key) => range = range.after(&key),
+                None => return Ok(stored),
+            }
+        }
+    }
+}
+
+/// All keys of a scope.
+async fn keys_of(store: &Arc<dyn Store>, scope: &Scope) -> Result<Vec<Key>, BackupError> {
+    let (mut keys, mut range) = (Vec::new(), KeyRange::all());
+    loop {
+        let page = store.scan(scope, range.clone(), ScanLimit::default()).await?;
+        keys.extend(page.records.into_iter().map(|record| record.key));
+        match page.next {
+            Some(key) => range = range.after(&key),
+            None => return Ok(keys),
+        }
+    }
+}
+
+/// Where the key is that a use belongs to.
+fn key_of_use(used: &Key) -> Key {
+    record::id_after(record::USED, used).map_or_else(|| used.clone(), |id: KeyId| record::key_at(id))
+}
+
+fn scope_of(org: OrgId) -> Scope {
+    Scope::org(org.as_str()).expect("an organization's id is base62, a legal scope name")
+}

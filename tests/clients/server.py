@@ -4,6 +4,7 @@ line, watched from outside, stopped by SIGTERM.
 Knows the contract of `sequel demo`, `sequel key` and `sequel org`; knows nothing of MCP.
 """
 
+import itertools
 import json
 import os
 import pathlib
@@ -21,6 +22,7 @@ START_SECONDS = 60
 COMMAND_SECONDS = 60
 # THREATS: in-flight work ends within 30 s of SIGTERM; the rest is for a slow machine.
 STOP_SECONDS = 45
+DATABASES = itertools.count()
 SECRET = re.compile(r"sql_[0-9A-Za-z]{71}")
 
 
@@ -30,6 +32,24 @@ class Failed(Exception):
 
 def redacted(text):
     return SECRET.sub(lambda found: found.group()[:14] + "…", text)
+
+
+def storage_url():
+    """`storage.url` of a fresh server; None for SQLite. The suite runs on each backend of the server's records."""
+    backend = os.environ.get("SEQUEL_TEST_BACKEND") or "sqlite"
+    if backend == "sqlite":
+        return None
+    if backend == "sled":
+        return "sled:sequel.sled"
+    if backend != "postgres":
+        raise SystemExit(f"SEQUEL_TEST_BACKEND is {backend!r}; it may be sqlite, sled or postgres.")
+    cluster = os.environ.get("SEQUEL_TEST_POSTGRES")
+    if not cluster:
+        raise SystemExit("There is no PostgreSQL for these tests: run them with tests/postgres/run, which starts one.")
+    name = f"clients_{os.getpid()}_{next(DATABASES)}"
+    psql = os.path.join(os.environ.get("SEQUEL_TEST_POSTGRES_BIN", ""), "psql")
+    subprocess.run([psql, "-X", "-q", "-d", cluster, "-c", f"CREATE DATABASE {name}"], check=True)
+    return f"{cluster.rsplit('/', 1)[0]}/{name}"
 
 
 class Server:
@@ -48,9 +68,8 @@ class Server:
         self.log_path = pathlib.Path(self.folder.name) / "server.log"
         # The operator's own settings must not reach the tests.
         self.environment = {k: v for k, v in os.environ.items() if not k.startswith("SEQUEL_")}
-        # The whole suite runs on each backend of the server's records.
-        if os.environ.get("SEQUEL_TEST_BACKEND", "sqlite") == "sled":
-            self.environment["SEQUEL__STORAGE__URL"] = "sled:sequel.sled"
+        if storage := storage_url():
+            self.environment["SEQUEL__STORAGE__URL"] = storage
         # A port that was free a moment ago: the demo does not print where it serves its metrics.
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))

@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use sequel::backends;
 use sequel::config::{Config, Secret};
 use sequel_store::{Batch, CommitId, Holder, Key, Lane, Scope, Store, Write};
@@ -23,11 +24,44 @@ pub(crate) struct Backend {
     pub(crate) root: PathBuf,
 }
 
-const NAMES: [&str; 2] = ["sqlite", "sled"];
+const NAMES: [&str; 3] = ["sqlite", "sled", "postgres"];
 
-/// Every backend, SQLite first.
-pub(crate) fn all(folder: &Path, _table: &mut Table) -> anyhow::Result<Vec<Backend>> {
-    NAMES.into_iter().map(|name| Backend::named(name, &folder.join(name))).collect()
+/// Every backend that there is here, SQLite first.
+pub(crate) fn all(folder: &Path, table: &mut Table) -> anyhow::Result<Vec<Backend>> {
+    let mut backends = Vec::new();
+    for name in NAMES {
+        if name == "postgres" && std::env::var_os(CLUSTER).is_none() {
+            table.note(format!(
+                "Postgres was not measured: no cluster is named by {CLUSTER} (tests/postgres/run)."
+            ));
+            continue;
+        }
+        backends.push(Backend::named(name, &folder.join(name))?);
+    }
+    Ok(backends)
+}
+
+/// Names the cluster to measure, by the URL of its database `postgres`.
+const CLUSTER: &str = "SEQUEL_TEST_POSTGRES";
+
+/// Runs SQL with `psql`; what it prints, without decoration.
+fn psql(url: &str, sql: &str) -> anyhow::Result<String> {
+    let program =
+        std::env::var("SEQUEL_TEST_POSTGRES_BIN").map_or("psql".to_owned(), |bin| format!("{bin}/psql"));
+    let ran = Command::new(program).args(["-X", "-q", "-A", "-t", "-d", url, "-c", sql]).output()?;
+    ensure!(ran.status.success(), "{sql}: {}", String::from_utf8_lossy(&ran.stderr));
+    Ok(String::from_utf8(ran.stdout)?.trim().to_owned())
+}
+
+/// The database of a store, which is named after the run's folder.
+fn database(root: &Path, store: &str) -> String {
+    let run = root.parent().and_then(Path::file_name).map(|name| name.to_string_lossy().to_lowercase());
+    let run: String = run.unwrap_or_default().chars().filter(char::is_ascii_alphanumeric).collect();
+    format!("bench_{run}_{store}")
+}
+
+fn cluster() -> anyhow::Result<String> {
+    std::env::var(CLUSTER).with_context(|| format!("{CLUSTER} names no cluster"))
 }
 
 impl Backend {
@@ -42,25 +76,54 @@ impl Backend {
         let mut config = Config { data_dir: self.root.join(store), ..Config::default() };
         config.storage.url = Secret::new(match self.name {
             "sled" => "sled:sequel.sled".to_owned(),
+            "postgres" => {
+                let cluster = cluster().unwrap_or_default();
+                format!("{}/{}", cluster.trim_end_matches("/postgres"), database(&self.root, store))
+            }
             _ => String::new(),
         });
         config
     }
 
+    /// Makes the place of one of its stores, where there is none.
+    pub(crate) fn make(&self, store: &str) -> anyhow::Result<()> {
+        fs::create_dir_all(self.root.join(store))?;
+        if self.name == "postgres" {
+            let (cluster, database) = (cluster()?, database(&self.root, store));
+            let there =
+                psql(&cluster, &format!("SELECT count(*) FROM pg_database WHERE datname = '{database}'"))?;
+            if there == "0" {
+                psql(&cluster, &format!("CREATE DATABASE {database}"))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Opens one of its stores, making it where there is none.
     pub(crate) fn open(&self, store: &str) -> anyhow::Result<Arc<dyn Store>> {
         let config = self.config(store);
-        fs::create_dir_all(&config.data_dir)?;
+        self.make(store)?;
         Ok(backends::open_store(&config, Holder::command())?)
     }
 
-    /// What a closed store takes on the disk.
+    /// What a closed store takes on the disk. Of Postgres without what every database of it takes from the start.
     pub(crate) fn bytes(&self, store: &str) -> anyhow::Result<u64> {
+        if self.name == "postgres" {
+            let sql = "SELECT pg_database_size(current_database()) - pg_database_size('template1')";
+            let url = self.config(store).storage.url;
+            return Ok(psql(url.expose(), sql)?.parse()?);
+        }
         folder_bytes(&self.root.join(store))
     }
 
     /// Removes what lies outside of its folder.
     pub(crate) fn remove(self) -> anyhow::Result<()> {
+        if self.name == "postgres" {
+            for store in ["commits", "start", "size"] {
+                let database = database(&self.root, store);
+                psql(&cluster()?, &format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)"))?;
+            }
+        }
         Ok(())
     }
 }

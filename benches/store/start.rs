@@ -28,6 +28,7 @@ pub(crate) fn measure(
     let database = folder.join("demo.db");
     sequel::demo::write(&database)?;
     for backend in backends {
+        backend.make("start")?;
         let config = backend.config("start");
         let system = actix_rt::System::new();
         let began = Instant::now();

@@ -119,7 +119,7 @@ impl Backend {
     /// Removes what lies outside of its folder.
     pub(crate) fn remove(self) -> anyhow::Result<()> {
         if self.name == "postgres" {
-            for store in ["commits", "start", "size"] {
+            for store in ["commits", "start", "size", "copied", "copy0", "copy1", "copy2"] {
                 let database = database(&self.root, store);
                 psql(&cluster()?, &format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)"))?;
             }

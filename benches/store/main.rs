@@ -10,7 +10,7 @@
 //! store`), and left out with a line that says so elsewhere.
 //!
 //! Flags: `--quick` (short rounds, 100,000 overwrites instead of a million), `--json`, `--folder PATH` (the disk to
-//! measure; default the temporary folder), `--only commits|start|size` and `--backend NAME` (any number of each).
+//! measure; default the temporary folder), `--only commits|start|size|copy` and `--backend NAME` (any number of each).
 
 #![expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
 
@@ -18,6 +18,7 @@ mod backend;
 mod commits;
 #[path = "../common/mod.rs"]
 mod common;
+mod copy;
 mod size;
 mod start;
 mod table;
@@ -54,6 +55,9 @@ fn main() -> anyhow::Result<()> {
     if options.wants(&options.only, "size") {
         size::measure(&backends, folder.path(), options.quick, &mut table)?;
     }
+    if options.wants(&options.only, "copy") {
+        copy::measure(&backends, folder.path(), options.quick, &mut table)?;
+    }
     for backend in backends {
         backend.remove()?;
     }
@@ -83,7 +87,7 @@ impl Options {
                 "--only" => options.only.push(value()?),
                 "--backend" => options.backends.push(value()?),
                 other => bail!(
-                    "unknown argument {other}; there are --quick, --json, --folder PATH, --only commits|start|size \
+                    "unknown argument {other}; there are --quick, --json, --folder PATH, --only commits|start|size|copy \
                      and --backend NAME"
                 ),
             }

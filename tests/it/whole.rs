@@ -11,6 +11,7 @@ use sequel_store::{Batch, CommitId, Holder, Lane, Scope, Store, Write};
 use sequel_store_sqlite::{Options, SqliteStore};
 use serde_json::json;
 
+use crate::backing::Backing;
 use crate::server::{Home, Running};
 
 /// An organization `acme` with so many keys, and one more, `known`, whose secret is returned.
@@ -99,8 +100,11 @@ fn a_copy_is_the_same_record_for_record_and_goes_on_living() {
     assert_eq!(server.status(&known), 200, "nothing is older in a copy");
     assert_eq!(home.cli(&copy).code, 1);
     drop(server);
-    // To another kind, and back.
-    for (from, to) in [("sqlite:copy.db", "sled:copy.sled"), ("sled:copy.sled", "sqlite:back.db")] {
+    // Through every kind, and back.
+    let postgres = Backing::postgres();
+    let database = postgres.url().expect("a database's URL");
+    let way = ["sqlite:copy.db", "sled:copy.sled", &database, "sqlite:back.db"];
+    for (from, to) in way.iter().zip(&way[1..]) {
         let copied = home.json(&["storage", "copy", "--from", from, "--to", to]);
         assert_eq!(copied["records"], holds["records"], "{from} {to}");
     }

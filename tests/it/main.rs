@@ -27,8 +27,12 @@ mod listening;
 mod metrics;
 mod neighbours;
 mod packaging;
+mod postgres;
 mod progress;
 mod protocol;
+// The way to a database that its own tests disturb.
+#[path = "../../storage/postgres/tests/proxy/mod.rs"]
+mod proxy;
 mod rates;
 mod reverse_proxy;
 mod revocation;

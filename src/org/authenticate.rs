@@ -39,7 +39,7 @@ impl Rates {
     fn take(&self, cell: &ViewCell, key: &KeyView, now: Timestamp) -> Result<(), Limited> {
         let limited = |of| move |wait| Limited { of, wait };
         key.uses.requests.take(self.per_key, now).map_err(limited(RateOf::Key))?;
-        cell.requests.take(self.per_org, now).map_err(limited(RateOf::Org))
+        cell.requests().take(self.per_org, now).map_err(limited(RateOf::Org))
     }
 }
 

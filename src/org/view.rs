@@ -178,8 +178,10 @@ impl Rare {
     }
 }
 
-/// Everything that a request of this organization is decided by.
+/// Everything that a request of this organization is decided by. In one cache line: of 100,000 organizations none is
+/// in a cache when it is asked for.
 #[derive(Clone)]
+#[repr(align(64))]
 pub struct View {
     /// The store's revision that it shows.
     pub(super) revision: Revision,
@@ -203,14 +205,22 @@ impl View {
     }
 }
 
-/// Where readers find an organization's view. Belongs to the registry's entry and outlives the actor.
-pub(super) struct ViewCell {
+/// What a request reads and writes of a cell, in one cache line.
+#[repr(align(64))]
+struct Hot {
     // `None` is closed.
     view: ArcSwapOption<View>,
     last_used_ms: AtomicI64,
     // For the clock algorithm of eviction: used since the hand came by.
     marked: AtomicBool,
-    pub(super) requests: RateCell,
+    requests: RateCell,
+}
+
+const _: () = assert!(size_of::<View>() == 64 && size_of::<Hot>() == 64, "each is one cache line");
+
+/// Where readers find an organization's view. Belongs to the registry's entry and outlives the actor.
+pub(super) struct ViewCell {
+    hot: Hot,
     // The newest publisher's number; only that one may write. Readers never take this lock.
     incarnation: Mutex<u64>,
     // Wakes those who wait for another view. Readers of requests do not touch it.
@@ -221,34 +231,41 @@ impl ViewCell {
     /// Counts as used now.
     pub(super) fn closed(now: Timestamp) -> Self {
         Self {
-            view: ArcSwapOption::empty(),
-            last_used_ms: AtomicI64::new(now.0),
-            marked: AtomicBool::new(true),
-            requests: RateCell::default(),
+            hot: Hot {
+                view: ArcSwapOption::empty(),
+                last_used_ms: AtomicI64::new(now.0),
+                marked: AtomicBool::new(true),
+                requests: RateCell::default(),
+            },
             incarnation: Mutex::new(0),
             published: Notify::new(),
         }
     }
 
+    /// How many requests the organization has made lately.
+    pub(super) fn requests(&self) -> &RateCell {
+        &self.hot.requests
+    }
+
     /// Notes that the organization is used.
     pub(super) fn touch(&self, now: Timestamp) {
         // Written at most once a second, so that readers do not fight for a cache line.
-        if now.0 - self.last_used_ms.load(Ordering::Relaxed) >= 1_000 {
-            self.last_used_ms.store(now.0, Ordering::Relaxed);
+        if now.0 - self.hot.last_used_ms.load(Ordering::Relaxed) >= 1_000 {
+            self.hot.last_used_ms.store(now.0, Ordering::Relaxed);
         }
-        if !self.marked.load(Ordering::Relaxed) {
-            self.marked.store(true, Ordering::Relaxed);
+        if !self.hot.marked.load(Ordering::Relaxed) {
+            self.hot.marked.store(true, Ordering::Relaxed);
         }
     }
 
     /// When it was used last, within a second.
     pub(super) fn last_used(&self) -> Timestamp {
-        Timestamp(self.last_used_ms.load(Ordering::Relaxed))
+        Timestamp(self.hot.last_used_ms.load(Ordering::Relaxed))
     }
 
     /// Whether it was used since this was asked last.
     pub(super) fn unmark(&self) -> bool {
-        self.marked.swap(false, Ordering::Relaxed)
+        self.hot.marked.swap(false, Ordering::Relaxed)
     }
 
     /// The view that this node may serve now, or `None` where it is closed or the fence does not hold. Lock-free.
@@ -256,12 +273,12 @@ impl ViewCell {
     /// The fence is asked first. Asked afterwards, it could hold again because the node has caught up meanwhile,
     /// and would be taken to speak of the view from before.
     pub(super) fn served(&self, fence: &Fence) -> arc_swap::Guard<Option<Arc<View>>> {
-        if fence.holds() { self.view.load() } else { arc_swap::Guard::from_inner(None) }
+        if fence.holds() { self.hot.view.load() } else { arc_swap::Guard::from_inner(None) }
     }
 
     /// The view now, or `None` where it is closed; not for what is served. Lock-free.
     pub(super) fn load(&self) -> arc_swap::Guard<Option<Arc<View>>> {
-        self.view.load()
+        self.hot.view.load()
     }
 
     /// Wakes when a view is published or closed after it was enabled.
@@ -270,7 +287,7 @@ impl ViewCell {
     }
 
     fn show(&self, view: Option<Arc<View>>) {
-        self.view.store(view);
+        self.hot.view.store(view);
         self.published.notify_waiters();
     }
 
@@ -293,9 +310,9 @@ impl ViewCell {
     /// view comes back as it was. How eviction looks for calls that began while it decided.
     pub(super) fn close_unless(&self, stays_open_if: impl FnOnce() -> bool) -> bool {
         let mut incarnation = self.incarnation.lock();
-        let view = self.view.swap(None);
+        let view = self.hot.view.swap(None);
         if stays_open_if() {
-            self.view.store(view);
+            self.hot.view.store(view);
             return false;
         }
         *incarnation += 1;

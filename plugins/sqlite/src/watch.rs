@@ -61,7 +61,12 @@ pub(crate) struct Watch {
     // Microseconds that it waited for its turns.
     waited_us: AtomicU64,
     turns: OnceLock<(Arc<Turns>, usize)>,
+    // When it last let others have the core.
+    yielded_us: AtomicU64,
 }
+
+/// How long a query works before it lets others have the core for a moment, in microseconds.
+const YIELD_US: u64 = 500;
 
 impl Watch {
     #[expect(
@@ -81,6 +86,7 @@ impl Watch {
             turn_us: AtomicU64::new(0),
             waited_us: AtomicU64::new(0),
             turns: OnceLock::new(),
+            yielded_us: AtomicU64::new(0),
         })
     }
 
@@ -159,6 +165,7 @@ impl Watch {
             since => u128::from(now - since) < SLICE.as_micros() || !turns.is_wanted(),
         };
         if goes_on {
+            self.let_others(now);
             return true;
         }
         self.rest();
@@ -169,6 +176,15 @@ impl Watch {
             self.turn_us.store(self.started.elapsed().as_micros().max(1) as u64, Ordering::Relaxed);
         }
         got
+    }
+
+    /// Asks the kernel once a while whether somebody else wants this core: threads that have just woken, because a short
+    /// query or a request came, are else let wait until a slice of some milliseconds is over.
+    fn let_others(&self, now_us: u64) {
+        if now_us.saturating_sub(self.yielded_us.load(Ordering::Relaxed)) >= YIELD_US {
+            std::thread::yield_now();
+            self.yielded_us.store(self.started.elapsed().as_micros() as u64, Ordering::Relaxed);
+        }
     }
 
     /// Gives the turn back, before the query's thread waits for somebody else.

@@ -73,6 +73,8 @@ pub(super) async fn listen(
         deadline: Box::pin(sleep(edge.streams.longest)),
         ended: false,
     };
+    // Its place is taken, so no change is missed meanwhile.
+    sleep(sse::HEAD_START).await;
     sse::response().body(BodyStream::new(Box::pin(unfold(stream, |mut stream| async move {
         let chunk = stream.chunk().await?;
         Some((Ok::<_, Infallible>(chunk), stream))

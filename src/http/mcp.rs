@@ -355,10 +355,11 @@ async fn call_alone(
     if let Some(token) = told {
         let (progress, clock) = (Arc::new(Progress::default()), edge.tools.context.clock.clone());
         let guard = guard.heard_by(Arc::clone(&progress));
-        return progress::told(token, progress, clock, async move {
+        let making = async move {
             let outcome = carry_out(&edge, &principal, &call, &guard, id).await;
             Answer::of(&call, outcome, guard)
-        });
+        };
+        return progress::told(token, progress, clock, making).await;
     }
     made(async move {
         let outcome = carry_out(&edge, &principal, &call, &guard, id).await;

@@ -28,7 +28,7 @@ use crate::mcp::{Call, ProgressToken, progress};
 use crate::org::{CallGuard, Progress, Step, Stopped};
 
 /// When a call is first heard of: most are done by then, and say nothing but their answer.
-const FIRST: Duration = Duration::from_millis(250);
+const FIRST: Duration = sse::HEAD_START;
 /// How often afterwards. Clients that extend their patience by it wait for minutes.
 const EVERY: Duration = Duration::from_secs(1);
 
@@ -37,12 +37,18 @@ pub(super) fn token(headers: &HeaderMap, call: &Call) -> Option<ProgressToken> {
     call.progress_token.clone().filter(|_| sse::is_accepted(headers))
 }
 
-/// Answers 200 with events, the last of which is what `making` makes.
-pub(super) fn told<F>(token: ProgressToken, progress: Arc<Progress>, clock: Clock, making: F) -> HttpResponse
+/// Answers 200 with events, the last of which is what `making` makes. The response begins with its first event: see
+/// [`sse::HEAD_START`]. A client that goes away before keeps its query until then.
+pub(super) async fn told<F>(
+    token: ProgressToken,
+    progress: Arc<Progress>,
+    clock: Clock,
+    making: F,
+) -> HttpResponse
 where
     F: Future<Output = Answer> + 'static,
 {
-    let telling = Telling {
+    let mut telling = Telling {
         making: Some(Box::pin(making)),
         parts: VecDeque::new(),
         call: None,
@@ -54,6 +60,7 @@ where
         last: f64::NEG_INFINITY,
         is_stepped: false,
     };
+    telling.gather().await;
     sse::response().body(BodyStream::new(Box::pin(unfold(telling, |mut telling| async move {
         let chunk = telling.chunk().await?;
         Some((chunk, telling))
@@ -62,7 +69,7 @@ where
 
 struct Telling<F> {
     making: Option<Pin<Box<F>>>,
-    // Of the response, once it is made.
+    // What is sent next: a note, or the response once it is made.
     parts: VecDeque<Bytes>,
     call: Option<CallGuard>,
     token: ProgressToken,
@@ -79,8 +86,15 @@ struct Telling<F> {
 impl<F: Future<Output = Answer>> Telling<F> {
     /// The next bytes; `None` at the end.
     async fn chunk(&mut self) -> Option<Result<Bytes, CutOff>> {
-        loop {
-            let Some(making) = &mut self.making else { return self.part() };
+        self.gather().await;
+        self.part()
+    }
+
+    /// Waits until there is something to send, or nothing more to come. Dropping the future loses nothing.
+    async fn gather(&mut self) {
+        while self.parts.is_empty()
+            && let Some(making) = &mut self.making
+        {
             let note = tokio::select! {
                 biased;
                 answer = making => {
@@ -96,9 +110,7 @@ impl<F: Future<Output = Answer>> Telling<F> {
                     if self.is_stepped { Some(sse::KEEP_ALIVE) } else { self.note(self.elapsed()) }
                 }
             };
-            if let Some(note) = note {
-                return Some(Ok(note));
-            }
+            self.parts.extend(note);
         }
     }
 

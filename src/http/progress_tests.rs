@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use actix_web::body::MessageBody;
+use futures_util::FutureExt;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
@@ -23,20 +24,25 @@ fn token_of(token: Value) -> ProgressToken {
 struct Told {
     body: actix_web::body::BoxBody,
     progress: Arc<Progress>,
-    answer: Option<oneshot::Sender<&'static [u8]>>,
+    answer: Answering,
 }
 
-fn begin() -> Told {
+type Answering = Option<oneshot::Sender<&'static [u8]>>;
+
+/// A response that has begun, which it does when there is something to say: `before` says it.
+async fn begin(before: impl FnOnce(&Progress, &mut Answering)) -> Told {
     let progress = Arc::new(Progress::default());
     let (answer, answered) = oneshot::channel::<&'static [u8]>();
+    let mut answer = Some(answer);
+    before(&progress, &mut answer);
     let making = async move {
         let parts = vec![Bytes::from_static(answered.await.unwrap()), Bytes::new(), Bytes::from_static(b"}")];
         Answer { parts, call: None, tells_of_its_end: false }
     };
     let clock = crate::context::Clock::system();
-    let response = told(token_of(json!("t")), Arc::clone(&progress), clock, making);
+    let response = told(token_of(json!("t")), Arc::clone(&progress), clock, making).await;
     assert_eq!(response.headers().get("content-type").unwrap(), "text/event-stream");
-    Told { body: response.into_body(), progress, answer: Some(answer) }
+    Told { body: response.into_body(), progress, answer }
 }
 
 impl Told {
@@ -61,9 +67,11 @@ fn step(done: f64) -> Step {
 
 #[tokio::test]
 async fn progress_grows_and_the_response_is_the_last_event() {
-    let mut told = begin();
+    let mut told = begin(|progress, _| progress.step(step(0.0))).await;
     for done in [0.0, 50.0, 100.0] {
-        told.progress.step(step(done));
+        if done > 0.0 {
+            told.progress.step(step(done));
+        }
         let note = told.note().await;
         assert_eq!((note["progress"].as_f64(), note["total"].as_f64()), (Some(done), Some(100.0)));
         assert_eq!(note["progressToken"], "t");
@@ -83,16 +91,30 @@ async fn progress_grows_and_the_response_is_the_last_event() {
 
 #[tokio::test]
 async fn a_call_that_is_done_already_is_only_answered() {
-    let mut told = begin();
-    told.progress.step(step(1.0));
-    told.answer.take().unwrap().send(b"{").unwrap();
+    let mut told = begin(|progress, answer| {
+        progress.step(step(1.0));
+        answer.take().unwrap().send(b"{").unwrap();
+    })
+    .await;
     assert_eq!(told.next().await.unwrap(), "event: message\ndata: ");
 }
 
 #[tokio::test]
+async fn a_response_begins_with_its_first_event() {
+    let clock = crate::context::Clock::system();
+    let progress = Arc::new(Progress::default());
+    let begin = |making| told(token_of(json!("t")), Arc::clone(&progress), clock.clone(), making);
+    let done = || Answer { parts: vec![Bytes::from_static(b"{}")], call: None, tells_of_its_end: false };
+    // A proxy in between may not have looked for the request's end yet.
+    assert!(begin(futures_util::future::pending().boxed_local()).now_or_never().is_none());
+    assert!(begin(std::future::ready(done()).boxed_local()).now_or_never().is_some());
+    progress.step(step(1.0));
+    assert!(begin(futures_util::future::pending().boxed_local()).now_or_never().is_some());
+}
+
+#[tokio::test]
 async fn a_call_that_says_nothing_is_heard_of_by_time_and_rows() {
-    let mut told = begin();
-    told.progress.rows(4_000);
+    let mut told = begin(|progress, _| progress.rows(4_000)).await;
     let first = told.note().await;
     assert!(first["progress"].as_f64().unwrap() > 0.0, "{first}");
     assert!(first["message"].as_str().unwrap().contains("4000 rows so far"), "{first}");
@@ -114,7 +136,10 @@ async fn a_body_that_is_dropped_drops_the_query() {
         std::future::pending::<Answer>().await
     };
     let clock = crate::context::Clock::system();
-    let response = told(token_of(json!(7)), Arc::default(), clock, making);
+    let progress = Arc::new(Progress::default());
+    progress.step(step(1.0));
+    let response = told(token_of(json!(7)), progress, clock, making).await;
+    assert!(!*dropped.borrow());
     drop(response);
     assert!(*dropped.borrow());
 }
@@ -125,7 +150,7 @@ async fn events_with_rows_are_cut_off_where_the_key_was_revoked_after_the_tool_h
     let parts = vec![Bytes::from_static(b"SECRETROW")];
     let making = std::future::ready(Answer { parts, call: Some(call), tells_of_its_end: false });
     let clock = crate::context::Clock::system();
-    let mut body = told(token_of(json!(7)), Arc::default(), clock, making).into_body();
+    let mut body = told(token_of(json!(7)), Arc::default(), clock, making).await.into_body();
     let first = std::future::poll_fn(|cx| Pin::new(&mut body).poll_next(cx)).await;
     assert!(first.unwrap().is_err());
 }

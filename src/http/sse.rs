@@ -1,6 +1,8 @@
 //! Server-sent events (WHATWG HTML, "Server-sent events"), as far as MCP uses them: one JSON document an event,
 //! comments that keep a connection alive, no ids, since no stream can be taken up again.
 
+use std::time::Duration;
+
 use actix_web::HttpResponse;
 use actix_web::HttpResponseBuilder;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -12,6 +14,12 @@ pub(super) const BEFORE: Bytes = Bytes::from_static(b"event: message\ndata: ");
 pub(super) const AFTER: Bytes = Bytes::from_static(b"\n\n");
 /// A line that says nothing, so that nobody between takes a quiet stream for a dead one.
 pub(super) const KEEP_ALIVE: Bytes = Bytes::from_static(b":\n\n");
+
+/// How long a stream that has nothing but its beginning to send waits with its head. A proxy that is written in Go
+/// (Caddy, Traefik) closes the request when it passes on the head of a stream; where it has not looked for the request's
+/// end by then, it breaks off the whole exchange, and some tell their client that the stream came to its end. Without
+/// the wait that met three streams in a thousand through Caddy 2.6 on a busy machine (golang/go#40747).
+pub(super) const HEAD_START: Duration = Duration::from_millis(250);
 
 /// A response that begins a stream of events. nginx and its like are told not to hold it back.
 pub(super) fn response() -> HttpResponseBuilder {

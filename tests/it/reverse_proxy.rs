@@ -1,11 +1,13 @@
 //! The reverse proxies of config/reverse-proxy, with the proxies themselves and the committed files: only names, ports
 //! and certificates are replaced by the test's.
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
+use socket2::{Domain, Socket, Type};
 
 use crate::events::Events;
 use crate::server::{ENDLESS, Home, Running, TestServer, rows};
@@ -30,7 +32,9 @@ struct Proxied {
     certificate: rustls::pki_types::CertificateDer<'static>,
     port: u16,
     key: String,
+    log: Arc<Lines>,
     _proxy: Running,
+    _port: Socket,
 }
 
 impl Proxied {
@@ -38,7 +42,7 @@ impl Proxied {
         let home = Home::with("sources.connections_per_source = 1\nquery.concurrent_per_key = 4");
         let pair = Pair::of(&home);
         let certificate = pair.renew(90);
-        let port = free_port();
+        let (port, kept) = free_port();
         let url = format!("https://localhost:{port}");
         let server = home.serve_with(&[
             ("SEQUEL__SERVER__PUBLIC_URL", &url),
@@ -64,7 +68,7 @@ impl Proxied {
             assert!(ended.is_none(), "{name}: {}", log.so_far());
             TcpStream::connect(("127.0.0.1", port)).is_ok()
         });
-        Self { home, server, certificate, port, key, _proxy: proxy }
+        Self { home, server, certificate, port, key, log, _proxy: proxy, _port: kept }
     }
 
     /// A connection to the proxy from an address of this machine.
@@ -102,9 +106,23 @@ impl Proxied {
     }
 }
 
-/// A port that nobody had a moment ago: the proxies take no port 0.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+impl Drop for Proxied {
+    /// What a test sees of a proxy's trouble is an answer that ends; why is in the logs.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the proxy's log:\n{}\nthe server's:\n{}", self.log.so_far(), self.server.log());
+        }
+    }
+}
+
+/// A port for a proxy, which takes no port 0. It is kept until the socket is dropped: a proxy binds beside a socket that
+/// does not listen, and the system gives the port to nobody who asks for any.
+fn free_port() -> (u16, Socket) {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.set_reuse_address(true).unwrap();
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    let port = socket.local_addr().unwrap().as_socket().unwrap().port();
+    (port, socket)
 }
 
 /// The committed file with each of these replaced, which has to be in it.

@@ -47,8 +47,11 @@ pub(crate) fn measure(
     Ok(())
 }
 
-/// Every record but its revision, which belongs to its store.
-fn everything(backend: &Backend, store: &str) -> anyhow::Result<Vec<(String, Vec<u8>, Vec<u8>)>> {
+/// Scope, key and value. The revision belongs to its store.
+type Copied = (String, Vec<u8>, Vec<u8>);
+
+/// Every record of a store.
+fn everything(backend: &Backend, store: &str) -> anyhow::Result<Vec<Copied>> {
     let store = backend.open(store)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {

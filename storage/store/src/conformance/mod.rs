@@ -22,6 +22,7 @@ mod macros;
 pub mod model;
 pub mod nodes;
 pub mod records;
+pub mod views;
 
 use std::future::Future;
 use std::sync::Arc;

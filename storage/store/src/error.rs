@@ -50,7 +50,9 @@ pub enum CommitError {
 #[derive(Debug, Error)]
 pub enum OpenError {
     /// Another process holds the lock.
-    #[error("{path} is in use by another Sequel process{holder}. Stop it first, or use another data folder.")]
+    #[error(
+        "{path} is in use by another Sequel process{holder}. Stop it first, or use another data folder or storage.url."
+    )]
     Locked {
         /// The locked store.
         path: PathBuf,

@@ -16,7 +16,7 @@ fn a_second_holder_is_refused_by_name() {
     let refused = StoreLock::acquire(&path, &Holder::command()).unwrap_err();
     assert!(matches!(refused, OpenError::Locked { .. }));
     let expected = format!(
-        "{} is in use by another Sequel process (pid {}, running a command). Stop it first, or use another data folder.",
+        "{} is in use by another Sequel process (pid {}, running a command). Stop it first, or use another data folder or storage.url.",
         path.display(),
         std::process::id()
     );

@@ -1,11 +1,12 @@
 //! What PostgreSQL's errors mean for a caller. Owns the mapping and nothing else.
 
-use deadpool_postgres::{PoolError, TimeoutType};
+use deadpool_postgres::PoolError;
 use sequel_store::{CommitError, CommitId, OpenError, ReadError};
 use tokio_postgres::Error;
 use tokio_postgres::error::{Severity, SqlState};
 
 use crate::address::{Address, refused};
+use crate::connections::NoAnswer;
 
 /// The database did not answer in time.
 #[derive(Debug)]
@@ -38,6 +39,8 @@ pub(crate) fn read(error: Error) -> ReadError {
 pub(crate) fn commit(error: Error, id: CommitId) -> CommitError {
     let Some(told) = error.as_db_error() else { return CommitError::Unknown(id) };
     match told.parsed_severity() {
+        // A pooler says so of a server that it lost, after it had passed the statement on.
+        Some(Severity::Error) if told.code().code().starts_with("08") => CommitError::Unknown(id),
         Some(Severity::Error) => match *told.code() {
             SqlState::DISK_FULL => CommitError::Full,
             _ => CommitError::Unavailable(Box::new(error)),
@@ -70,29 +73,37 @@ pub(crate) fn open(address: &Address, error: &Error) -> OpenError {
             "the server is starting or stopping. Try again in a moment.".to_owned()
         }
         Some(&SqlState::DISK_FULL) => "the server's disk is full. Free some space there.".to_owned(),
-        Some(code) => format!("the server refuses it ({}, {error}).", code.code()),
+        Some(code) => format!("the server refuses it ({}, {}).", code.code(), told(error)),
+        None if told(error).ends_with("password missing") => {
+            "the server wants a password. Put it into the URL, or into the file that storage.password_file names.".to_owned()
+        }
         None => {
-            let mut causes = String::new();
-            let mut cause: Option<&dyn std::error::Error> = Some(error);
-            while let Some(at) = cause {
-                causes.push_str(if causes.is_empty() { "" } else { ": " });
-                causes.push_str(&at.to_string());
-                cause = at.source();
-            }
-            format!("no PostgreSQL answers there ({causes}). Check the host, the port, TLS, and that it runs.")
+            format!("no PostgreSQL answers there ({}). Check the host, the port, TLS, and that it runs.", told(error))
         }
     };
     refused(&address.to_string(), &why)
 }
 
-/// A pool that gave no connection.
-pub(crate) fn pool(address: &Address, error: &PoolError) -> OpenError {
-    match error {
-        PoolError::Backend(error) => open(address, error),
-        PoolError::Timeout(TimeoutType::Create | TimeoutType::Wait | TimeoutType::Recycle) => refused(
+/// A database that gave no connection.
+pub(crate) fn unreached(address: &Address, why: &NoAnswer) -> OpenError {
+    match why {
+        NoAnswer::NotAsked(PoolError::Backend(error)) => open(address, error),
+        NoAnswer::NotAsked(other) => refused(&address.to_string(), &format!("{other}.")),
+        NoAnswer::NoConnection | NoAnswer::Silent => refused(
             &address.to_string(),
             "no PostgreSQL answers there in time. Check the host, the port, and that it runs.",
         ),
-        other => refused(&address.to_string(), &format!("{other}.")),
     }
+}
+
+/// An error with its causes, for the log: the driver's own text says `db error` and no more.
+pub(crate) fn told(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut causes = String::new();
+    let mut cause = Some(error);
+    while let Some(at) = cause {
+        causes.push_str(if causes.is_empty() { "" } else { ": " });
+        causes.push_str(&at.to_string());
+        cause = at.source();
+    }
+    causes
 }

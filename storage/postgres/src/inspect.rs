@@ -6,8 +6,10 @@ use sequel_store::{Holder, Inspection, OpenError};
 use tokio_postgres::Client;
 
 use crate::address::Address;
+use crate::connections::{Database, OPENING_WAIT};
 use crate::schema::{self, Found, KNOWN};
-use crate::{Database, Threads, fault, lease, within};
+use crate::threads::Threads;
+use crate::{fault, lease, server, within};
 
 /// Inspects the store; `None` where there is none yet. Blocks.
 pub fn inspect(address: &Address) -> Result<Option<Inspection>, OpenError> {
@@ -15,7 +17,7 @@ pub fn inspect(address: &Address) -> Result<Option<Inspection>, OpenError> {
     ask(address, move |client| {
         Box::pin(async move {
             Ok(match schema::look(client, &own).await? {
-                Found::Nothing => None,
+                Found::Nothing | Found::Empty => None,
                 // Whether the server's files are whole is for the server to say.
                 Found::Ours(version) => Some(Inspection { version, known: KNOWN, damage: None }),
             })
@@ -30,7 +32,7 @@ pub fn holder(address: &Address) -> Result<Option<Holder>, OpenError> {
     ask(address, move |client| {
         Box::pin(async move {
             match schema::look(client, &own).await? {
-                Found::Nothing => Ok(None),
+                Found::Nothing | Found::Empty => Ok(None),
                 Found::Ours(_) => lease::holder(client, &own).await,
             }
         })
@@ -42,9 +44,10 @@ fn ask<T: Send>(
     question: impl for<'a> FnOnce(&'a Client) -> BoxFuture<'a, Result<T, OpenError>> + Send,
 ) -> Result<T, OpenError> {
     let threads = Threads::start(address, 1)?;
-    let database = Database::new(address, 2)?;
+    let database = Database::new(address, 1, OPENING_WAIT)?;
     let asking = async {
-        let client = database.client().await.map_err(|error| fault::pool(address, &error))?;
+        let client = database.apart(OPENING_WAIT).await.map_err(|why| fault::unreached(address, &why))?;
+        server::check(&client, address).await?;
         question(&client).await
     };
     threads.block_on(within(address, asking))

@@ -13,11 +13,14 @@
 
 mod address;
 mod commit;
+mod connections;
 mod fault;
 mod inspect;
 mod lease;
 mod read;
 mod schema;
+mod server;
+mod threads;
 mod tls;
 
 pub use address::Address;
@@ -27,9 +30,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use deadpool_postgres::{
-    Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, Timeouts,
-};
 use futures_util::future::BoxFuture;
 use futures_util::stream;
 use sequel_store::{
@@ -39,8 +39,11 @@ use sequel_store::{
 use tokio::sync::{Semaphore, broadcast, mpsc, oneshot};
 use tokio_postgres::Client;
 
-use crate::address::{CONNECT_WAIT, refused};
+use crate::address::refused;
+use crate::connections::{Database, NoAnswer, OPENING_WAIT};
 use crate::lease::Lease;
+use crate::schema::Found;
+use crate::threads::Threads;
 
 /// Hints that a slow watcher may fall behind by before it loses some; each is a scope and a number.
 const HINTS_MAX: usize = 1024;
@@ -48,8 +51,6 @@ const HINTS_MAX: usize = 1024;
 const EXPORTS_MAX: usize = 2;
 /// Records between an export and its reader.
 const EXPORT_BUFFER: usize = 256;
-/// How long an answer is waited for, connecting included: so the fault is known before two seconds are over.
-const ANSWER_WAIT: Duration = Duration::from_millis(1_700);
 /// How long who opens a store waits for what has no bound of its own: a migration, or a lease that is not released.
 const OPEN_WAIT: Duration = Duration::from_secs(60);
 
@@ -60,50 +61,22 @@ pub struct Options {
     pub address: Address,
     /// What the lease's note says about this process.
     pub holder: Holder,
-    /// Most connections, at least 2.
+    /// Most connections for reads and commits, at least 1. One more keeps the lease, and each export has its own.
     pub connections_max: usize,
+    /// How long an answer of the database is waited for, connecting included, before a read says that the store is away
+    /// and a commit that its outcome is not known.
+    pub answer_wait: Duration,
 }
 
 impl Options {
-    /// Sixteen connections at most: as many commits of different organizations at once share the server's sync.
+    /// Sixteen connections at most: as many commits of different organizations at once share the server's sync. Answers
+    /// within 1.7 s, so that whoever waits for a request knows of a fault before two seconds are over.
     pub fn new(address: Address, holder: Holder) -> Self {
-        Self { address, holder, connections_max: 16 }
+        Self { address, holder, connections_max: 16, answer_wait: Duration::from_millis(1_700) }
     }
 }
 
-/// The connections.
-#[derive(Debug)]
-pub(crate) struct Database {
-    pool: Pool,
-}
-
-impl Database {
-    fn new(address: &Address, connections_max: usize) -> Result<Self, OpenError> {
-        let manager = Manager::from_config(
-            address.config.clone(),
-            tls::connector(address)?,
-            ManagerConfig { recycling_method: RecyclingMethod::Fast },
-        );
-        let pool = Pool::builder(manager)
-            .max_size(connections_max.max(2))
-            .runtime(Runtime::Tokio1)
-            .timeouts(Timeouts {
-                wait: Some(CONNECT_WAIT),
-                create: Some(CONNECT_WAIT),
-                recycle: Some(CONNECT_WAIT),
-            })
-            .build()
-            .map_err(|error| refused(&address.to_string(), &format!("{error}.")))?;
-        Ok(Self { pool })
-    }
-
-    /// A connection.
-    pub(crate) async fn client(&self) -> Result<Object, PoolError> {
-        self.pool.get().await
-    }
-}
-
-/// An open store. Dropping it gives the lease back, which takes a second at most where the database is away.
+/// An open store. Dropping it gives the lease back, which takes two seconds at most where the database is away.
 pub struct PostgresStore {
     database: Arc<Database>,
     lease: Arc<Lease>,
@@ -112,24 +85,16 @@ pub struct PostgresStore {
     runtime: Threads,
 }
 
-/// A runtime of the backend's own: callers may be on any, and none of theirs waits for the network.
-pub(crate) struct Threads(Option<tokio::runtime::Runtime>);
-
 impl PostgresStore {
-    /// Opens the store, making its schema where there is none, and takes the lease first.
+    /// Opens the store, making its schema where there is none, and takes the lease.
     ///
-    /// Blocks; not for threads of a runtime. Where somebody holds the lease this takes until he is seen to live (two
-    /// seconds as a rule, then [`OpenError::Locked`]) or to have ended (eight seconds).
+    /// Blocks; not for threads of a runtime. Where a process elsewhere holds the lease this takes until it is seen to live
+    /// (two seconds as a rule, then [`OpenError::Locked`]) or to have ended (eight seconds).
     pub fn open(options: Options) -> Result<Self, OpenError> {
-        let Options { address, holder, connections_max } = options;
+        let Options { address, holder, connections_max, answer_wait } = options;
         let runtime = Threads::start(&address, 2)?;
-        let database = Arc::new(Database::new(&address, connections_max)?);
-        let opening = async {
-            let mut client = database.client().await.map_err(|error| fault::pool(&address, &error))?;
-            schema::migrate(&mut client, &address).await?;
-            Lease::take(&mut client, &address, &holder).await
-        };
-        let lease = runtime.block_on(within(&address, opening))?;
+        let database = Arc::new(Database::new(&address, connections_max, answer_wait)?);
+        let lease = runtime.block_on(within(&address, opened(&database, &address, &holder)))?;
         runtime.get().spawn(Arc::clone(&lease).keep(Arc::clone(&database)));
         let (hints, _) = broadcast::channel(HINTS_MAX);
         let exports = Arc::new(Semaphore::new(EXPORTS_MAX));
@@ -147,22 +112,29 @@ impl PostgresStore {
     /// Runs a read on a connection.
     async fn read<T: Send + 'static>(
         &self,
-        work: impl for<'a> FnOnce(&'a Client) -> BoxFuture<'a, Result<T, ReadError>> + Send + 'static,
+        question: impl for<'a> FnOnce(&'a Client) -> BoxFuture<'a, Result<T, ReadError>> + Send + 'static,
     ) -> Result<T, ReadError> {
         let database = Arc::clone(&self.database);
-        let reading = async move {
-            let client = database.client().await.map_err(fault::unavailable)?;
-            match tokio::time::timeout(ANSWER_WAIT, work(&client)).await {
-                Ok(read) => read,
-                Err(_) => {
-                    // Whoever had this connection next would wait for the same answer.
-                    drop(Object::take(client));
-                    Err(fault::unavailable(fault::Silent))
-                }
-            }
-        };
-        self.run(reading).await.map_err(fault::unavailable)?
+        self.run(async move { database.read(question).await }).await.map_err(fault::unavailable)?
     }
+}
+
+/// The lease on a database that is ready.
+async fn opened(database: &Database, address: &Address, holder: &Holder) -> Result<Arc<Lease>, OpenError> {
+    let mut client = database.apart(OPENING_WAIT).await.map_err(|why| fault::unreached(address, &why))?;
+    server::check(&client, address).await?;
+    // Only where there is nothing: under a process that serves, nothing is migrated.
+    if !matches!(schema::look(&client, address).await?, Found::Ours(_)) {
+        schema::migrate(&mut client, address).await?;
+    }
+    let epoch = lease::take(&mut client, address, holder).await?;
+    let migrated = schema::migrate(&mut client, address).await;
+    let lease = Arc::new(Lease::new(epoch, client));
+    if let Err(error) = migrated {
+        lease.give_back().await;
+        return Err(error);
+    }
+    Ok(lease)
 }
 
 #[async_trait]
@@ -184,22 +156,22 @@ impl Store for PostgresStore {
         let (database, lease, hints) =
             (Arc::clone(&self.database), Arc::clone(&self.lease), self.hints.clone());
         let committing = async move {
-            let client =
-                database.client().await.map_err(|error| CommitError::Unavailable(Box::new(error)))?;
-            let committed = commit::commit(&client, &batch, &lease);
-            match tokio::time::timeout(ANSWER_WAIT, committed).await {
-                Ok(outcome) => {
-                    let (revision, moved) = outcome?;
+            let scope = batch.scope.clone();
+            let asked = database
+                .ask(move |client| Box::pin(async move { commit::commit(client, &batch, &lease).await }))
+                .await;
+            match asked {
+                Ok(Ok((revision, moved))) => {
                     if moved {
                         // Nobody watching is no error.
-                        let _ = hints.send(Hint { scope: batch.scope, revision });
+                        let _ = hints.send(Hint { scope, revision });
                     }
                     Ok(revision)
                 }
-                Err(_) => {
-                    drop(Object::take(client));
-                    Err(CommitError::Unknown(id))
-                }
+                Ok(Err(error)) => Err(error),
+                Err(NoAnswer::NotAsked(error)) => Err(CommitError::Unavailable(Box::new(error))),
+                Err(NoAnswer::NoConnection) => Err(CommitError::Unavailable(Box::new(fault::Silent))),
+                Err(NoAnswer::Silent) => Err(CommitError::Unknown(id)),
             }
         };
         self.run(committing).await.unwrap_or(Err(CommitError::Unknown(id)))
@@ -250,67 +222,34 @@ impl Store for PostgresStore {
         let (begun, cut) = oneshot::channel();
         self.runtime.get().spawn(async move {
             let _permit = permit;
-            match database.client().await {
-                Ok(client) => {
-                    // Taken out of the pool: it is in the middle of a transaction and ends with it.
-                    let client = Object::take(client);
-                    read::export(&client, begun, &records).await;
-                }
-                Err(error) => drop(begun.send(Err(fault::unavailable(error)))),
+            match database.apart(database.answer_wait).await {
+                Ok(client) => read::export(&client, begun, &records).await,
+                Err(why) => drop(begun.send(Err(ReadError::Unavailable(why.to_string().into())))),
             }
         });
         cut.await.map_err(fault::unavailable)??;
-        Ok(Box::pin(stream::unfold(receiver, |mut receiver| async move {
-            receiver.recv().await.map(|next| (next, receiver))
+        Ok(Box::pin(stream::unfold(Some(receiver), |receiver| async move {
+            let mut receiver = receiver?;
+            match receiver.recv().await {
+                Some(Ok(Some(exported))) => Some((Ok(exported), Some(receiver))),
+                Some(Ok(None)) => None,
+                Some(Err(error)) => Some((Err(error), None)),
+                // What was received is no copy of the store, and must not be taken for one.
+                None => Some((Err(ReadError::Unavailable("the store was closed".into())), None)),
+            }
         })))
     }
 }
 
 impl Drop for PostgresStore {
     fn drop(&mut self) {
-        self.runtime.block_on(self.lease.give_back(&self.database));
+        self.runtime.block_on(self.lease.give_back());
     }
 }
 
 impl std::fmt::Debug for PostgresStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("PostgresStore").finish_non_exhaustive()
-    }
-}
-
-impl Threads {
-    pub(crate) fn start(address: &Address, threads: usize) -> Result<Self, OpenError> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(threads)
-            .thread_name("sequel-store-pg")
-            .enable_all()
-            .build();
-        runtime.map(|runtime| Self(Some(runtime))).map_err(|error| {
-            let why =
-                format!("no thread could be started ({error}). Raise the limit on threads or free memory.");
-            refused(&address.to_string(), &why)
-        })
-    }
-
-    fn get(&self) -> &tokio::runtime::Runtime {
-        self.0.as_ref().expect("taken by drop alone")
-    }
-
-    /// Waits for work, on a thread of its own: the caller may be inside another runtime.
-    pub(crate) fn block_on<T: Send>(&self, work: impl Future<Output = T> + Send) -> T {
-        std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| self.get().block_on(work));
-            waiting.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        })
-    }
-}
-
-impl Drop for Threads {
-    fn drop(&mut self) {
-        // Waiting for its threads is not allowed inside another runtime, and nothing is left for them to do.
-        if let Some(runtime) = self.0.take() {
-            runtime.shutdown_background();
-        }
     }
 }
 

@@ -3,12 +3,15 @@
 //! Each of the first three is one statement, hence one snapshot and one round trip, and the server itself keeps what it
 //! sends within bounds.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use sequel_store::{
     Changes, Exported, Key, KeyRange, Page, READ_BYTES_MAX, ReadError, Record, Revision, ScanLimit, Scope,
 };
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Row};
 
@@ -20,6 +23,15 @@ const DELTA_KEYS_MAX: i64 = 4096;
 const PAGE_RECORDS_MAX: usize = 10_000;
 /// Records that an export fetches at once; of 64 KiB each they are 4 MiB.
 const FETCHED: &str = "FETCH 64 FROM sequel_export";
+/// How long the server may take for that; it has little to do.
+const FETCH_WAIT: Duration = Duration::from_secs(30);
+/// Declaring the cursor takes the transaction's snapshot. It walks the indexes in their order: sorting everything first
+/// would be quicker in all, and take as much room on the server's disk as there are records.
+const BEGIN_EXPORT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+     SET LOCAL enable_sort = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL jit = off;
+     DECLARE sequel_export NO SCROLL CURSOR FOR
+     SELECT s.name, r.key, r.value, r.revision FROM sequel.scopes s JOIN sequel.records r ON r.scope = s.id
+     WHERE r.value IS NOT NULL ORDER BY s.name, r.key";
 
 /// The record at `key`.
 pub(crate) async fn get(client: &Client, scope: &Scope, key: Key) -> Result<Option<Record>, ReadError> {
@@ -127,38 +139,34 @@ pub(crate) async fn changes(client: &Client, scope: &Scope, after: Revision) -> 
     Ok(Changes::Delta { to, records })
 }
 
+/// What an export says: a record, or that it was the last one. A reader that hears neither has half an export.
+pub(crate) type Told = Result<Option<Exported>, ReadError>;
+
 /// Every live record at one moment, sent to `records` until the reader goes away. `begun` is told once the cut is
 /// fixed.
 pub(crate) async fn export(
     client: &Client,
     begun: oneshot::Sender<Result<(), ReadError>>,
-    records: &mpsc::Sender<Result<Exported, ReadError>>,
+    records: &mpsc::Sender<Told>,
 ) {
-    // Declaring a cursor takes the transaction's snapshot. Its query is the only one of the session meanwhile.
-    let opened = client.batch_execute(
-        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
-         DECLARE sequel_export NO SCROLL CURSOR FOR
-         SELECT s.name, r.key, r.value, r.revision FROM sequel.scopes s JOIN sequel.records r ON r.scope = s.id
-         WHERE r.value IS NOT NULL ORDER BY s.name, r.key",
-    );
-    if let Err(error) = opened.await {
-        return drop(begun.send(Err(fault::read(error))));
+    if let Err(error) = answered(client.batch_execute(BEGIN_EXPORT)).await {
+        return drop(begun.send(Err(error)));
     }
     if begun.send(Ok(())).is_err() {
         return;
     }
-    if let Err(error) = export_all(client, records).await {
-        let _ = records.send(Err(error)).await;
-    }
+    let last = export_all(client, records).await.map(|()| None);
+    // Nobody may be left to hear of it.
+    let _ = records.send(last).await;
 }
 
 fn export_all<'a>(
     client: &'a Client,
-    records: &'a mpsc::Sender<Result<Exported, ReadError>>,
+    records: &'a mpsc::Sender<Told>,
 ) -> BoxFuture<'a, Result<(), ReadError>> {
     Box::pin(async move {
         loop {
-            let rows = client.query_typed(FETCHED, &[]).await.map_err(fault::read)?;
+            let rows = answered(client.query_typed(FETCHED, &[])).await?;
             if rows.is_empty() {
                 return Ok(());
             }
@@ -166,12 +174,20 @@ fn export_all<'a>(
                 let name: &str = row.try_get(0).map_err(fault::read)?;
                 let scope = Scope::parse(name)
                     .map_err(|_| ReadError::Damaged(format!("a scope is named {name:?}")))?;
-                if records.send(Ok(Exported { scope, record: record(row)? })).await.is_err() {
+                if records.send(Ok(Some(Exported { scope, record: record(row)? }))).await.is_err() {
                     return Ok(());
                 }
             }
         }
     })
+}
+
+/// What the server answers to one step of an export.
+async fn answered<T>(asked: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, ReadError> {
+    match timeout(FETCH_WAIT, asked).await {
+        Ok(answer) => answer.map_err(fault::read),
+        Err(_) => Err(fault::unavailable(fault::Silent)),
+    }
 }
 
 /// From the columns key, value and revision behind another one.

@@ -1,111 +1,109 @@
-//! One process writes: who is refused, who takes over, and what one that was paused may still do.
+//! One process writes: who is refused, who takes over and when, and what the one before may still do.
 
 mod cluster;
 
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Command, Stdio};
+use std::thread;
+
 use sequel_store::conformance::{key, org, put, state};
-use sequel_store::{CommitError, OpenError, Revision, Store as _};
+use sequel_store::{CommitError, Holder, OpenError, Revision, Role, Store};
+use sequel_store_postgres::{Address, Options, PostgresStore, holder};
 
 use crate::cluster::Database;
 
-/// The id of a process that has ended.
-fn ended_pid() -> u32 {
-    let mut child = std::process::Command::new("true").spawn().unwrap();
-    child.wait().unwrap();
-    child.id()
-}
+const CHILD: &str = "SEQUEL_TEST_LEASE_CHILD";
 
-fn note(pid: u32) -> String {
-    format!(r#"{{"pid":{pid},"role":"serve"}}"#)
+#[test]
+fn a_store_in_use_is_refused_by_the_holder_s_name_and_free_once_it_is_closed() {
+    let database = Database::make();
+    let serving = Holder::serving(Some("/run/sequel/admin.sock".into()));
+    let first = PostgresStore::open(Options::new(database.address(), serving.clone())).unwrap();
+    let error = database.open().unwrap_err();
+    assert!(matches!(error, OpenError::Locked { .. }), "{error:?}");
+    let text = error.to_string();
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    for wanted in [format!("(pid {} on {host}, serving, since 20", std::process::id()), database.name.clone()]
+    {
+        assert!(text.contains(&wanted), "{wanted}: {text}");
+    }
+    assert_eq!(holder(&database.address()).unwrap(), Some(serving));
+    drop(first);
+    assert_eq!(holder(&database.address()).unwrap(), None);
+    database.open().unwrap();
 }
 
 #[test]
-fn a_second_process_is_refused_by_the_holder_s_name() {
+fn a_process_of_this_machine_that_was_killed_holds_nothing() {
+    if let Ok(url) = std::env::var(CHILD) {
+        let address = Address::parse(&url, None).unwrap();
+        let _store = PostgresStore::open(Options::new(address, Holder::serving(None))).unwrap();
+        println!("held");
+        std::io::stdout().flush().unwrap();
+        loop {
+            thread::park();
+        }
+    }
     let database = Database::make();
-    let first = database.open().unwrap();
-    let Err(OpenError::Locked { holder, .. }) = database.open() else {
-        panic!("two processes hold the lease")
-    };
-    assert!(holder.contains(&std::process::id().to_string()) && holder.contains("command"), "{holder}");
-    drop(first);
-    // It was given back: nobody waits for it.
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "a_process_of_this_machine_that_was_killed_holds_nothing", "--nocapture"])
+        .env(CHILD, database.url())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.map_while(Result::ok).any(|line| line.contains("held")), "the child did not open it");
+    let held = holder(&database.address()).unwrap().expect("the child holds it");
+    assert_eq!((held.pid, held.role), (child.id(), Role::Serve));
+    assert!(matches!(database.open().unwrap_err(), OpenError::Locked { .. }));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(holder(&database.address()).unwrap(), None);
     database.open().unwrap();
+}
+
+#[test]
+fn a_holder_elsewhere_is_refused_while_it_counts_up_and_succeeded_once_it_does_not() {
+    let database = Database::make();
+    drop(database.open().unwrap());
+    // What another machine's process leaves behind when it ends without a word.
+    database.sql(
+        r#"UPDATE sequel.lease SET epoch = 41, counter = 7, holder = '{"pid":1,"role":"serve"}', host = 'db1', place = 'x y',
+           since = '2026-01-01 00:00:00+00'"#,
+    );
+    let refused = thread::scope(|scope| {
+        let opening = scope.spawn(|| (database.open(), holder(&database.address())));
+        while !opening.is_finished() {
+            database.sql("UPDATE sequel.lease SET counter = counter + 1");
+        }
+        opening.join().unwrap()
+    });
+    for error in [refused.0.unwrap_err(), refused.1.unwrap_err()] {
+        assert!(
+            matches!(&error, OpenError::Locked { holder, .. } if holder.contains("pid 1 on db1, serving")),
+            "{error}"
+        );
+    }
+    assert_eq!(holder(&database.address()).unwrap(), None);
+    database.open().unwrap();
+    assert_eq!(database.sql("SELECT epoch FROM sequel.lease"), "42");
 }
 
 #[tokio::test]
-async fn a_node_that_was_paused_writes_nothing_after_another_took_over() {
+async fn a_holder_that_was_succeeded_serves_and_takes_nothing_any_more() {
     let database = Database::make();
     let store = database.open().unwrap();
-    let a = org("a");
-    store.commit(state(&a, [put("k", "before")])).await.unwrap();
+    store.commit(state(&org("a"), [put("k", "before")])).await.unwrap();
     assert!(store.fence().holds());
     // What another node does that has waited long enough.
     database.sql(
-        "UPDATE sequel.lease SET epoch = epoch + 1, counter = 0, holder = '{\"pid\":1,\"role\":\"serve\"}'",
+        r#"UPDATE sequel.lease SET epoch = epoch + 1, counter = 0, holder = '{"pid":1,"role":"serve"}'"#,
     );
-    let refused = store.commit(state(&a, [put("k", "after")])).await.unwrap_err();
+    let refused = store.commit(state(&org("a"), [put("k", "after")])).await.unwrap_err();
     assert!(matches!(refused, CommitError::Unavailable(_)), "{refused:?}");
     assert!(!store.fence().holds(), "what it has read is served no more");
-    assert_eq!(store.get(&a, &key("k")).await.unwrap().unwrap().revision, Revision(1));
+    assert_eq!(store.get(&org("a"), &key("k")).await.unwrap().unwrap().revision, Revision(1));
     // Nor does it take the lease away when it ends.
     drop(store);
     assert_eq!(database.sql("SELECT holder IS NOT NULL FROM sequel.lease"), "t");
-}
-
-#[test]
-fn a_holder_whose_process_has_ended_here_is_succeeded() {
-    let database = Database::make();
-    let store = database.open().unwrap();
-    let place = database.sql("SELECT place FROM sequel.lease");
-    drop(store);
-    let sql = format!("UPDATE sequel.lease SET holder = '{}', place = '{place}'", note(ended_pid()));
-    database.sql(&sql);
-    database.open().unwrap();
-}
-
-#[test]
-fn a_holder_elsewhere_that_does_not_count_up_any_more_is_succeeded() {
-    let database = Database::make();
-    drop(database.open().unwrap());
-    database
-        .sql(&format!("UPDATE sequel.lease SET holder = '{}', host = 'db7', place = 'elsewhere'", note(1)));
-    database.open().unwrap();
-}
-
-#[test]
-fn a_holder_elsewhere_that_counts_up_is_named() {
-    let database = Database::make();
-    drop(database.open().unwrap());
-    database.sql(&format!(
-        "UPDATE sequel.lease SET holder = '{}', host = 'db7', place = 'elsewhere'",
-        note(4711)
-    ));
-    let over = std::sync::atomic::AtomicBool::new(false);
-    let outcome = std::thread::scope(|scope| {
-        scope.spawn(|| {
-            // Bounded: opening gives up after a minute.
-            for _ in 0..600 {
-                if over.load(std::sync::atomic::Ordering::SeqCst) {
-                    break;
-                }
-                database.sql("UPDATE sequel.lease SET counter = counter + 1");
-                std::thread::sleep(std::time::Duration::from_millis(100));
-            }
-        });
-        let outcome = database.open();
-        over.store(true, std::sync::atomic::Ordering::SeqCst);
-        outcome
-    });
-    let Err(OpenError::Locked { holder, .. }) = outcome else {
-        panic!("the lease was taken from a living holder")
-    };
-    assert!(holder.contains("4711 on db7"), "{holder}");
-}
-
-#[test]
-fn a_lease_whose_row_is_gone_is_explained() {
-    let database = Database::make();
-    drop(database.open().unwrap());
-    database.sql("DELETE FROM sequel.lease");
-    let refused = database.open().unwrap_err().to_string();
-    assert!(refused.contains("sequel.lease") && refused.contains("Restore a backup"), "{refused}");
 }

@@ -7,19 +7,28 @@ CREATE FUNCTION sequel.commit(
     expected_keys bytea[], expected_revisions bigint[],
     written_keys bytea[], written_values bytea[], lease_epoch bigint,
     OUT outcome text, OUT now_at bigint
-) LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+) LANGUAGE plpgsql
+  -- What a name means is nobody else's choice. Every lookup here is by a whole key or the beginning of one; a session keeps
+  -- its plans, and one that was made while the tables were small must not read them whole once they are large.
+  SET search_path = pg_catalog SET enable_seqscan = off SET jit = off
+AS $$
 DECLARE
     scope_id bigint;
     oldest   bigint;
 BEGIN
-    -- Stronger settings than this one, which wait for a standby to have applied it, stay as they are.
-    IF current_setting('synchronous_commit') IN ('off', 'local') THEN
+    -- Only then does each statement see what was committed before it, the lease and the scope above all.
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'a commit needs the isolation level read committed';
+    END IF;
+    -- What is answered is on the disk, and on that of a synchronous standby where there is one.
+    IF current_setting('synchronous_commit') NOT IN ('on', 'remote_apply') THEN
         PERFORM set_config('synchronous_commit', 'on', true);
     END IF;
-    PERFORM set_config('lock_timeout', '1000', true);
+    -- Whoever waits longer has given up by then.
+    PERFORM set_config('lock_timeout', '1500', true);
     -- Who takes the lease over waits for the commits under way; who comes after it sees the new epoch.
     PERFORM pg_advisory_xact_lock_shared(7308332046121136492);
-    IF NOT EXISTS (SELECT FROM sequel.lease WHERE epoch = lease_epoch) THEN
+    IF NOT EXISTS (SELECT FROM sequel.lease WHERE id = 1 AND epoch = lease_epoch) THEN
         outcome := 'lost';
         now_at := 0;
         RETURN;
@@ -43,9 +52,10 @@ BEGIN
         END IF;
         IF at_revision <> now_at OR EXISTS (
             SELECT FROM unnest(expected_keys, expected_revisions) AS expected (key, revision)
-            LEFT JOIN sequel.records AS found
-                   ON found.scope = scope_id AND found.key = expected.key AND found.value IS NOT NULL
-            WHERE found.revision IS DISTINCT FROM expected.revision
+            WHERE expected.revision IS DISTINCT FROM (
+                SELECT found.revision FROM sequel.records AS found
+                WHERE found.scope = scope_id AND found.key = expected.key AND found.value IS NOT NULL
+            )
         ) THEN
             outcome := 'conflict';
             RETURN;
@@ -56,8 +66,9 @@ BEGIN
         ON CONFLICT (scope, slot) DO UPDATE SET revision = excluded.revision, id = excluded.id;
     ELSE
         -- The log lane is in no delta, so its deletions need no tombstone.
-        DELETE FROM sequel.records USING unnest(written_keys, written_values) AS written (key, value)
-        WHERE records.scope = scope_id AND records.key = written.key AND written.value IS NULL;
+        DELETE FROM sequel.records WHERE scope = scope_id AND key = ANY (ARRAY(
+            SELECT written.key FROM unnest(written_keys, written_values) AS written (key, value) WHERE written.value IS NULL
+        ));
     END IF;
     INSERT INTO sequel.records (scope, key, value, revision, lane)
     SELECT scope_id, written.key, written.value, now_at, CASE WHEN is_state THEN 0 ELSE 1 END

@@ -12,16 +12,19 @@ use crate::fault;
 const MIGRATIONS: &[&str] = &[include_str!("v1.sql")];
 const FUNCTIONS: &str = include_str!("functions.sql");
 const VIEWS: &str = include_str!("views.sql");
+/// A lock of the transaction, not of the session: it ends with it, also behind a pooler.
+const EXCLUDE_STARTERS: &str = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '50s';
+     SELECT pg_catalog.pg_advisory_xact_lock(7308332046121136491)";
 /// The newest version that this build knows.
 pub(crate) const KNOWN: u32 = MIGRATIONS.len() as u32;
-/// The oldest server.
-const SERVER_MIN: u32 = 13;
 
 /// What was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Found {
     /// No schema of this name.
     Nothing,
+    /// An empty one: an administrator may have made it for us.
+    Empty,
     /// Ours, of this version.
     Ours(u32),
 }
@@ -29,67 +32,44 @@ pub(crate) enum Found {
 /// Looks, and changes nothing.
 pub(crate) async fn look(client: &Client, address: &Address) -> Result<Found, OpenError> {
     let failed = |error| fault::open(address, &error);
-    let server: i32 = client
-        .query_typed("SELECT current_setting('server_version_num')::int", &[])
-        .await
-        .and_then(|rows| rows[0].try_get(0))
-        .map_err(failed)?;
-    if server.unsigned_abs() / 10_000 < SERVER_MIN {
-        let found = server.unsigned_abs() / 10_000;
-        let why = format!("it is PostgreSQL {found}; {SERVER_MIN} or later is needed. Update the server.");
-        return Err(refused(&address.to_string(), &why));
-    }
-    // Asked of the catalogs as tables: functions such as to_regclass answer from caches, which inside a transaction need
-    // not know yet what another one has committed. Two questions, since a table that is not there cannot be asked.
-    let there: (bool, bool) = client
+    // Of the catalogue alone, since a table that is not there, or is somebody else's, cannot be asked for its columns; and
+    // of its tables, since functions such as `to_regclass` may answer from before another starter had finished.
+    let there: (bool, bool, bool) = client
         .query_typed(
-            "SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'sequel'),
-                    EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-                            WHERE n.nspname = 'sequel' AND c.relname = 'version')",
+            "SELECT schema IS NOT NULL,
+                    EXISTS (SELECT FROM pg_catalog.pg_class WHERE relnamespace = schema)
+                    OR EXISTS (SELECT FROM pg_catalog.pg_proc WHERE pronamespace = schema)
+                    OR EXISTS (SELECT FROM pg_catalog.pg_type WHERE typnamespace = schema),
+                    (SELECT count(*) = 4 FROM pg_catalog.pg_attribute
+                     JOIN pg_catalog.pg_class ON pg_class.oid = attrelid
+                     WHERE relnamespace = schema AND relkind = 'r' AND NOT attisdropped
+                       AND (relname, attname) IN (('version', 'version'), ('scopes', 'forgotten'),
+                                                  ('records', 'lane'), ('lease', 'epoch')))
+             FROM (SELECT (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = 'sequel') AS schema) AS ours",
             &[],
         )
         .await
-        .and_then(|rows| Ok((rows[0].try_get(0)?, rows[0].try_get(1)?)))
+        .and_then(|rows| Ok((rows[0].try_get(0)?, rows[0].try_get(1)?, rows[0].try_get(2)?)))
         .map_err(failed)?;
     match there {
-        (false, _) => Ok(Found::Nothing),
-        (true, false) => {
-            let objects: i64 = client
-                .query_typed(
-                    "SELECT count(*) FROM pg_class WHERE relnamespace = to_regnamespace('sequel')",
-                    &[],
-                )
-                .await
-                .and_then(|rows| rows[0].try_get(0))
-                .map_err(failed)?;
-            match objects {
-                // An administrator may have made it for us.
-                0 => Ok(Found::Nothing),
-                _ => Err(refused(
-                    &address.to_string(),
-                    "its schema 'sequel' belongs to something else. Use another database.",
-                )),
-            }
+        (false, ..) => return Ok(Found::Nothing),
+        (true, false, _) => return Ok(Found::Empty),
+        (true, true, true) => {}
+        (true, true, false) => {
+            let why = "its schema 'sequel' belongs to something else, or is not whole. Use another database.";
+            return Err(refused(&address.to_string(), why));
         }
-        (true, true) => {
-            let version: i32 = client
-                .query_typed("SELECT version FROM sequel.version", &[])
-                .await
-                .and_then(|rows| match rows.first() {
-                    Some(row) => row.try_get(0),
-                    None => Ok(0),
-                })
-                .map_err(failed)?;
-            match version.unsigned_abs() {
-                found if found > KNOWN => Err(refused(
-                    &address.to_string(),
-                    &format!(
-                        "it was written by a newer version of Sequel (schema {found}, this one reads up to {KNOWN}). Install \
-                         that version, or restore a backup made before the upgrade."
-                    ),
-                )),
-                found => Ok(Found::Ours(found)),
-            }
+    }
+    let versions = client.query_typed("SELECT version FROM sequel.version", &[]).await.map_err(failed)?;
+    let version: Option<i32> = versions.first().map(|row| row.try_get(0)).transpose().map_err(failed)?;
+    match version.and_then(|version| u32::try_from(version).ok()) {
+        Some(found) if found > KNOWN => {
+            Err(OpenError::Newer { path: address.to_string().into(), found, known: KNOWN })
+        }
+        Some(found) => Ok(Found::Ours(found)),
+        None => {
+            let why = "its table sequel.version does not say which version it is of. Restore a backup.";
+            Err(refused(&address.to_string(), why))
         }
     }
 }
@@ -102,20 +82,23 @@ pub(crate) async fn migrate(client: &mut Client, address: &Address) -> Result<()
     }
     let failed = |error| fault::open(address, &error);
     let transaction = client.transaction().await.map_err(failed)?;
-    // Of the transaction, not of the session: it ends with it, also behind a pooler.
-    transaction.batch_execute("SELECT pg_advisory_xact_lock(7308332046121136491)").await.map_err(failed)?;
+    transaction.batch_execute(EXCLUDE_STARTERS).await.map_err(failed)?;
+    let mut script = String::new();
     let done = match look(transaction.client(), address).await? {
-        Found::Nothing => 0,
-        Found::Ours(version) => version,
+        Found::Nothing => {
+            script.push_str("CREATE SCHEMA sequel;");
+            0
+        }
+        Found::Empty => 0,
+        Found::Ours(KNOWN) => return Ok(()),
+        Found::Ours(version) => {
+            script.push_str(
+                "DROP VIEW IF EXISTS sequel.org_records, sequel.orgs, sequel.keys, sequel.sources, sequel.usage;
+                 DROP FUNCTION IF EXISTS sequel.commit, sequel.decoded;",
+            );
+            version
+        }
     };
-    if done == KNOWN {
-        return Ok(());
-    }
-    let mut script = String::from(
-        "CREATE SCHEMA IF NOT EXISTS sequel; CREATE TABLE IF NOT EXISTS sequel.version (version int NOT NULL);
-         DROP VIEW IF EXISTS sequel.org_records, sequel.orgs, sequel.keys, sequel.sources, sequel.usage;
-         DROP FUNCTION IF EXISTS sequel.commit, sequel.decoded;",
-    );
     for part in MIGRATIONS[done as usize..].iter().chain([&FUNCTIONS, &VIEWS]) {
         script.push_str(part);
     }

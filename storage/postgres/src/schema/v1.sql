@@ -1,5 +1,7 @@
 -- Version 1. A record's value is NULL once it is deleted: the row is then a tombstone.
 
+CREATE TABLE sequel.version (version int NOT NULL);
+
 CREATE TABLE sequel.scopes (
     id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name      text COLLATE "C" NOT NULL UNIQUE,
@@ -46,7 +48,9 @@ CREATE TABLE sequel.lease (
     -- The host's name, for people.
     host    text     NOT NULL DEFAULT '',
     -- The kernel and namespace that the pid is of, where the holder's system tells.
-    place   text     NOT NULL DEFAULT ''
+    place   text     NOT NULL DEFAULT '',
+    -- When it was taken by the server's clock, for people.
+    since   timestamptz(0)
 );
 
 INSERT INTO sequel.lease (id, epoch, counter) VALUES (1, 0, 0);

@@ -2,14 +2,17 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
-use std::net::TcpListener;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+pub(crate) mod own;
+
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use sequel_store::{Holder, OpenError};
 use sequel_store_postgres::{Address, Options, PostgresStore};
+
+/// Whatever hangs this long hangs for ever.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A fresh database, removed at the end.
 pub(crate) struct Database {
@@ -24,17 +27,20 @@ pub(crate) fn cluster() -> String {
     })
 }
 
-/// One of PostgreSQL's programs.
-fn program(name: &str) -> String {
-    match std::env::var("SEQUEL_TEST_POSTGRES_BIN") {
-        Ok(folder) => format!("{folder}/{name}"),
-        Err(_) => name.to_owned(),
-    }
+/// The port of the cluster.
+pub(crate) fn port() -> u16 {
+    let url = cluster();
+    let (_, port) = url.trim_end_matches("/postgres").rsplit_once(':').expect("a URL with a port");
+    port.parse().expect("a port")
 }
 
 /// Runs SQL with `psql`, which has to succeed; what it prints, without decoration.
 pub(crate) fn psql(url: &str, sql: &str) -> String {
-    let ran = Command::new(program("psql"))
+    let program = match std::env::var("SEQUEL_TEST_POSTGRES_BIN") {
+        Ok(folder) => format!("{folder}/psql"),
+        Err(_) => "psql".to_owned(),
+    };
+    let ran = Command::new(program)
         .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", url, "-c", sql])
         .env("PGCONNECT_TIMEOUT", "10")
         .output()
@@ -60,8 +66,17 @@ impl Database {
         Address::parse(&self.url(), None).expect("the cluster's URL")
     }
 
+    /// A store that waits longer for an answer than a loaded machine makes it: what is slow here has not failed.
     pub(crate) fn open(&self) -> Result<PostgresStore, OpenError> {
-        PostgresStore::open(Options::new(self.address(), Holder::command()))
+        PostgresStore::open(Options {
+            answer_wait: PATIENCE,
+            ..Options::new(self.address(), Holder::command())
+        })
+    }
+
+    /// The same database over another port, a proxy's for instance.
+    pub(crate) fn address_over(&self, port: u16) -> Address {
+        Address::parse(&format!("postgres://postgres@127.0.0.1:{port}/{}", self.name), None).expect("a URL")
     }
 
     pub(crate) fn sql(&self, sql: &str) -> String {
@@ -75,149 +90,5 @@ impl Drop for Database {
         if !std::thread::panicking() {
             psql(&self.cluster, &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name));
         }
-    }
-}
-
-/// A child process that does not outlive its test.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// A command as a user that PostgreSQL and its pooler do not refuse.
-fn unprivileged(folder: &Path, program: &str) -> Command {
-    if !rustix::process::geteuid().is_root() {
-        return Command::new(program);
-    }
-    let given = Command::new("chown").arg("-R").arg("nobody").arg(folder).status();
-    assert!(given.expect("chown can be started").success());
-    let mut command = Command::new("setpriv");
-    command.args(["--reuid=nobody", "--regid=65534", "--clear-groups", program]);
-    command
-}
-
-/// A port that was free a moment ago.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-/// A cluster of a test's own, which it may kill.
-pub(crate) struct OwnCluster {
-    folder: tempfile::TempDir,
-    port: u16,
-    server: Option<Running>,
-}
-
-impl OwnCluster {
-    pub(crate) fn start() -> Self {
-        let folder = tempfile::Builder::new().prefix("sequel-pg").tempdir_in("/tmp").unwrap();
-        let ran = unprivileged(folder.path(), &program("initdb"))
-            .args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-sync", "--pgdata"])
-            .arg(folder.path().join("data"))
-            .env("LC_ALL", "C")
-            .current_dir(folder.path())
-            .output()
-            .expect("initdb can be started");
-        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
-        let mut cluster = Self { folder, port: free_port(), server: None };
-        cluster.start_again();
-        cluster
-    }
-
-    pub(crate) fn address(&self) -> Address {
-        Address::parse(&self.url(), None).unwrap()
-    }
-
-    fn url(&self) -> String {
-        format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
-    }
-
-    /// As a crash would: without a word to anybody.
-    pub(crate) fn kill(&mut self) {
-        // The leader alone: the others notice and end.
-        drop(self.server.take());
-        let pid_file = self.folder.path().join("data/postmaster.pid");
-        let _ = std::fs::remove_file(pid_file);
-    }
-
-    pub(crate) fn start_again(&mut self) {
-        let data = self.folder.path().join("data");
-        for _ in 0..100 {
-            let server = unprivileged(self.folder.path(), &program("postgres"))
-                .arg("-D")
-                .arg(&data)
-                .args(["-p", &self.port.to_string(), "-c", "listen_addresses=127.0.0.1", "-k"])
-                .arg(self.folder.path())
-                .current_dir(self.folder.path())
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .spawn()
-                .expect("postgres can be started");
-            let mut server = Running(server);
-            for _ in 0..300 {
-                if server.0.try_wait().unwrap().is_some() {
-                    // Those of the former server have not all ended yet.
-                    break;
-                }
-                let found = Command::new(program("psql"))
-                    .args(["-X", "-q", "-A", "-t", "-d", &self.url(), "-c", "SHOW data_directory"])
-                    .output()
-                    .expect("psql can be started");
-                if found.status.success() {
-                    assert_eq!(String::from_utf8_lossy(&found.stdout).trim(), data.to_str().unwrap());
-                    self.server = Some(server);
-                    return;
-                }
-                std::thread::sleep(Duration::from_millis(100));
-            }
-            std::thread::sleep(Duration::from_millis(100));
-        }
-        panic!("the test's own PostgreSQL does not start");
-    }
-}
-
-/// pgbouncer in transaction mode.
-pub(crate) struct Pooler {
-    pub(crate) port: u16,
-    _folder: tempfile::TempDir,
-    _process: Running,
-}
-
-impl Pooler {
-    /// Before the server of this URL.
-    pub(crate) fn before(url: &str) -> Self {
-        let folder = tempfile::Builder::new().prefix("sequel-pooler").tempdir_in("/tmp").unwrap();
-        let server = url.rsplit_once('@').unwrap().1.split_once('/').unwrap().0;
-        let (host, its_port) = server.split_once(':').unwrap();
-        let port = free_port();
-        let config = format!(
-            "[databases]\n* = host={host} port={its_port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
-             unix_socket_dir =\nauth_type = any\npool_mode = transaction\ndefault_pool_size = 3\n"
-        )
-        .replace("* = host", "* = user=postgres host");
-        let file = folder.path().join("pgbouncer.ini");
-        std::fs::write(&file, config).unwrap();
-        let program =
-            ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"].into_iter().find(|path| Path::new(path).exists());
-        let program = program.expect("pgbouncer is not installed: tests/run installs it (Debian: pgbouncer)");
-        let process = unprivileged(folder.path(), program)
-            .arg(&file)
-            .current_dir(folder.path())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("pgbouncer can be started");
-        let process = Running(process);
-        for _ in 0..300 {
-            if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                return Self { port, _folder: folder, _process: process };
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        panic!("pgbouncer does not start");
     }
 }

@@ -7,8 +7,9 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::active_orgs::Active;
 use super::call::Principal;
-use super::entry::{Active, Entry};
+use super::entry::Entry;
 use super::error::{AuthError, Limited, RateOf, ResolveError};
 use super::rate::Rate;
 use super::record::{self, KeyRecord, OrgRecord};
@@ -145,21 +146,22 @@ impl Registry {
         now: Timestamp,
         principal: impl FnOnce(&Active, &KeyView) -> P,
     ) -> Option<Result<P, Refusal>> {
-        let entries = self.0.entries.pin();
-        let active = entries.get(&credential.org)?;
-        let Active { cell, entry } = active;
-        let view = cell.served(&self.0.fence);
-        let view = view.as_ref()?;
-        let key = match view.verify(credential, now) {
-            Ok(key) => key,
-            Err(refusal) => return Some(Err(refusal)),
-        };
-        if key.uses.note(now) {
-            self.list_for_collection(entry, credential.id);
-        }
-        cell.touch(now);
-        Some(Ok(principal(active, key)))
+        let verdict = self.0.entries.look(&credential.org, |active| {
+            let view = active.cell.served(&self.0.fence);
+            let view = view.as_ref()?;
+            let key = match view.verify(credential, now) {
+                Ok(key) => key,
+                Err(refusal) => return Some(Err(refusal)),
+            };
+            if key.uses.note(now) {
+                self.list_for_collection(&active.entry, credential.id);
+            }
+            active.cell.touch(now);
+            Some(Ok(principal(active, key)))
+        });
+        verdict.flatten()
     }
+
     /// The verdict of the credential's stored record.
     async fn verify_stored(
         &self,

@@ -19,13 +19,6 @@ use super::view::ViewCell;
 use crate::context::{Context, Timestamp};
 use crate::credential::{KeyId, OrgId};
 
-/// What the map of active organizations holds. What every request needs of one lies in the cell: each
-/// further place in memory is one more that no cache has.
-pub(super) struct Active {
-    pub(super) cell: Arc<ViewCell>,
-    pub(super) entry: Arc<Entry>,
-}
-
 /// An active organization. Outlives its actor: the cell and the running calls stay when the actor dies.
 pub(super) struct Entry {
     pub(super) id: OrgId,

@@ -20,10 +20,9 @@ impl Registry {
         entry.cell.close();
         entry.actor.lock().take();
         self.0.orphans.adopt(entry.id, &entry.ledger);
-        // The map frees what was taken out of it when it comes to it: connections must not wait for that.
+        // Others may hold the entry for a while yet: connections must not wait for that.
         *entry.sources.lock() = Arc::new([]);
-        // Where another entry stands by now, that one stays.
-        let _ = self.0.entries.pin().remove_if(&entry.id, |_, found| Arc::ptr_eq(&found.entry, entry));
+        self.0.entries.remove(entry);
     }
 
     /// Evicts the organization that was not used for longest, roughly. False where all are in use.
@@ -70,8 +69,7 @@ impl Registry {
         let idle: Vec<_> = self.active_entries().into_iter().filter(|entry| is_idle(entry)).collect();
         let evicted = idle.iter().filter(|entry| self.try_evict(entry)).count();
         if evicted > 0 {
-            let entries = self.0.entries.pin();
-            self.0.hand.lock().retain(|id| entries.contains_key(id));
+            self.0.hand.lock().retain(|id| self.0.entries.look(id, |_| ()).is_some());
         }
         evicted
     }

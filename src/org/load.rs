@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Mutex as AsyncMutex, Semaphore};
 
 use super::actor::{ChangeLimits, Desk, OrgActor, by_name};
-use super::entry::{Active, Entry};
+use super::entry::Entry;
 use super::error::ResolveError;
 use super::handle::Org;
 use super::inflight::Concurrency;
@@ -78,37 +78,35 @@ impl Registry {
                 return Err(ResolveError::Full);
             }
         }
-        let make = || {
-            let cell = Arc::new(ViewCell::closed(self.0.parts.context.clock.now()));
-            let entry = Arc::new(Entry {
-                id,
-                cell: Arc::clone(&cell),
-                inflight: Arc::default(),
-                concurrency: Concurrency { per_org: limits.calls_per_org, per_key: limits.calls_per_key },
-                streams: Arc::default(),
-                streams_most: Concurrency {
-                    per_org: limits.streams_per_org,
-                    per_key: limits.streams_per_key,
-                },
-                fence: self.0.parts.store.fence(),
-                asks_max: limits.asks_max,
-                context: self.0.parts.context.clone(),
-                permits: Arc::new(Semaphore::new(limits.asks_max)),
-                actor: Mutex::default(),
-                loading: AsyncMutex::default(),
-                evicted: AtomicBool::new(false),
-                used_keys: Mutex::default(),
-                ledger: Ledger::default(),
-                to_collect: Arc::clone(&self.0.used),
-                sources: Mutex::new(Arc::new([])),
-                listed: AtomicBool::new(false),
-                draining: Arc::clone(&self.0.draining),
-                creations: RateCell::default(),
-                rates: self.0.rates,
-            });
-            Active { cell, entry }
-        };
-        Ok(Arc::clone(&self.0.entries.pin().get_or_insert_with(id, make).entry))
+        Ok(self.0.entries.get_or_insert_with(id, || self.new_entry(id)))
+    }
+
+    /// An entry with a closed view and no actor.
+    pub(super) fn new_entry(&self, id: OrgId) -> Arc<Entry> {
+        let limits = &self.0.parts.limits;
+        Arc::new(Entry {
+            id,
+            cell: Arc::new(ViewCell::closed(self.0.parts.context.clock.now())),
+            inflight: Arc::default(),
+            concurrency: Concurrency { per_org: limits.calls_per_org, per_key: limits.calls_per_key },
+            streams: Arc::default(),
+            streams_most: Concurrency { per_org: limits.streams_per_org, per_key: limits.streams_per_key },
+            fence: self.0.parts.store.fence(),
+            asks_max: limits.asks_max,
+            context: self.0.parts.context.clone(),
+            permits: Arc::new(Semaphore::new(limits.asks_max)),
+            actor: Mutex::default(),
+            loading: AsyncMutex::default(),
+            evicted: AtomicBool::new(false),
+            used_keys: Mutex::default(),
+            ledger: Ledger::default(),
+            to_collect: Arc::clone(&self.0.used),
+            sources: Mutex::new(Arc::new([])),
+            listed: AtomicBool::new(false),
+            draining: Arc::clone(&self.0.draining),
+            creations: RateCell::default(),
+            rates: self.0.rates,
+        })
     }
 
     /// Reads the organization, publishes its view and starts its actor. Under the loading lock.

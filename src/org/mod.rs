@@ -11,6 +11,7 @@
 //! **Invariant:** a forged credential neither loads nor evicts an org
 //! (`tests::a_forged_credential_neither_loads_nor_evicts_an_org`).
 
+mod active_orgs;
 mod actor;
 pub mod audit;
 mod authenticate;

@@ -13,17 +13,16 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use actix_rt::ArbiterHandle;
-use papaya::HashMap;
 use parking_lot::Mutex;
 use sequel_store::{Expect, Fence, Revision, Store, Write};
 use tokio::sync::Semaphore;
 
+use super::active_orgs::{Active, ActiveOrgs};
 use super::audit::{Author, Event};
 use super::authenticate::Rates;
-use super::entry::{Active, Entry};
+use super::entry::Entry;
 use super::error::{ChangeError, ResolveError};
 use super::handle::Org;
-use super::id_map::BuildIdHasher;
 use super::inflight::Stopped;
 use super::open::OpenSources;
 use super::org_store::OrgStore;
@@ -92,7 +91,7 @@ pub struct Registry(pub(super) Arc<Inner>);
 
 pub(super) struct Inner {
     pub(super) parts: RegistryParts,
-    pub(super) entries: HashMap<OrgId, Active, BuildIdHasher>,
+    pub(super) entries: ActiveOrgs,
     pub(super) fence: Fence,
     pub(super) rates: Rates,
     // Active organizations in the order of loading, for the clock algorithm of eviction.
@@ -117,9 +116,10 @@ impl Registry {
         let fence = parts.store.fence();
         let rates = Rates::of(&parts.limits);
         let throttle = Throttle::new(parts.limits.failures_per_minute, parts.context.clock.clone());
+        let entries = ActiveOrgs::for_about(parts.limits.active_max);
         Self(Arc::new(Inner {
             parts,
-            entries: HashMap::default(),
+            entries,
             fence,
             rates,
             hand: Mutex::default(),
@@ -172,11 +172,13 @@ impl Registry {
     }
 
     pub(super) fn active_entry(&self, id: &OrgId) -> Option<Arc<Entry>> {
-        self.0.entries.pin().get(id).map(|active| Arc::clone(&active.entry))
+        self.0.entries.get(id)
     }
 
     pub(super) fn active_entries(&self) -> Vec<Arc<Entry>> {
-        self.0.entries.pin().values().map(|active| Arc::clone(&active.entry)).collect()
+        let mut entries = Vec::with_capacity(self.active());
+        self.0.entries.for_each(|active| entries.push(Arc::clone(&active.entry)));
+        entries
     }
 
     /// How many organizations are active.
@@ -199,13 +201,12 @@ impl Registry {
             sources_open_max: self.0.parts.open.most(),
             ..Readings::default()
         };
-        for entry in self.0.entries.pin().values() {
-            let entry = &entry.entry;
+        self.0.entries.for_each(|Active { entry, .. }| {
             let waiting = limits.asks_max.saturating_sub(entry.permits.available_permits());
             readings.changes_waiting += waiting;
             readings.changes_waiting_most = readings.changes_waiting_most.max(waiting);
             readings.calls_running += entry.inflight.count();
-        }
+        });
         readings
     }
 
@@ -226,7 +227,9 @@ impl Registry {
 
     /// How many calls run, over all organizations.
     pub fn running_calls(&self) -> usize {
-        self.0.entries.pin().values().map(|active| active.entry.inflight.count()).sum()
+        let mut running = 0;
+        self.0.entries.for_each(|active| running += active.entry.inflight.count());
+        running
     }
 
     /// Writes down what waits to be and lets go of every organization.

@@ -51,6 +51,12 @@ pub enum BackupError {
     /// The target is there already.
     #[error("{} is there already. Choose another name, or add --force to replace it.", .0.display())]
     Exists(PathBuf),
+    /// A pipe, a device, a folder.
+    #[error(
+        "{} is no regular file. Name one: a backup is read twice, and written beside its place before it is moved there.",
+        .0.display()
+    )]
+    NoFile(PathBuf),
     /// A file cannot be read or written.
     #[error("{} cannot be {what} ({source}).", .path.display())]
     File {

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use sequel_store::{Key, KeyRange, Lane, Revision, ScanLimit, Scope, Store, Write};
 
 use super::{Fate, Manner, Restoration, Restore};
+use crate::backup::BackupError;
 use crate::backup::check::{kind_of, read};
 use crate::backup::fill::Filler;
 use crate::backup::format::{Entry, Item};
 use crate::backup::kind::{Kind, org_of};
-use crate::backup::{BackupError, open_backup};
 use crate::context::Context;
 use crate::credential::{KeyId, OrgId};
 use crate::org::audit::Event;
@@ -73,11 +73,17 @@ impl<'a> Carrying<'a> {
 
     /// All organizations of the backup.
     pub(super) async fn records(&mut self, progress: &dyn Fn(u64)) -> Result<(), BackupError> {
-        let mut backup = open_backup(&self.restore.path, self.restore.passphrase.as_ref())?;
+        let mut backup = self.restore.file.read()?;
         let mut part: Option<Part> = None;
         let (mut left, mut count) = (None, 0);
         while let Some(item) = backup.item()? {
-            let Item::Record(entry) = item else { continue };
+            let entry = match item {
+                Item::Head(head) if head != self.restore.head => {
+                    return Err(BackupError::Damaged("another one was written over it meanwhile"));
+                }
+                Item::Record(entry) => entry,
+                Item::Head(_) | Item::End(_) => continue,
+            };
             count += 1;
             progress(count);
             if part.as_ref().is_some_and(|part| part.scope != entry.scope) {

@@ -343,5 +343,6 @@ async fn a_server_that_is_killed_loses_nothing() {
         let found = store.get(&org(&format!("writer{writer}")), &key("count")).await.unwrap().unwrap();
         assert!(acknowledged >= least && found.revision.0 >= acknowledged, "{acknowledged}, {found:?}");
     }
-    assert!(store.fence().holds());
+    // Where the server was away for long, commits go on before the lease was counted up.
+    until("what was read may be served again", async || store.fence().holds()).await;
 }

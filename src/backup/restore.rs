@@ -6,6 +6,7 @@
 //! | it lives | names, data sources and history come back; of API keys the store's own word counts: one that it has stays as it is, one that it has not stays deleted |
 //! | it was deleted, or it was put back since | it stays as it is |
 //!
+//! A name that one of those that stay has by now is theirs: whoever had it in the backup gets its id behind it.
 //! What a rotation replaced never comes back. What the backup does not know goes; deleted organizations stay what they
 //! are. The trail of changes that the store has stays, and each organization gets an entry. The index of names and the
 //! list of deletions are made anew from the organizations.
@@ -20,7 +21,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use futures_util::StreamExt;
-use sequel_store::Store;
+use sequel_store::{Key, Store};
 
 use self::carry::Carrying;
 use super::check::{kind_of, read};
@@ -31,7 +32,8 @@ use super::{BackupError, BackupFile, Passphrase};
 use crate::context::Context;
 use crate::credential::OrgId;
 use crate::org::audit::Author;
-use crate::org::record::{self, DeletedOrgRecord};
+use crate::org::record::{self, DeletedOrgRecord, OrgRecord};
+use crate::system::orgs;
 use crate::system::whole::{Restored, Unfinished, WholeStore, Work};
 
 /// Numbers of entries of the audit trail end far below: they count an organization's changes, and ten years of three a
@@ -58,6 +60,14 @@ enum Fate {
     Remains,
 }
 
+/// What a store knows of its organizations.
+#[derive(Default)]
+struct Known {
+    fates: HashMap<OrgId, Fate>,
+    /// Where in the index the names are of those that stay as they are.
+    names: HashMap<Key, OrgId>,
+}
+
 /// How to restore.
 pub struct Manner {
     /// Onto what the store holds.
@@ -75,6 +85,8 @@ pub struct Restoration {
     pub epoch: u64,
     /// Organizations that are as in the backup.
     pub orgs: u64,
+    /// Organizations of the backup whose name another one has by now, and that got their id behind it.
+    pub orgs_renamed: u64,
     /// Organizations of the backup that were deleted since, or put back, and stay so.
     pub orgs_left: u64,
     /// Organizations that the backup does not know, and that are gone.
@@ -160,7 +172,7 @@ impl Restore {
             at: now,
             backup_at: self.head.made_at,
         };
-        let known = if onto_empty { HashMap::new() } else { known };
+        let known = if onto_empty { Known::default() } else { known };
         let mut carrying = Carrying::new(self, store, context, known, (manner, restored.clone()));
         carrying.records(progress).await?;
         carrying.others().await?;
@@ -171,8 +183,8 @@ impl Restore {
 
     /// How each organization of a store stands; refuses a store with records of a kind that is not known, and one whose
     /// word would count and cannot be read.
-    async fn known_orgs(&self, store: &Arc<dyn Store>) -> Result<HashMap<OrgId, Fate>, BackupError> {
-        let mut known = HashMap::new();
+    async fn known_orgs(&self, store: &Arc<dyn Store>) -> Result<Known, BackupError> {
+        let mut known = Known::default();
         let mut all = store.export().await?;
         while let Some(found) = all.next().await.transpose()? {
             let entry = Entry { scope: found.scope, key: found.record.key, value: found.record.value };
@@ -181,18 +193,22 @@ impl Restore {
                 return Err(BackupError::UnknownKind { scope: entry.scope.to_string(), key });
             };
             let Some(org) = org_of(&entry.scope) else { continue };
-            let fate = known.entry(org).or_insert(Fate::Remains);
+            let fate = known.fates.entry(org).or_insert(Fate::Remains);
             match kind {
                 Kind::Org => {
                     *fate = Fate::Lives;
                     if self.orgs.get(&org) == Some(&Fate::Deleted) {
                         kind_of(&entry)?;
+                        let name = read::<OrgRecord>(&entry).map(|record| orgs::at(&record.name));
+                        known.names.extend(name.map(|name| (name, org)));
                     }
                 }
                 // Also where it is being purged: it stays deleted.
                 Kind::DeletedOrg => {
                     *fate = Fate::Deleted;
                     kind_of(&entry)?;
+                    let name = read::<DeletedOrgRecord>(&entry).map(|record| orgs::at(&record.name));
+                    known.names.extend(name.map(|name| (name, org)));
                 }
                 _ => {}
             }

@@ -51,6 +51,12 @@ pub enum BackupError {
     /// The target is there already.
     #[error("{} is there already. Choose another name, or add --force to replace it.", .0.display())]
     Exists(PathBuf),
+    /// A pipe, a device, a folder.
+    #[error(
+        "{} is no regular file. Name one: a backup is read twice, and written beside its place before it is moved there.",
+        .0.display()
+    )]
+    NoFile(PathBuf),
     /// A file cannot be read or written.
     #[error("{} cannot be {what} ({source}).", .path.display())]
     File {
@@ -105,11 +111,12 @@ pub enum BackupError {
         key: String,
     },
     /// The store gave no answer.
-    #[error("the store cannot be read ({0}). Look at its disk and its log, then try again.")]
+    #[error("the store cannot be read ({}). Look at its disk and its log, then try again.", causes(.0))]
     StoreRead(#[from] ReadError),
     /// The store took no change.
     #[error(
-        "the store did not confirm a change ({0}). Mend that, then run the command again: it begins anew and loses nothing."
+        "the store did not confirm a change ({}). Mend that, then run the command again: it begins anew and loses nothing.",
+        causes(.0)
     )]
     StoreCommit(#[from] CommitError),
     /// The store's own records.
@@ -121,4 +128,25 @@ pub enum BackupError {
     /// No random bytes.
     #[error(transparent)]
     Rng(#[from] RngError),
+}
+
+/// An error and what lies beneath it, in one breath: behind the sentence nobody would look for it.
+fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let all: Vec<String> =
+        std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect();
+    all.join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_store_says_stands_inside_the_sentence() {
+        let away = || -> Box<dyn std::error::Error + Send + Sync> { "no answer in time".into() };
+        let told = BackupError::from(CommitError::Unavailable(away())).to_string();
+        assert!(told.contains("no answer in time). Mend that") && told.ends_with("loses nothing."), "{told}");
+        let told = BackupError::from(ReadError::Unavailable(away())).to_string();
+        assert!(told.contains("no answer in time). Look at") && told.ends_with("try again."), "{told}");
+    }
 }

@@ -16,8 +16,9 @@ use crate::system::whole::{self, Unfinished, WholeStore};
 
 /// How often a commit whose outcome is unknown is sent again to find out.
 const UNKNOWN_TRIES: usize = 3;
-/// Empty batches under way at once: as many as a group commit of the embedded backends takes gladly.
-const RAISING_AT_ONCE: usize = 64;
+/// Empty batches under way at once: a group commit of the embedded backends takes more, but on Postgres those of one
+/// organization wait for each other, each for a sync of the disk, and none may wait for long.
+const RAISING_AT_ONCE: usize = 8;
 
 /// Writes to one scope at a time, in batches as large as they may be.
 pub(super) struct Filler {

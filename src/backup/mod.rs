@@ -22,6 +22,6 @@ pub use copy::copy;
 pub use error::BackupError;
 pub use export::Exporter;
 pub use format::{Decoder, Entry, Head, Item};
-pub use place::{Backup, NewFile, open_backup};
+pub use place::{Backup, BackupFile, NewFile};
 pub use restore::{Manner, Restoration, Restore};
 pub use seal::{Passphrase, SealError, Sealer};

@@ -1,9 +1,10 @@
 //! Backups as files: written beside their place, moved there when they are whole; read through their seal, if any.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::format::{Decoder, FIRST_LINE_MAX, Item, MAGIC};
 use super::seal::{self, Opener};
@@ -26,18 +27,25 @@ impl NewFile {
         part.push(".part");
         let part = PathBuf::from(part);
         let failed = |source| BackupError::File { path: part.clone(), what: "written", source };
-        // A link that somebody laid there would lead the backup, and its truncation, elsewhere.
-        let nofollow = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
+        // A link that somebody laid there would lead the backup, and its truncation, elsewhere; a pipe would be waited
+        // for.
+        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
         let file = OpenOptions::new()
             .write(true)
             .create(true)
             .truncate(false)
             .mode(0o600)
-            .custom_flags(nofollow)
+            .custom_flags(flags.bits().cast_signed())
             .open(&part);
         let file = file.map_err(failed)?;
+        let found = file.metadata().map_err(failed)?;
+        if !is_own(&found) {
+            return Err(failed(io::Error::other(
+                "it is there already, and not of this user alone; remove it",
+            )));
+        }
         // What a crash left behind is nobody's; what another command writes is locked, or was just moved away.
-        let mine = file.try_lock().is_ok() && inode(&part).ok() == file.metadata().map(|m| m.ino()).ok();
+        let mine = file.try_lock().is_ok() && inode(&part).is_ok_and(|inode| inode == found.ino());
         if !mine {
             return Err(failed(io::Error::other("another command is writing it")));
         }
@@ -85,43 +93,82 @@ impl Drop for NewFile {
 
 fn refuse_existing(path: &Path, force: bool) -> Result<(), BackupError> {
     match std::fs::symlink_metadata(path) {
-        Ok(found) if !force || found.is_dir() => Err(BackupError::Exists(path.to_owned())),
+        // A device, a pipe or a folder would be replaced, not written to.
+        Ok(found) if !found.is_file() && !found.is_symlink() => Err(BackupError::NoFile(path.to_owned())),
+        Ok(_) if !force => Err(BackupError::Exists(path.to_owned())),
         _ => Ok(()),
     }
+}
+
+/// Whether a file is of nobody but this user: whoever owns it, or has it under another name, reads along.
+fn is_own(found: &Metadata) -> bool {
+    found.is_file() && found.nlink() == 1 && found.uid() == rustix::process::geteuid().as_raw()
 }
 
 fn inode(path: &Path) -> io::Result<u64> {
     std::fs::metadata(path).map(|found| found.ino())
 }
 
-/// A backup that is read from its file.
+/// A file with a backup in it, to be read from its beginning as often as is wanted: the same one each time, whatever
+/// becomes of its name.
+pub struct BackupFile {
+    file: Arc<File>,
+    passphrase: Option<Passphrase>,
+}
+
+impl BackupFile {
+    /// Opens it. [`BackupError::NoFile`] where it is something that can be read once at most.
+    pub fn open(path: &Path, passphrase: Option<Passphrase>) -> Result<Self, BackupError> {
+        let failed = |source| BackupError::File { path: path.to_owned(), what: "read", source };
+        // A pipe to which nobody writes would be waited for.
+        let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+        let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(failed)?;
+        if !file.metadata().map_err(failed)?.is_file() {
+            return Err(BackupError::NoFile(path.to_owned()));
+        }
+        Ok(Self { file: Arc::new(file), passphrase })
+    }
+
+    /// Begins to read it, through its seal where it has one.
+    pub fn read(&self) -> Result<Backup, BackupError> {
+        let mut file = FromStart { file: Arc::clone(&self.file), at: 0 };
+        let mut begin = Vec::new();
+        (&mut file).take(FIRST_LINE_MAX as u64).read_to_end(&mut begin).map_err(BackupError::Read)?;
+        let sealed = begin.starts_with(seal::MAGIC);
+        file.at = 0;
+        let bytes = match &self.passphrase {
+            None if sealed => return Err(BackupError::NeedsPassphrase),
+            Some(_) if begin.starts_with(MAGIC) => return Err(BackupError::NotEncrypted),
+            Some(passphrase) if sealed => Bytes::Sealed(Box::new(Opener::begin(file, passphrase)?)),
+            _ => Bytes::Plain(file),
+        };
+        Ok(Backup { bytes, decoder: Decoder::default() })
+    }
+}
+
+/// A file that others may read at the same time.
+struct FromStart {
+    file: Arc<File>,
+    at: u64,
+}
+
+impl Read for FromStart {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read_at(bytes, self.at)?;
+        self.at += read as u64;
+        Ok(read)
+    }
+}
+
+/// A backup that is being read.
 pub struct Backup {
     bytes: Bytes,
     decoder: Decoder,
 }
 
 enum Bytes {
-    Plain(Box<dyn Read + Send>),
-    Sealed(Box<Opener<Box<dyn Read + Send>>>),
-}
-
-/// Opens a backup, through its seal where it has one.
-pub fn open_backup(path: &Path, passphrase: Option<&Passphrase>) -> Result<Backup, BackupError> {
-    let failed = |source| BackupError::File { path: path.to_owned(), what: "read", source };
-    let mut file = File::open(path).map_err(failed)?;
-    let mut begin = Vec::new();
-    (&mut file).take(FIRST_LINE_MAX as u64).read_to_end(&mut begin).map_err(failed)?;
-    let sealed = begin.starts_with(seal::MAGIC);
-    if !sealed && begin.starts_with(MAGIC) && passphrase.is_some() {
-        return Err(BackupError::NotEncrypted);
-    }
-    let whole: Box<dyn Read + Send> = Box::new(io::Cursor::new(begin).chain(file));
-    let bytes = match passphrase {
-        None if sealed => return Err(BackupError::NeedsPassphrase),
-        Some(passphrase) if sealed => Bytes::Sealed(Box::new(Opener::begin(whole, passphrase)?)),
-        _ => Bytes::Plain(whole),
-    };
-    Ok(Backup { bytes, decoder: Decoder::default() })
+    Plain(FromStart),
+    Sealed(Box<Opener<FromStart>>),
 }
 
 impl Backup {

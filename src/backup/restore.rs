@@ -6,6 +6,7 @@
 //! | it lives | names, data sources and history come back; of API keys the store's own word counts: one that it has stays as it is, one that it has not stays deleted |
 //! | it was deleted, or it was put back since | it stays as it is |
 //!
+//! A name that one of those that stay has by now is theirs: whoever had it in the backup gets its id behind it.
 //! What a rotation replaced never comes back. What the backup does not know goes; deleted organizations stay what they
 //! are. The trail of changes that the store has stays, and each organization gets an entry. The index of names and the
 //! list of deletions are made anew from the organizations.
@@ -16,28 +17,32 @@
 mod carry;
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use futures_util::StreamExt;
-use sequel_store::Store;
+use sequel_store::{Key, Store};
 
 use self::carry::Carrying;
 use super::check::{kind_of, read};
 use super::fill;
 use super::format::{Entry, Head, Item};
 use super::kind::{Kind, org_of};
-use super::{BackupError, Passphrase, open_backup};
+use super::{BackupError, BackupFile, Passphrase};
 use crate::context::Context;
 use crate::credential::OrgId;
 use crate::org::audit::Author;
-use crate::org::record::DeletedOrgRecord;
+use crate::org::record::{self, DeletedOrgRecord, OrgRecord};
+use crate::system::orgs;
 use crate::system::whole::{Restored, Unfinished, WholeStore, Work};
+
+/// Numbers of entries of the audit trail end far below: they count an organization's changes, and ten years of three a
+/// second are as many. A restore makes a commit for each, so that no file may name a number as it likes.
+const AUDIT_NUMBER_MAX: u64 = 1_000_000_000;
 
 /// A backup that was read once from end to end and found whole.
 pub struct Restore {
-    path: PathBuf,
-    passphrase: Option<Passphrase>,
+    file: BackupFile,
     /// What it says of itself.
     pub head: Head,
     /// How many records it has.
@@ -53,6 +58,14 @@ enum Fate {
     Deleted,
     /// Some of its records may be gone, or it was never whole.
     Remains,
+}
+
+/// What a store knows of its organizations.
+#[derive(Default)]
+struct Known {
+    fates: HashMap<OrgId, Fate>,
+    /// Where in the index the names are of those that stay as they are.
+    names: HashMap<Key, OrgId>,
 }
 
 /// How to restore.
@@ -72,6 +85,8 @@ pub struct Restoration {
     pub epoch: u64,
     /// Organizations that are as in the backup.
     pub orgs: u64,
+    /// Organizations of the backup whose name another one has by now, and that got their id behind it.
+    pub orgs_renamed: u64,
     /// Organizations of the backup that were deleted since, or put back, and stay so.
     pub orgs_left: u64,
     /// Organizations that the backup does not know, and that are gone.
@@ -91,7 +106,8 @@ pub struct Restoration {
 impl Restore {
     /// Reads a backup from end to end, and refuses what is not whole or cannot be restored.
     pub fn read(path: &Path, passphrase: Option<Passphrase>) -> Result<Self, BackupError> {
-        let mut backup = open_backup(path, passphrase.as_ref())?;
+        let file = BackupFile::open(path, passphrase)?;
+        let mut backup = file.read()?;
         let mut head = None;
         let (mut records, mut epoch) = (0, 0);
         let mut orgs = HashMap::new();
@@ -111,12 +127,20 @@ impl Restore {
             if let Some(org) = org_of(&entry.scope) {
                 note_fate(orgs.entry(org).or_insert(Fate::Remains), kind, &entry);
             }
-            if kind == Kind::Restored {
-                epoch = read::<Restored>(&entry).map_or(0, |restored| restored.epoch);
+            match kind {
+                Kind::Restored => epoch = read::<Restored>(&entry).map_or(0, |restored| restored.epoch),
+                Kind::Audit
+                    if record::audit_revision(&entry.key).is_some_and(|at| at.0 > AUDIT_NUMBER_MAX) =>
+                {
+                    return Err(BackupError::Damaged(
+                        "an entry of its audit trail has a number that none reaches",
+                    ));
+                }
+                _ => {}
             }
         }
         let head = head.ok_or(BackupError::Truncated)?;
-        Ok(Self { path: path.to_owned(), passphrase, head, records, orgs, epoch })
+        Ok(Self { file, head, records, orgs, epoch })
     }
 
     /// Carries it out on a store that is open under its lock. `progress` is told how many records are done.
@@ -138,13 +162,17 @@ impl Restore {
             ));
         }
         // Looked at before anything is changed: what is not known here might be lost.
-        let known = known_orgs(store).await?;
+        let known = self.known_orgs(store).await?;
         let now = context.clock.now();
         let mark = Unfinished { work: Work::Restore, began_at: now, onto_empty };
         fill::begin(store, &context.rng, &mark).await?;
         let before = whole.restored().await?.map_or(0, |restored| restored.epoch);
-        let restored = Restored { epoch: before.max(self.epoch) + 1, at: now, backup_at: self.head.made_at };
-        let known = if onto_empty { HashMap::new() } else { known };
+        let restored = Restored {
+            epoch: before.max(self.epoch).saturating_add(1),
+            at: now,
+            backup_at: self.head.made_at,
+        };
+        let known = if onto_empty { Known::default() } else { known };
         let mut carrying = Carrying::new(self, store, context, known, (manner, restored.clone()));
         carrying.records(progress).await?;
         carrying.others().await?;
@@ -152,29 +180,41 @@ impl Restore {
         whole.finish(&context.rng, Some(&restored)).await?;
         Ok(carrying.done)
     }
-}
 
-/// How each organization of a store stands; refuses a store with records of a kind that is not known.
-async fn known_orgs(store: &Arc<dyn Store>) -> Result<HashMap<OrgId, Fate>, BackupError> {
-    let mut known = HashMap::new();
-    let mut all = store.export().await?;
-    while let Some(found) = all.next().await.transpose()? {
-        let entry = Entry { scope: found.scope, key: found.record.key, value: found.record.value };
-        let Some(kind) = Kind::of(&entry.scope, &entry.key) else {
-            let key = entry.key.as_bytes().escape_ascii().to_string();
-            return Err(BackupError::UnknownKind { scope: entry.scope.to_string(), key });
-        };
-        if let Some(org) = org_of(&entry.scope) {
-            let fate = known.entry(org).or_insert(Fate::Remains);
+    /// How each organization of a store stands; refuses a store with records of a kind that is not known, and one whose
+    /// word would count and cannot be read.
+    async fn known_orgs(&self, store: &Arc<dyn Store>) -> Result<Known, BackupError> {
+        let mut known = Known::default();
+        let mut all = store.export().await?;
+        while let Some(found) = all.next().await.transpose()? {
+            let entry = Entry { scope: found.scope, key: found.record.key, value: found.record.value };
+            let Some(kind) = Kind::of(&entry.scope, &entry.key) else {
+                let key = entry.key.as_bytes().escape_ascii().to_string();
+                return Err(BackupError::UnknownKind { scope: entry.scope.to_string(), key });
+            };
+            let Some(org) = org_of(&entry.scope) else { continue };
+            let fate = known.fates.entry(org).or_insert(Fate::Remains);
             match kind {
-                Kind::Org => *fate = Fate::Lives,
+                Kind::Org => {
+                    *fate = Fate::Lives;
+                    if self.orgs.get(&org) == Some(&Fate::Deleted) {
+                        kind_of(&entry)?;
+                        let name = read::<OrgRecord>(&entry).map(|record| orgs::at(&record.name));
+                        known.names.extend(name.map(|name| (name, org)));
+                    }
+                }
                 // Also where it is being purged: it stays deleted.
-                Kind::DeletedOrg => *fate = Fate::Deleted,
+                Kind::DeletedOrg => {
+                    *fate = Fate::Deleted;
+                    kind_of(&entry)?;
+                    let name = read::<DeletedOrgRecord>(&entry).map(|record| orgs::at(&record.name));
+                    known.names.extend(name.map(|name| (name, org)));
+                }
                 _ => {}
             }
         }
+        Ok(known)
     }
-    Ok(known)
 }
 
 /// What a record of a backup says about its organization's fate.

@@ -44,6 +44,7 @@ struct Restored {
     made_at: Timestamp,
     epoch: u64,
     orgs: u64,
+    orgs_renamed: u64,
     orgs_left: u64,
     orgs_removed: u64,
     keys_kept: u64,
@@ -79,12 +80,13 @@ pub(super) fn run(args: Args, global: &Global, world: &mut World<'_>) -> Result<
 }
 
 fn shape(done: Restoration, made_at: Timestamp) -> Restored {
-    let Restoration { epoch, orgs, orgs_left, orgs_removed, .. } = done;
+    let Restoration { epoch, orgs, orgs_renamed, orgs_left, orgs_removed, .. } = done;
     let Restoration { keys_kept, keys_suspended, keys_trusted, keys_left_deleted, keys_removed, .. } = done;
     Restored {
         made_at,
         epoch,
         orgs,
+        orgs_renamed,
         orgs_left,
         orgs_removed,
         keys_kept,
@@ -102,6 +104,13 @@ fn told(done: &Restoration, made: &str, repeated: &str) -> String {
             lines.push(what);
         }
     };
+    tell(
+        done.orgs_renamed,
+        format!(
+            "Organizations whose name another one has by now, with their id behind it: {}.",
+            done.orgs_renamed
+        ),
+    );
     tell(
         done.orgs_left,
         format!("Organizations deleted or put back since, left as they are: {}.", done.orgs_left),

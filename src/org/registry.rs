@@ -164,11 +164,11 @@ impl Registry {
         Ok(self.store_of(id).get::<OrgRecord>(&record::org_at()).await?.map(|(record, _)| record))
     }
 
-    /// Whether the store answers a read.
+    /// Whether the store answers a read, and what was read before may be served.
     pub async fn store_answers(&self) -> bool {
         let nobody = sequel_store::Scope::system("orgs").expect("a constant that is a legal scope name");
         let key = sequel_store::Key::new("readiness").expect("a constant that is a legal key");
-        self.0.parts.store.get(&nobody, &key).await.is_ok()
+        self.0.parts.store.get(&nobody, &key).await.is_ok() && self.0.fence.holds()
     }
 
     pub(super) fn active_entry(&self, id: &OrgId) -> Option<Arc<Entry>> {

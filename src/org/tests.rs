@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 use sequel_store::memory::MemoryStore;
 use sequel_store::{
     Batch, Changes, CommitError, ExportStream, Fence, HintStream, Key, KeyRange, Page, ReadError, Record,
-    Registration, Revision, ScanLimit, Scope, Store,
+    Registration, Revision, ScanLimit, Scope, Standing, Store,
 };
 use tokio::sync::{Notify, Semaphore};
 
@@ -50,6 +50,8 @@ pub(super) struct Stage {
     settles: Gate,
     // What happens when the fence is asked next.
     when_asked: Arc<Mutex<Option<Happening>>>,
+    // The fence does not hold, although reads are answered.
+    lapsed: Arc<AtomicBool>,
 }
 
 type Happening = Box<dyn FnOnce() + Send>;
@@ -153,12 +155,13 @@ impl Store for Stage {
     }
     fn fence(&self) -> Fence {
         let (fence, when_asked) = (self.inner.fence(), Arc::clone(&self.when_asked));
+        let lapsed = Arc::clone(&self.lapsed);
         Fence::when(move || {
             let happens = when_asked.lock().take();
             if let Some(happens) = happens {
                 happens();
             }
-            fence.holds()
+            if lapsed.load(Ordering::SeqCst) { Standing::Lapsed } else { fence.standing() }
         })
     }
     async fn export(&self) -> Result<ExportStream, ReadError> {
@@ -200,6 +203,7 @@ impl House {
             commits: Gate::default(),
             settles: Gate::default(),
             when_asked: Arc::default(),
+            lapsed: Arc::default(),
         });
         Self::over(stage, limits)
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use actix_rt::Arbiter;
 use anyhow::Context as _;
-use sequel_store::{Holder, Store};
+use sequel_store::{Holder, Standing, Store};
 
 use super::metered::Metered;
 use crate::api;
@@ -28,6 +28,8 @@ use crate::tools::{QueryPolicy, Tools};
 
 /// How long opening and asking a data source may take when an operator tests it.
 const SOURCE_TEST_TIMEOUT: Duration = Duration::from_secs(20);
+/// How often it is asked whether another process has the store: what that costs is one load of a number.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// How long a request's body may take; 1 MiB at 35 kB/s.
 pub(super) const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -116,6 +118,18 @@ impl Inside {
                 keep_alive: config.streams.keep_alive(),
             },
             ready,
+        }
+    }
+
+    /// Whether another process has the store now, for good.
+    pub(super) fn is_succeeded(&self) -> bool {
+        self.store.fence().standing() == Standing::Lost
+    }
+
+    /// Ends when that is so.
+    pub(super) async fn succeeded(&self) {
+        while !self.is_succeeded() {
+            tokio::time::sleep(LOOK_EVERY).await;
         }
     }
 

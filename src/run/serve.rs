@@ -77,7 +77,9 @@ where
         let inside = Inside::open(&config, Holder::serving(Some(socket.clone()))).await?;
         let outcome = serve_inside(&config, &inside, &socket, mount, started).await;
         // While the lock is held: a successor's socket has the same name.
-        remove_socket(&config, &socket);
+        if !inside.is_succeeded() {
+            remove_socket(&config, &socket);
+        }
         inside.close().await;
         outcome
     })
@@ -143,12 +145,14 @@ where
     let outcome = match started(inside, Served { mcp_url, bound }).await {
         Ok(()) => {
             notify(State::Ready);
-            until_stopped(public, &mut stop).await
+            until_stopped(public, inside, &mut stop).await
         }
         failed => failed,
     };
     notify(State::Stopping);
-    let grace = Duration::from_secs(config.server.shutdown_seconds);
+    // Nothing is served any more once another process has the store: there is nothing to wait for.
+    let seconds = if inside.is_succeeded() { 0 } else { config.server.shutdown_seconds };
+    let grace = Duration::from_secs(seconds);
     shutdown::drain(public_handle, &inside.registry, &ready, grace, &mut stop, goodbye).await;
     admin_handle.stop(false).await;
     let _ = admin.await;
@@ -162,13 +166,19 @@ where
     outcome
 }
 
-/// Ends when a signal asks for it, or when the server itself ends, which is an error.
+/// Ends when a signal asks for it; or, which is an error, when the server itself ends or another process has the store.
+/// Whoever starts it again is told who serves, or serves in its place.
 async fn until_stopped(
     server: impl Future<Output = Result<std::io::Result<()>, tokio::task::JoinError>>,
+    inside: &Inside,
     stop: &mut StopSignals,
 ) -> anyhow::Result<()> {
     tokio::select! {
         () = stop.asked_to_stop() => Ok(()),
+        () = inside.succeeded() => anyhow::bail!(
+            "another Sequel process has taken over the store, or an older state of it was put back. What this one had read \
+             may not be served any more: it has ended. Start it again where no other one serves."
+        ),
         ended = server => ended.context("the HTTP server ended")?.context("the HTTP server failed"),
     }
 }

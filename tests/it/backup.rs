@@ -1,20 +1,19 @@
 //! Backups: what is in one, what a restore brings back and what it does not, and what becomes of both when something
 //! breaks off.
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
 use crate::faults::with_files_of;
-use crate::server::{Home, Ran, rows, run};
+use crate::server::{Home, rows, run};
 use crate::whole::{fill, is_unfinished, kill_midway};
 
-fn text(path: &Path) -> &str {
+pub(crate) fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-fn backup(home: &Home) -> PathBuf {
+pub(crate) fn backup(home: &Home) -> PathBuf {
     let file = home.path().join("store.backup");
     home.json(&["backup", text(&file), "--force"]);
     file
@@ -128,87 +127,6 @@ fn a_restore_wants_the_store_for_itself() {
     let file = backup(&home);
     home.cli(&["restore", text(&file), "--replace", "--yes"]).refused("in use by another Sequel process");
     assert_eq!(server.http("GET", "/readyz", &[], b"").status, 200);
-}
-
-#[test]
-fn a_backup_is_private_replaces_nothing_unasked_and_is_the_same_without_a_server() {
-    let home = Home::new();
-    home.json(&["org", "create", "acme"]);
-    let key = home.json(&["key", "create", "k"])["key"].as_str().unwrap().to_owned();
-    let file = home.path().join("b");
-    let made = home.json(&["backup", text(&file)]);
-    assert_eq!((&made["file"], &made["encrypted"]), (&json!(text(&file)), &json!(false)));
-    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
-    let before = std::fs::read(&file).unwrap();
-    let secret = &key.as_bytes()[key.len() - 49..];
-    assert!(!before.windows(20).any(|window| window == &secret[..20]), "digests, no secrets");
-    home.cli(&["backup", text(&file)]).refused("--force");
-    assert_eq!(std::fs::read(&file).unwrap(), before);
-    let server = home.serve();
-    let served = home.json(&["backup", text(&file), "--force"]);
-    assert_eq!(made["records"], served["records"]);
-    drop(server);
-    home.cli(&["backup", "/nowhere/at/all"]).refused("/nowhere/at/all");
-    home.cli(&["backup", text(home.path()), "--force"]).refused("is there already");
-    assert!(!home.path().join("b.part").exists());
-}
-
-#[test]
-fn a_file_that_is_not_wholly_a_backup_is_refused_and_nothing_is_changed() {
-    let home = Home::new();
-    home.json(&["org", "create", "acme"]);
-    home.json(&["key", "create", "k"]);
-    let whole = std::fs::read(backup(&home)).unwrap();
-    let other = Home::new();
-    let restore = |bytes: &[u8]| -> Ran {
-        let file = other.path().join("b");
-        std::fs::write(&file, bytes).unwrap();
-        other.cli(&["restore", text(&file)])
-    };
-    restore(&whole[..whole.len() / 2]).refused("not whole");
-    restore(&whole[..whole.len() - 1]).refused("not whole");
-    let mut flipped = whole.clone();
-    flipped[whole.len() / 2] ^= 0x10;
-    restore(&flipped).refused("damaged");
-    restore(&[&b"SEQUEL BACKUP 9\n"[..], &whole[16..]].concat()).refused("format 9");
-    restore(b"SQLite format 3\0").refused("no backup that Sequel made");
-    restore(b"").refused("not whole");
-    other.cli(&["restore", "/nowhere"]).refused("/nowhere");
-    other.cli(&["restore", text(&other.data())]).refused("cannot be read");
-    assert_eq!(other.json(&["org", "list"])["orgs"], json!([]));
-    restore(&whole);
-    assert_eq!(other.json(&["org", "list"])["orgs"][0]["name"], "acme");
-}
-
-#[test]
-fn an_encrypted_backup_opens_with_its_passphrase_alone_and_shows_nothing() {
-    let home = Home::new();
-    home.json(&["org", "create", "a-telling-name"]);
-    let (file, right, wrong) = (home.path().join("b"), home.path().join("right"), home.path().join("wrong"));
-    std::fs::write(&right, "correct horse battery staple\n").unwrap();
-    std::fs::write(&wrong, "tr0ub4dor").unwrap();
-    let made = home.json(&["backup", text(&file), "--passphrase-file", text(&right)]);
-    assert_eq!(made["encrypted"], true);
-    let sealed = std::fs::read(&file).unwrap();
-    let shows = |bytes: &[u8]| bytes.windows(14).any(|window| window == b"a-telling-name");
-    assert!(!shows(&sealed));
-    assert!(shows(&std::fs::read(backup(&home)).unwrap()), "what is looked for is what a plain one shows");
-    let other = Home::new();
-    let restore =
-        |passphrase: &Path| other.cli(&["restore", text(&file), "--passphrase-file", text(passphrase)]);
-    other.cli(&["restore", text(&file)]).refused("--passphrase-file");
-    restore(&wrong).refused("passphrase is not the one");
-    let empty = home.path().join("empty");
-    std::fs::write(&empty, "\n").unwrap();
-    restore(&empty).refused("holds no passphrase");
-    std::fs::write(&file, &sealed[..sealed.len() - 20]).unwrap();
-    restore(&right).refused("damaged");
-    std::fs::write(&file, &sealed).unwrap();
-    assert_eq!(restore(&right).code, 0);
-    assert_eq!(other.json(&["org", "list"])["orgs"][0]["name"], "a-telling-name");
-    // One that is not encrypted may be somebody else's, put in its place.
-    let plain = backup(&home);
-    other.cli(&["restore", text(&plain), "--passphrase-file", text(&right)]).refused("is not encrypted");
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod architecture;
 mod audit;
 mod backing;
 mod backup;
+mod backup_files;
 mod canaries;
 mod command_line;
 mod credentials;

@@ -1,6 +1,7 @@
 //! A server whose records are in Postgres, seen from outside: the database goes away and comes back, and a second
 //! server is told who serves.
 
+use rustix::process::{Signal, kill_process};
 use serde_json::json;
 
 use crate::backing::Backing;
@@ -77,6 +78,25 @@ fn a_second_server_on_one_database_is_told_who_serves_and_the_first_does_not_min
     assert_eq!(server.status(&key), 200);
     server.stop();
     assert_eq!(other.json(&["org", "list"])["orgs"][0]["name"], "acme");
+}
+
+#[test]
+fn a_server_that_was_paused_and_succeeded_ends_by_itself_and_leaves_its_successor_alone() {
+    let (home, _backing, _proxy, mut paused, key) = served();
+    assert_eq!(paused.status(&key), 200);
+    kill_process(paused.pid(), Signal::STOP).unwrap();
+    // On the same data folder, as whoever takes a server for dead starts it anew.
+    let mut server = home.serve();
+    server.delete_key("acme", "k");
+    kill_process(paused.pid(), Signal::CONT).unwrap();
+    let status = paused.wait();
+    let log = paused.log();
+    assert_eq!(status.code(), Some(1), "{log}");
+    let last = log.trim_end().lines().last().unwrap_or_default();
+    assert!(last.starts_with("Error: Another Sequel process has taken over the store"), "{log}");
+    assert_eq!(server.status(&key), 401);
+    assert_eq!(home.json(&["org", "list"])["orgs"][0]["name"], "acme", "the socket is the successor's");
+    server.stop();
 }
 
 #[test]

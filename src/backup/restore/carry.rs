@@ -5,17 +5,18 @@ use std::sync::Arc;
 
 use sequel_store::{Key, KeyRange, Lane, Revision, ScanLimit, Scope, Store, Write};
 
-use super::{Fate, Manner, Restoration, Restore};
+use super::{Fate, Known, Manner, Restoration, Restore};
+use crate::backup::BackupError;
 use crate::backup::check::{kind_of, read};
 use crate::backup::fill::Filler;
 use crate::backup::format::{Entry, Item};
 use crate::backup::kind::{Kind, org_of};
-use crate::backup::{BackupError, open_backup};
 use crate::context::Context;
 use crate::credential::{KeyId, OrgId};
 use crate::org::audit::Event;
+use crate::org::keys::NAME_CHARS_MAX;
 use crate::org::record::{self, DeletedOrgRecord, KeyRecord, NameRecord, OrgRecord, Suspension};
-use crate::record::{decode, encode};
+use crate::record::{RecordError, decode, encode};
 use crate::system::deletions::{self, Deletion};
 use crate::system::orgs::{self, IndexRecord};
 use crate::system::whole::Restored;
@@ -26,6 +27,8 @@ pub(super) struct Carrying<'a> {
     store: &'a Arc<dyn Store>,
     filler: Filler,
     known: HashMap<OrgId, Fate>,
+    /// Who has which name, of those that stay as they are and those that are done.
+    taken: HashMap<Key, OrgId>,
     manner: Manner,
     restored: Restored,
     pub(super) done: Restoration,
@@ -62,22 +65,29 @@ impl<'a> Carrying<'a> {
         restore: &'a Restore,
         store: &'a Arc<dyn Store>,
         context: &Context,
-        known: HashMap<OrgId, Fate>,
+        known: Known,
         (manner, restored): (Manner, Restored),
     ) -> Self {
         let done = Restoration { epoch: restored.epoch, ..Restoration::default() };
         let filler = Filler::new(Arc::clone(store), context.rng.clone());
         let (names, deleted) = (Vec::new(), Vec::new());
-        Self { restore, store, filler, known, manner, restored, done, names, deleted }
+        let Known { fates: known, names: taken } = known;
+        Self { restore, store, filler, known, taken, manner, restored, done, names, deleted }
     }
 
     /// All organizations of the backup.
     pub(super) async fn records(&mut self, progress: &dyn Fn(u64)) -> Result<(), BackupError> {
-        let mut backup = open_backup(&self.restore.path, self.restore.passphrase.as_ref())?;
+        let mut backup = self.restore.file.read()?;
         let mut part: Option<Part> = None;
         let (mut left, mut count) = (None, 0);
         while let Some(item) = backup.item()? {
-            let Item::Record(entry) = item else { continue };
+            let entry = match item {
+                Item::Head(head) if head != self.restore.head => {
+                    return Err(BackupError::Damaged("another one was written over it meanwhile"));
+                }
+                Item::Record(entry) => entry,
+                Item::Head(_) | Item::End(_) => continue,
+            };
             count += 1;
             progress(count);
             if part.as_ref().is_some_and(|part| part.scope != entry.scope) {
@@ -189,7 +199,8 @@ impl<'a> Carrying<'a> {
         let Some((kind, own)) = part.own.take() else { return Ok(()) };
         self.filler.raise(&part.scope, Revision(part.newest_entry)).await?;
         let at = self.filler.revision(&part.scope).await?;
-        let name = self.note(part.org, kind, &own.value)?;
+        let value = self.named(part.org, kind, own.value)?;
+        let name = self.note(part.org, kind, &value)?;
         let event = Event::new("org.restore_backup", "org", part.org, &name)
             .with("epoch", self.restored.epoch)
             .with("backup_at", self.restored.backup_at.to_string())
@@ -197,10 +208,34 @@ impl<'a> Carrying<'a> {
             .with("keys_left_deleted", self.done.keys_left_deleted - part.before.keys_left_deleted)
             .with("keys_removed", self.done.keys_removed - part.before.keys_removed);
         let entry = event.entry(Revision(at.0 + 1), self.restored.at, &self.manner.author);
-        let writes = vec![Write::Put(own.key, own.value), entry];
+        let writes = vec![Write::Put(own.key, value), entry];
         self.filler.commit(&part.scope, Lane::State { at: Some(at), narrows: false }, writes).await?;
         self.done.orgs += 1;
         Ok(())
+    }
+
+    /// An organization's own record, under a name that nobody else has: one that is not found by its name is in no list,
+    /// and its keys could not be revoked.
+    fn named(&mut self, org: OrgId, kind: Kind, value: bytes::Bytes) -> Result<bytes::Bytes, BackupError> {
+        let unusable = |source| unusable(org, source);
+        if kind == Kind::Org {
+            let mut record: OrgRecord = decode(&value).map_err(unusable)?;
+            return Ok(if self.take_name(org, &mut record.name) { value } else { encode(&record) });
+        }
+        let mut record: DeletedOrgRecord = decode(&value).map_err(unusable)?;
+        Ok(if self.take_name(org, &mut record.name) { value } else { encode(&record) })
+    }
+
+    /// Takes a name, or makes another one of it; whether it is the same.
+    fn take_name(&mut self, org: OrgId, name: &mut String) -> bool {
+        let is_free = self.taken.get(&orgs::at(name)).is_none_or(|holder| *holder == org);
+        if !is_free {
+            let behind = format!(" ({org})");
+            *name = name.chars().take(NAME_CHARS_MAX - behind.len()).chain(behind.chars()).collect();
+            self.done.orgs_renamed += 1;
+        }
+        self.taken.insert(orgs::at(name), org);
+        is_free
     }
 
     /// Takes away what the backup does not know of an organization that lives in the store.
@@ -260,8 +295,7 @@ impl<'a> Carrying<'a> {
 
     /// Remembers an organization of the finished store for its index; its name.
     fn note(&mut self, org: OrgId, kind: Kind, value: &[u8]) -> Result<String, BackupError> {
-        let unusable =
-            |source| BackupError::Record { scope: scope_of(org).to_string(), key: "org".into(), source };
+        let unusable = |source| unusable(org, source);
         if kind == Kind::Org {
             let record: OrgRecord = decode(value).map_err(unusable)?;
             self.names.push((org, record.name.clone()));
@@ -348,6 +382,10 @@ async fn keys_of(store: &Arc<dyn Store>, scope: &Scope) -> Result<Vec<Key>, Back
 /// Where the key is that a use belongs to.
 fn key_of_use(used: &Key) -> Key {
     record::id_after(record::USED, used).map_or_else(|| used.clone(), |id: KeyId| record::key_at(id))
+}
+
+fn unusable(org: OrgId, source: RecordError) -> BackupError {
+    BackupError::Record { scope: scope_of(org).to_string(), key: "org".into(), source }
 }
 
 fn scope_of(org: OrgId) -> Scope {

@@ -21,6 +21,9 @@ use crate::org::record::{self, KeyRecord, NameRecord, OrgRecord, Owner, SourceRe
 use crate::record::{Versioned, decode, encode};
 use crate::system::deletions::{self, Deletion};
 use crate::system::orgs::{self, IndexRecord};
+use crate::system::whole;
+
+mod odd;
 
 /// A store with what a test puts there.
 struct World {
@@ -117,13 +120,17 @@ impl World {
     }
 
     async fn backup(&self, folder: &tempfile::TempDir) -> Restore {
+        self.backup_in(folder).await.unwrap()
+    }
+
+    async fn backup_in(&self, folder: &tempfile::TempDir) -> Result<Restore, BackupError> {
         let path = folder.path().join("b");
         let mut file = NewFile::create(&path, true).unwrap();
         let exporter = Exporter::new(self.store(), self.context.clock.clone());
         let pieces: Vec<_> = exporter.backup().await.unwrap().try_collect().await.unwrap();
         pieces.iter().for_each(|piece| file.write_all(piece).unwrap());
         file.keep().unwrap();
-        Restore::read(&path, None).unwrap()
+        Restore::read(&path, None)
     }
 
     async fn restore(&self, backup: &Restore, replace: bool) -> Result<Restoration, BackupError> {

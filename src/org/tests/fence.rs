@@ -47,3 +47,13 @@ async fn calls_and_streams_go_by_the_view_that_the_fence_spoke_of() {
     house.catches_up_when_asked(&org);
     assert_eq!(listening.changed().await, Err(Over::Unloaded));
 }
+
+#[actix::test]
+async fn a_node_that_may_not_serve_what_it_has_read_is_not_ready() {
+    let house = House::new();
+    assert!(house.registry.store_answers().await);
+    house.stage.lapsed.store(true, Ordering::SeqCst);
+    assert!(!house.registry.store_answers().await);
+    house.stage.lapsed.store(false, Ordering::SeqCst);
+    assert!(house.registry.store_answers().await);
+}

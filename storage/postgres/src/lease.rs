@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use deadpool_postgres::ClientWrapper;
-use sequel_store::{Fence, Holder, OpenError};
+use sequel_store::{Fence, Holder, OpenError, Standing};
 use tokio::sync::Mutex;
 use tokio::time::{sleep, timeout};
 use tokio_postgres::types::Type;
@@ -233,21 +233,28 @@ impl Lease {
     }
 
     /// Whether what was read may be served: nobody else can have written since. Does not block.
-    pub(crate) fn holds(&self) -> bool {
-        !self.lost.load(Ordering::SeqCst) && nanoseconds(now()) < self.held_until.load(Ordering::SeqCst)
+    fn standing(&self) -> Standing {
+        if self.lost.load(Ordering::SeqCst) {
+            Standing::Lost
+        } else if nanoseconds(now()) < self.held_until.load(Ordering::SeqCst) {
+            Standing::Holds
+        } else {
+            Standing::Lapsed
+        }
     }
 
     /// The same as the store's fence.
     pub(crate) fn fence(self: &Arc<Self>) -> Fence {
         let lease = Arc::clone(self);
-        Fence::when(move || lease.holds())
+        Fence::when(move || lease.standing())
     }
 
     /// Notes that somebody else has it.
     pub(crate) fn lose(&self) {
         if !self.lost.swap(true, Ordering::SeqCst) {
             tracing::error!(
-                "another Sequel process has taken over this database; this one serves and writes no more, restart or stop it"
+                "another Sequel process has taken over this database, or an older state of it was put back; this process \
+                 serves and writes no more"
             );
         }
     }

@@ -34,7 +34,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream;
 use sequel_store::{
     Batch, Changes, CommitError, ExportStream, Fence, Hint, HintStream, Holder, Key, KeyRange, OpenError,
-    Page, ReadError, Record, Registration, Revision, ScanLimit, Scope, Store,
+    Page, ReadError, Record, Registration, Revision, Role, ScanLimit, Scope, Store,
 };
 use tokio::sync::{Semaphore, broadcast, mpsc, oneshot};
 use tokio_postgres::Client;
@@ -69,10 +69,15 @@ pub struct Options {
 }
 
 impl Options {
-    /// Sixteen connections at most: as many commits of different organizations at once share the server's sync. Answers
-    /// within 1.7 s, so that whoever waits for a request knows of a fault before two seconds are over.
+    /// Sixteen connections at most: as many commits of different organizations at once share the server's sync. A server
+    /// answers within 1.7 s, so that whoever waits for a request knows of a fault before two seconds are over; a command
+    /// has time, and would have to begin a restore anew because the disk was slow for a moment.
     pub fn new(address: Address, holder: Holder) -> Self {
-        Self { address, holder, connections_max: 16, answer_wait: Duration::from_millis(1_700) }
+        let answer_wait = match holder.role {
+            Role::Serve => Duration::from_millis(1_700),
+            Role::Command => Duration::from_secs(30),
+        };
+        Self { address, holder, connections_max: 16, answer_wait }
     }
 }
 

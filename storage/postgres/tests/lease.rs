@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 
 use sequel_store::conformance::{key, org, put, state};
-use sequel_store::{CommitError, Holder, OpenError, Revision, Role, Store};
+use sequel_store::{CommitError, Holder, OpenError, Revision, Role, Standing, Store};
 use sequel_store_postgres::{Address, Options, PostgresStore, holder};
 
 use crate::cluster::Database;
@@ -101,7 +101,7 @@ async fn a_holder_that_was_succeeded_serves_and_takes_nothing_any_more() {
     );
     let refused = store.commit(state(&org("a"), [put("k", "after")])).await.unwrap_err();
     assert!(matches!(refused, CommitError::Unavailable(_)), "{refused:?}");
-    assert!(!store.fence().holds(), "what it has read is served no more");
+    assert_eq!(store.fence().standing(), Standing::Lost, "what it has read is served no more");
     assert_eq!(store.get(&org("a"), &key("k")).await.unwrap().unwrap().revision, Revision(1));
     // Nor does it take the lease away when it ends.
     drop(store);

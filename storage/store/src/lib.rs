@@ -29,7 +29,7 @@ pub use memory::MemoryStore;
 pub use place::resolve;
 pub use read::{
     Changes, ExportStream, Exported, Fence, Hint, HintStream, Page, READ_BYTES_MAX, Record, Registration,
-    Revision, ScanLimit,
+    Revision, ScanLimit, Standing,
 };
 pub use scope::{Scope, ScopeError};
 

@@ -92,9 +92,20 @@ pub struct Exported {
 /// The records of one consistent cut.
 pub type ExportStream = Pin<Box<dyn Stream<Item = Result<Exported, ReadError>> + Send>>;
 
+/// What a node may do with what it has read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Serve it.
+    Holds,
+    /// Serve nothing until it holds again: the store is away.
+    Lapsed,
+    /// Serve nothing any more: somebody else has the store, and only opening it anew may help.
+    Lost,
+}
+
 /// Whether this node may still serve what it has read. Cheap to clone, lock-free to ask.
 #[derive(Clone, Default)]
-pub struct Fence(Option<Arc<dyn Fn() -> bool + Send + Sync>>);
+pub struct Fence(Option<Arc<dyn Fn() -> Standing + Send + Sync>>);
 
 impl Fence {
     /// For a backend that only one process can open: always yes.
@@ -102,14 +113,19 @@ impl Fence {
         Self(None)
     }
 
-    /// A fence that asks `holds`, which must not block.
-    pub fn when(holds: impl Fn() -> bool + Send + Sync + 'static) -> Self {
-        Self(Some(Arc::new(holds)))
+    /// A fence that asks `standing`, which must not block. What is lost once stays so.
+    pub fn when(standing: impl Fn() -> Standing + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(standing)))
+    }
+
+    /// How this node stands now.
+    pub fn standing(&self) -> Standing {
+        self.0.as_ref().map_or(Standing::Holds, |standing| standing())
     }
 
     /// May this node still serve what it has read?
     pub fn holds(&self) -> bool {
-        self.0.as_ref().is_none_or(|holds| holds())
+        self.standing() == Standing::Holds
     }
 }
 
@@ -145,6 +161,6 @@ impl std::fmt::Debug for Registration {
 
 impl std::fmt::Debug for Fence {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Fence(holds: {})", self.holds())
+        write!(f, "Fence({:?})", self.standing())
     }
 }

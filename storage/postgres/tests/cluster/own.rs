@@ -95,6 +95,11 @@ impl Cluster {
         cluster
     }
 
+    /// A folder for what stands beside its data.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Its data folder.
     pub(crate) fn data(&self) -> PathBuf {
         self.folder.path().join("data")
@@ -118,8 +123,13 @@ impl Cluster {
 
     /// `pg_ctl`, with what it is to do.
     pub(crate) fn control(&self, what: &[&str]) {
+        self.control_with(&[], what);
+    }
+
+    /// The same, with these variables for whatever it starts.
+    pub(crate) fn control_with(&self, variables: &[(&str, &Path)], what: &[&str]) {
         let mut command = as_nobody(&self.bin.join("pg_ctl"));
-        command.arg("--pgdata").arg(self.data()).args(what);
+        command.arg("--pgdata").arg(self.data()).args(what).envs(variables.iter().copied());
         // Not `done`: the server would keep a pipe open.
         let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
         assert!(status.expect("pg_ctl starts").success(), "{command:?}");

@@ -25,7 +25,7 @@ use self::state::ScopeState;
 use crate::group_commit::hint_stream;
 use crate::{
     Batch, Changes, CommitError, ExportStream, Exported, Fence, Hint, HintStream, Key, KeyRange, Lane, Page,
-    ReadError, Record, Registration, Revision, ScanLimit, Scope, Store,
+    ReadError, Record, Registration, Revision, ScanLimit, Scope, Standing, Store,
 };
 
 /// Hints that a watcher may fall behind by; few, so that tests meet lost ones.
@@ -307,7 +307,7 @@ impl Store for MemoryStore {
 
     fn fence(&self) -> Fence {
         let fence = self.fence.clone();
-        Fence::when(move || fence.load(Ordering::SeqCst))
+        Fence::when(move || if fence.load(Ordering::SeqCst) { Standing::Holds } else { Standing::Lapsed })
     }
 
     async fn export(&self) -> Result<ExportStream, ReadError> {

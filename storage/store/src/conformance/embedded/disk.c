@@ -64,11 +64,17 @@ static struct {
   int write_error, deaf;
 } mood;
 
+/* A variable as it was at the start: a server may write its title over its environment. */
+static const char *kept(const char *name) {
+  const char *value = getenv(name);
+  return value ? strdup(value) : NULL;
+}
+
 __attribute__((constructor)) static void start(void) {
-  root = getenv("SEQUEL_DISK_ROOT");
+  root = kept("SEQUEL_DISK_ROOT");
   if (!root) return;
   root_length = strlen(root);
-  control = getenv("SEQUEL_DISK_CONTROL");
+  control = kept("SEQUEL_DISK_CONTROL");
   const char *path = getenv("SEQUEL_DISK_JOURNAL");
   if (path) {
     journal = syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);

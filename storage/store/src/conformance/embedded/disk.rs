@@ -13,20 +13,8 @@ pub(super) struct Disk {
 impl Disk {
     /// A fresh folder; compiles the library.
     pub(super) fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let source = folder.path().join("disk.c");
-        std::fs::write(&source, include_str!("disk.c")).expect("a writable folder");
-        let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".to_owned());
-        let built = Command::new(&compiler)
-            .args(["-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o"])
-            .arg(folder.path().join("disk.so"))
-            .arg(&source)
-            .args(["-ldl", "-lpthread"])
-            .output();
-        let built =
-            built.unwrap_or_else(|error| panic!("{compiler} does not run, and these tests need it: {error}"));
-        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-        let disk = Self { folder };
+        let disk = Self { folder: tempfile::tempdir().expect("a folder") };
+        build(disk.folder.path());
         std::fs::create_dir(disk.root()).expect("a writable folder");
         disk
     }
@@ -96,7 +84,25 @@ impl OwnDisk {
     }
 }
 
-fn set(control: &Path, mood: &str) {
+/// Compiles the library into a folder; where it is. For tests that preload it into somebody else's program.
+pub fn build(folder: &Path) -> PathBuf {
+    let (source, library) = (folder.join("disk.c"), folder.join("disk.so"));
+    std::fs::write(&source, include_str!("disk.c")).expect("a writable folder");
+    let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".to_owned());
+    let built = Command::new(&compiler)
+        .args(["-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o"])
+        .arg(&library)
+        .arg(&source)
+        .args(["-ldl", "-lpthread"])
+        .output();
+    let built =
+        built.unwrap_or_else(|error| panic!("{compiler} does not run, and these tests need it: {error}"));
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    library
+}
+
+/// Writes into a control file how the disk is from now on, in a word of `disk.c`; the empty one for well.
+pub fn set(control: &Path, mood: &str) {
     // Replaced, so that nobody reads half of it.
     let fresh = control.with_extension("new");
     std::fs::write(&fresh, mood).and_then(|()| std::fs::rename(&fresh, control)).expect("a writable folder");

@@ -14,7 +14,7 @@
 //! By default some dozens of kills and power losses; with `SEQUEL_TEST_LONG` set, hundreds.
 
 mod child;
-mod disk;
+pub mod disk;
 mod journal;
 pub mod kill;
 mod macros;

@@ -341,18 +341,19 @@ pub struct AuditQuery {
     pub since: Option<Timestamp>,
 }
 
-/// Who made a change: `operator` (with `uid` and, where the machine knows one, `user`) or `sequel`.
+/// Who made a change: `operator` (with `uid` and, where the machine knows one, `user`), `user` (a person who signed
+/// in, with their address as `user`) or `sequel`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AuditBy {
-    /// `operator` or `sequel`.
+    /// `operator`, `user` or `sequel`.
     pub kind: String,
     /// The operating system's id of the user who ran the command.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uid: Option<u32>,
-    /// That user's name.
+    /// That user's name, or the address of who signed in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
-    /// `admin_socket` (a running server's), `command` (one that worked without a server) or `sequel`.
+    /// `admin_socket` (a running server's), `command` (one that worked without a server), `dashboard` or `sequel`.
     pub via: String,
     /// From which address, where the change came over a network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -362,7 +363,7 @@ pub struct AuditBy {
 /// What a change was made to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AuditTarget {
-    /// `org`, `key` or `source`.
+    /// `org`, `key`, `source`, `member`, `invitation` or `user`.
     pub kind: String,
     /// Its id.
     pub id: String,

@@ -15,6 +15,8 @@ use crate::org::record::{
 use crate::record::{RecordError, Versioned, decode, encode};
 use crate::system::deletions::{self, Deletion};
 use crate::system::orgs::{self, IndexRecord};
+use crate::system::sessions::{self, SessionRecord};
+use crate::system::users::{self, EmailRecord, LeavingRecord, UserRecord};
 use crate::system::whole::{self, Restored, Unfinished};
 
 /// What a record is.
@@ -31,6 +33,11 @@ pub(super) enum Kind {
     Usage,
     OrgIndex,
     Deletion,
+    User,
+    Email,
+    Leaving,
+    Trail,
+    Session,
     Restored,
     Unfinished,
 }
@@ -47,6 +54,18 @@ impl Kind {
         }
         if *scope == deletions::scope() {
             return begins(deletions::DELETIONS).then_some(Self::Deletion);
+        }
+        if *scope == users::scope() {
+            return match () {
+                () if begins(users::USERS) => Some(Self::User),
+                () if begins(users::EMAILS) => Some(Self::Email),
+                () if begins(users::LEAVING) => Some(Self::Leaving),
+                () if begins(users::TRAIL) => Some(Self::Trail),
+                () => None,
+            };
+        }
+        if *scope == sessions::scope() {
+            return begins(sessions::SESSIONS).then_some(Self::Session);
         }
         match key {
             _ if *scope != whole::scope() => None,
@@ -97,10 +116,14 @@ impl Kind {
             Self::KeyName | Self::SourceName => again::<NameRecord>(value),
             Self::Source => again::<SourceRecord>(value),
             Self::Used => again::<UsedRecord>(value),
-            Self::Audit => again::<AuditRecord>(value),
+            Self::Audit | Self::Trail => again::<AuditRecord>(value),
             Self::Usage => again::<UsageRecord>(value),
             Self::OrgIndex => again::<IndexRecord>(value),
             Self::Deletion => again::<Deletion>(value),
+            Self::User => again::<UserRecord>(value),
+            Self::Email => again::<EmailRecord>(value),
+            Self::Leaving => again::<LeavingRecord>(value),
+            Self::Session => again::<SessionRecord>(value),
             Self::Restored => again::<Restored>(value),
             Self::Unfinished => again::<Unfinished>(value),
         }
@@ -131,6 +154,10 @@ mod tests {
         (Kind::Usage, UsageRecord::VERSION, "usage"),
         (Kind::OrgIndex, IndexRecord::VERSION, "org-index"),
         (Kind::Deletion, Deletion::VERSION, "deletion"),
+        (Kind::User, UserRecord::VERSION, "user"),
+        (Kind::Email, EmailRecord::VERSION, "email"),
+        (Kind::Leaving, LeavingRecord::VERSION, "leaving"),
+        (Kind::Session, SessionRecord::VERSION, "session"),
         (Kind::Restored, Restored::VERSION, "restored"),
         (Kind::Unfinished, Unfinished::VERSION, "unfinished"),
     ];

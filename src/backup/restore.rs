@@ -144,7 +144,7 @@ impl Restore {
         fill::begin(store, &context.rng, &mark).await?;
         let before = whole.restored().await?.map_or(0, |restored| restored.epoch);
         let restored = Restored { epoch: before.max(self.epoch) + 1, at: now, backup_at: self.head.made_at };
-        let known = if onto_empty { HashMap::new() } else { known };
+        let known = (!onto_empty).then_some(known);
         let mut carrying = Carrying::new(self, store, context, known, (manner, restored.clone()));
         carrying.records(progress).await?;
         carrying.others().await?;

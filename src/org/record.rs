@@ -152,7 +152,7 @@ pub struct UsedRecord {
     pub last_used_at: Timestamp,
 }
 
-/// One change: who, what, from where, when.
+/// One change: who, what, from where, when. Since version 2 it may have been a person who signed in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditRecord {
     /// When.
@@ -195,7 +195,7 @@ versioned! {
     NameRecord, "name", 1;
     SourceRecord, "data source", 1;
     UsedRecord, "use", 1;
-    AuditRecord, "audit entry", 1;
+    AuditRecord, "audit entry", 2;
     UsageRecord, "usage", 1;
 }
 

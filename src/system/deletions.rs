@@ -4,7 +4,7 @@
 use sequel_store::{Key, Record, Scope, Write};
 use serde::{Deserialize, Serialize};
 
-use super::orgs::{IndexError, OrgIndex};
+use super::{OrgIndex, TableError};
 use crate::context::Timestamp;
 use crate::credential::OrgId;
 use crate::record::{decode, encode, versioned};
@@ -26,18 +26,18 @@ versioned! {
 
 impl OrgIndex {
     /// Notes an organization, or notes it anew.
-    pub async fn note_deletion(&self, deletion: &Deletion) -> Result<(), IndexError> {
+    pub async fn note_deletion(&self, deletion: &Deletion) -> Result<(), TableError> {
         let write = Write::Put(at(deletion.org), encode(deletion));
         self.commit(&self.deletions, Vec::new(), vec![write]).await
     }
 
     /// Takes an organization from the list.
-    pub async fn forget_deletion(&self, org: OrgId) -> Result<(), IndexError> {
+    pub async fn forget_deletion(&self, org: OrgId) -> Result<(), TableError> {
         self.commit(&self.deletions, Vec::new(), vec![Write::Delete(at(org))]).await
     }
 
     /// The whole list. An entry that cannot be read is left out and told in the log: the others count as before.
-    pub async fn deletions(&self) -> Result<Vec<Deletion>, IndexError> {
+    pub async fn deletions(&self) -> Result<Vec<Deletion>, TableError> {
         let records = self.scan(&self.deletions).await?;
         let readable = |record: &Record| match decode(&record.value) {
             Ok(deletion) => Some(deletion),

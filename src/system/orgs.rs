@@ -4,17 +4,15 @@
 use std::sync::Arc;
 
 use sequel_store::{
-    Batch, CommitError, CommitId, Expect, Key, KeyRange, Lane, ReadError, Record, ScanLimit, Scope, Store,
-    Write,
+    Batch, CommitError, CommitId, Expect, Key, KeyRange, Lane, Record, ScanLimit, Scope, Store, Write,
 };
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use super::deletions;
-use crate::context::{Rng, RngError};
+use super::{TableError, deletions};
+use crate::context::Rng;
 use crate::credential::OrgId;
-use crate::record::{RecordError, decode, encode, name_digest, versioned};
+use crate::record::{decode, encode, name_digest, versioned};
 
 /// Points from a name to an organization that has it, or was about to.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -25,26 +23,6 @@ pub struct IndexRecord {
 
 versioned! {
     IndexRecord, "organization index", 1;
-}
-
-/// The index could not be read or written.
-#[derive(Debug, Error)]
-pub enum IndexError {
-    /// The store gave no answer.
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    /// Somebody else changed the index at the same moment; try again.
-    #[error("the index of organizations was changed elsewhere at the same time")]
-    Conflict,
-    /// The store took no change.
-    #[error(transparent)]
-    Commit(#[from] CommitError),
-    /// A record cannot be used.
-    #[error(transparent)]
-    Record(#[from] RecordError),
-    /// No random bytes.
-    #[error(transparent)]
-    Rng(#[from] RngError),
 }
 
 /// The index.
@@ -71,7 +49,7 @@ impl OrgIndex {
     }
 
     /// The organization that the name points to.
-    pub async fn find(&self, name: &str) -> Result<Option<OrgId>, IndexError> {
+    pub async fn find(&self, name: &str) -> Result<Option<OrgId>, TableError> {
         match self.store.get(&self.scope, &at(name)).await? {
             Some(record) => Ok(Some(decode::<IndexRecord>(&record.value)?.org)),
             None => Ok(None),
@@ -80,7 +58,7 @@ impl OrgIndex {
 
     /// Reserves a name for an organization; answers whom it points to afterwards, which is another
     /// organization where somebody was there first.
-    pub async fn reserve(&self, name: &str, org: OrgId) -> Result<OrgId, IndexError> {
+    pub async fn reserve(&self, name: &str, org: OrgId) -> Result<OrgId, TableError> {
         let batch = Batch {
             scope: self.scope.clone(),
             lane: Lane::State { at: None, narrows: false },
@@ -91,24 +69,24 @@ impl OrgIndex {
         match self.store.commit(batch).await {
             Ok(_) => Ok(org),
             // Taken; or taken a moment ago and given back since.
-            Err(CommitError::Conflict { .. }) => self.find(name).await?.ok_or(IndexError::Conflict),
+            Err(CommitError::Conflict { .. }) => self.find(name).await?.ok_or(TableError::Conflict),
             Err(error) => Err(error.into()),
         }
     }
 
     /// Points a name that was left behind to another organization.
-    pub async fn take_over(&self, name: &str, from: OrgId, to: OrgId) -> Result<(), IndexError> {
+    pub async fn take_over(&self, name: &str, from: OrgId, to: OrgId) -> Result<(), TableError> {
         let at = at(name);
-        let found = self.store.get(&self.scope, &at).await?.ok_or(IndexError::Conflict)?;
+        let found = self.store.get(&self.scope, &at).await?.ok_or(TableError::Conflict)?;
         if decode::<IndexRecord>(&found.value)?.org != from {
-            return Err(IndexError::Conflict);
+            return Err(TableError::Conflict);
         }
         let write = Write::Put(at.clone(), encode(&IndexRecord { org: to }));
         self.commit(&self.scope, vec![Expect::At(at, found.revision)], vec![write]).await
     }
 
     /// Gives a name up, if it points to this organization.
-    pub async fn release(&self, name: &str, org: OrgId) -> Result<(), IndexError> {
+    pub async fn release(&self, name: &str, org: OrgId) -> Result<(), TableError> {
         let at = at(name);
         let Some(found) = self.store.get(&self.scope, &at).await? else { return Ok(()) };
         if decode::<IndexRecord>(&found.value)?.org != org {
@@ -123,22 +101,22 @@ impl OrgIndex {
         scope: &Scope,
         expects: Vec<Expect>,
         writes: Vec<Write>,
-    ) -> Result<(), IndexError> {
+    ) -> Result<(), TableError> {
         let (lane, id) = (Lane::State { at: None, narrows: false }, CommitId(self.rng.bytes()?));
         match self.store.commit(Batch { scope: scope.clone(), lane, id, expects, writes }).await {
             Ok(_) => Ok(()),
-            Err(CommitError::Conflict { .. }) => Err(IndexError::Conflict),
+            Err(CommitError::Conflict { .. }) => Err(TableError::Conflict),
             Err(error) => Err(error.into()),
         }
     }
 
     /// All organizations that a name points to; one of them twice where a rename broke off.
-    pub async fn all(&self) -> Result<Vec<OrgId>, IndexError> {
+    pub async fn all(&self) -> Result<Vec<OrgId>, TableError> {
         let records = self.scan(&self.scope).await?;
         records.iter().map(|record| Ok(decode::<IndexRecord>(&record.value)?.org)).collect()
     }
 
-    pub(super) async fn scan(&self, scope: &Scope) -> Result<Vec<Record>, IndexError> {
+    pub(super) async fn scan(&self, scope: &Scope) -> Result<Vec<Record>, TableError> {
         let mut range = KeyRange::all();
         let mut records = Vec::new();
         loop {

@@ -32,11 +32,13 @@ fn shape((number, record): (u64, AuditRecord)) -> api::AuditEntry {
     let AuditRecord { at, who, via, address, action, target, details } = record;
     let (kind, uid, user) = match who {
         Who::Operator { uid, user } => ("operator", Some(uid), user),
+        Who::User { email, .. } => ("user", None, Some(email)),
         Who::Sequel => ("sequel", None, None),
     };
     let via = match via {
         Via::AdminSocket => "admin_socket",
         Via::Command => "command",
+        Via::Dashboard => "dashboard",
         Via::Sequel => "sequel",
     };
     api::AuditEntry {

@@ -7,10 +7,10 @@
 
 use sequel_store::{Key, Lane, Scope};
 
-use crate::credential::{KeyId, OrgId, SourceId};
+use crate::credential::{InvitationId, KeyId, OrgId, SourceId, UserId};
 use crate::org::record::{
-    self, AuditRecord, DeletedOrgRecord, KeyRecord, NameRecord, OrgRecord, SourceRecord, UsageRecord,
-    UsedRecord,
+    self, AuditRecord, DeletedOrgRecord, InvitationRecord, KeyRecord, MemberRecord, NameRecord, OrgRecord,
+    SourceRecord, UsageRecord, UsedRecord,
 };
 use crate::record::{RecordError, Versioned, decode, encode};
 use crate::system::deletions::{self, Deletion};
@@ -28,6 +28,8 @@ pub(super) enum Kind {
     KeyName,
     Source,
     SourceName,
+    Member,
+    Invitation,
     Used,
     Audit,
     Usage,
@@ -82,6 +84,10 @@ impl Kind {
             () if *key == record::deleted_org_at() => Self::DeletedOrg,
             () if record::id_after(record::KEYS, key).is_some_and(|_: KeyId| true) => Self::Key,
             () if record::id_after(record::SOURCES, key).is_some_and(|_: SourceId| true) => Self::Source,
+            () if record::id_after(record::MEMBERS, key).is_some_and(|_: UserId| true) => Self::Member,
+            () if record::id_after(record::INVITATIONS, key).is_some_and(|_: InvitationId| true) => {
+                Self::Invitation
+            }
             () if record::id_after(record::USED, key).is_some_and(|_: KeyId| true) => Self::Used,
             () if record::audit_revision(key).is_some() => Self::Audit,
             () if record::usage_of(key).is_some() => Self::Usage,
@@ -115,6 +121,8 @@ impl Kind {
             Self::Key => again::<KeyRecord>(value),
             Self::KeyName | Self::SourceName => again::<NameRecord>(value),
             Self::Source => again::<SourceRecord>(value),
+            Self::Member => again::<MemberRecord>(value),
+            Self::Invitation => again::<InvitationRecord>(value),
             Self::Used => again::<UsedRecord>(value),
             Self::Audit | Self::Trail => again::<AuditRecord>(value),
             Self::Usage => again::<UsageRecord>(value),
@@ -149,6 +157,8 @@ mod tests {
         (Kind::KeyName, NameRecord::VERSION, "key-name"),
         (Kind::Source, SourceRecord::VERSION, "source"),
         (Kind::SourceName, NameRecord::VERSION, "source-name"),
+        (Kind::Member, MemberRecord::VERSION, "member"),
+        (Kind::Invitation, InvitationRecord::VERSION, "invitation"),
         (Kind::Used, UsedRecord::VERSION, "used"),
         (Kind::Audit, AuditRecord::VERSION, "audit"),
         (Kind::Usage, UsageRecord::VERSION, "usage"),
@@ -215,7 +225,15 @@ mod tests {
         let org = Scope::org("0123456789ab").unwrap();
         let key = |text: &str| Key::new(text.to_owned()).unwrap();
         assert_eq!(Kind::of(&org, &key("key/0123456789")), Some(Kind::Key));
-        for unknown in ["key/", "member/0123456789", "orgs", "audit/x", "key/0123456789/more", "\u{0}"] {
+        for unknown in [
+            "key/",
+            "member/0123456789",
+            "people/0123456789ab",
+            "orgs",
+            "audit/x",
+            "key/0123456789/more",
+            "\u{0}",
+        ] {
             assert_eq!(Kind::of(&org, &key(unknown)), None, "{unknown:?}");
         }
         assert_eq!(Kind::of(&Scope::system("users").unwrap(), &key("org")), None);

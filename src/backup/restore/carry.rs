@@ -177,6 +177,16 @@ impl<'a> Carrying<'a> {
             }
             // The names of the keys that stay are those that the store has.
             Kind::KeyName if part.stored.is_some() => return Ok(()),
+            // Of a link that works once, nobody knows whether it did.
+            Kind::Invitation => return Ok(()),
+            // Whoever the store does not know was put out since, or the organization is not known at all.
+            Kind::Member => {
+                part.seen.insert(entry.key.clone());
+                if part.stored.is_some() || !self.onto_empty {
+                    return Ok(());
+                }
+                entry.value
+            }
             Kind::Source | Kind::SourceName => {
                 part.seen.insert(entry.key.clone());
                 entry.value
@@ -247,7 +257,7 @@ impl<'a> Carrying<'a> {
         for key in &stored.keys {
             let Some(kind) = Kind::of(&part.scope, key) else { continue };
             let goes = match kind {
-                Kind::Key | Kind::Source | Kind::SourceName => !part.seen.contains(key),
+                Kind::Key | Kind::Member | Kind::Source | Kind::SourceName => !part.seen.contains(key),
                 Kind::Used => !stays(&key_of_use(key)),
                 _ => false,
             };

@@ -58,6 +58,9 @@ pub type InvitationId = Id<10>;
 pub struct IdError;
 
 impl<const N: usize> Id<N> {
+    /// The first of all ids, for where none is meant.
+    pub const NIL: Self = Self([b'0'; N]);
+
     /// A fresh random id.
     pub fn mint(rng: &Rng) -> Result<Self, RngError> {
         let mut id = [0; N];

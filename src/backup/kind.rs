@@ -14,6 +14,7 @@ use crate::org::record::{
 };
 use crate::record::{RecordError, Versioned, decode, encode};
 use crate::system::deletions::{self, Deletion};
+use crate::system::memberships::{self, MembershipRecord};
 use crate::system::orgs::{self, IndexRecord};
 use crate::system::sessions::{self, SessionRecord};
 use crate::system::users::{self, EmailRecord, LeavingRecord, UserRecord};
@@ -40,6 +41,7 @@ pub(super) enum Kind {
     Leaving,
     Trail,
     Session,
+    Membership,
     Restored,
     Unfinished,
 }
@@ -65,6 +67,9 @@ impl Kind {
                 () if begins(users::TRAIL) => Some(Self::Trail),
                 () => None,
             };
+        }
+        if *scope == memberships::scope() {
+            return begins(memberships::MEMBERSHIPS).then_some(Self::Membership);
         }
         if *scope == sessions::scope() {
             return begins(sessions::SESSIONS).then_some(Self::Session);
@@ -131,6 +136,7 @@ impl Kind {
             Self::User => again::<UserRecord>(value),
             Self::Email => again::<EmailRecord>(value),
             Self::Leaving => again::<LeavingRecord>(value),
+            Self::Membership => again::<MembershipRecord>(value),
             Self::Session => again::<SessionRecord>(value),
             Self::Restored => again::<Restored>(value),
             Self::Unfinished => again::<Unfinished>(value),
@@ -168,6 +174,7 @@ mod tests {
         (Kind::Email, EmailRecord::VERSION, "email"),
         (Kind::Leaving, LeavingRecord::VERSION, "leaving"),
         (Kind::Session, SessionRecord::VERSION, "session"),
+        (Kind::Membership, MembershipRecord::VERSION, "membership"),
         (Kind::Restored, Restored::VERSION, "restored"),
         (Kind::Unfinished, Unfinished::VERSION, "unfinished"),
     ];

@@ -51,8 +51,8 @@ const LIMITS: RegistryLimits = RegistryLimits {
 
 /// A memory store that takes a number of commits and then none, as if the process had died between two of them; or
 /// none for one scope, or leaves who commits to one scope waiting.
-struct Breaking {
-    inner: MemoryStore,
+pub(super) struct Breaking {
+    pub(super) inner: MemoryStore,
     commits_left: AtomicUsize,
     refused: Mutex<Option<Scope>>,
     held: Mutex<Option<Scope>>,
@@ -61,11 +61,11 @@ struct Breaking {
 }
 
 impl Breaking {
-    fn fail_after(&self, commits: usize) {
+    pub(super) fn fail_after(&self, commits: usize) {
         self.commits_left.store(commits, Ordering::SeqCst);
     }
 
-    fn recover(&self) {
+    pub(super) fn recover(&self) {
         self.fail_after(usize::MAX);
     }
 }
@@ -132,10 +132,10 @@ impl Connector for Nothing {
     }
 }
 
-struct House {
-    store: Arc<Breaking>,
-    registry: Registry,
-    context: Context,
+pub(super) struct House {
+    pub(super) store: Arc<Breaking>,
+    pub(super) registry: Registry,
+    pub(super) context: Context,
     arbiter: Arbiter,
 }
 
@@ -161,11 +161,11 @@ impl House {
         Self { store, registry, context, arbiter }
     }
 
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self::with(LIMITS)
     }
 
-    async fn accepts(&self, credential: &Credential) -> bool {
+    pub(super) async fn accepts(&self, credential: &Credential) -> bool {
         match self.registry.authenticate(credential, None).await {
             Ok(_) => true,
             Err(AuthError::Invalid(_)) => false,

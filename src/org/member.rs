@@ -236,13 +236,13 @@ impl Member {
     }
 
     /// Ends somebody else's membership. The index of a user's organizations is the business of `flow::remove_member`.
-    pub async fn remove(&self, user: UserId) -> Result<MemberRecord, ChangeError> {
+    pub(crate) async fn remove(&self, user: UserId) -> Result<MemberRecord, ChangeError> {
         let (org, reach) = self.to_members()?;
         org.remove_within(user, reach, "member.remove").await
     }
 
     /// Ends their own membership. The same business.
-    pub async fn leave(&self) -> Result<MemberRecord, ChangeError> {
+    pub(crate) async fn leave(&self) -> Result<MemberRecord, ChangeError> {
         self.to(Action::See)?.remove_within(self.person.user, Reach::Owners, "member.leave").await
     }
 
@@ -252,7 +252,7 @@ impl Member {
     }
 
     /// Invites somebody. The letter is the business of `flow::invite`.
-    pub async fn invite(&self, email: &str, role: Role) -> Result<MintedInvitation, ChangeError> {
+    pub(crate) async fn invite(&self, email: &str, role: Role) -> Result<MintedInvitation, ChangeError> {
         let (org, reach) = self.to_members()?;
         let by = Some(self.person.user);
         org.invite_within(NewInvitation { email: email.to_owned(), role, by }, reach).await

@@ -453,6 +453,18 @@ impl Org {
         }
     }
 
+    /// Switches a member's personal keys off, and ends their running calls.
+    pub async fn disable_keys_of(&self, user: UserId) -> Result<(), ChangeError> {
+        let member = self.store().get::<MemberRecord>(&member_at(user)).await?;
+        for key in member.map(|(member, _)| member.keys).unwrap_or_default() {
+            match self.alter_key(key, None, Some(false)).await {
+                Err(ChangeError::NotFound(_)) => {}
+                outcome => drop(outcome?),
+            }
+        }
+        Ok(())
+    }
+
     /// Invites somebody; the answer holds what the link needs for the only time. An earlier invitation of the same
     /// address ends.
     pub async fn invite(&self, new: NewInvitation) -> Result<MintedInvitation, ChangeError> {

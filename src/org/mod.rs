@@ -53,6 +53,7 @@ pub use member::{Member, Person};
 pub use open::{OpenSources, Source, SourceInUse};
 pub use progress::{Progress, Step};
 pub use registry::{Registry, RegistryLimits, RegistryParts};
+pub(crate) use throttle::block_of;
 pub use upkeep::Retention;
 pub use view::{KeyView, Refusal, View};
 

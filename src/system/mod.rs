@@ -5,6 +5,7 @@ pub mod cookie;
 pub mod deletions;
 pub mod email;
 pub mod hashing;
+pub mod memberships;
 pub mod orgs;
 pub mod password;
 pub mod sessions;
@@ -13,6 +14,7 @@ pub mod users;
 pub mod whole;
 
 pub use deletions::Deletion;
+pub use memberships::Memberships;
 pub use orgs::OrgIndex;
 pub use sessions::Sessions;
 pub use table::TableError;

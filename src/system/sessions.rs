@@ -205,6 +205,14 @@ impl Sessions {
         Ok(sessions)
     }
 
+    /// Whether a user has a session that was begun in this network.
+    pub async fn has_network(&self, user: UserId, network: &str) -> Result<bool, TableError> {
+        let now = self.context.clock.now();
+        let sessions = self.stored(user).await?;
+        let is_there = |session: &SessionRecord| session.source.as_deref() == Some(network);
+        Ok(sessions.iter().any(|(_, session)| is_there(session) && !self.is_over(session, now)))
+    }
+
     /// Removes the records of sessions whose time is over; returns how many.
     pub async fn prune(&self) -> Result<usize, TableError> {
         let now = self.context.clock.now();

@@ -112,7 +112,7 @@ impl<'a> Carrying<'a> {
         let kind = kind_of(&entry)?;
         let value = match kind {
             Kind::User => self.user_brought_back(&entry),
-            Kind::Email | Kind::Leaving | Kind::Trail => entry.value,
+            Kind::Email | Kind::Leaving | Kind::Trail | Kind::Membership => entry.value,
             _ => return Ok(()),
         };
         self.filler.put(&entry.scope, kind, entry.key, value).await

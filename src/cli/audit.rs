@@ -71,6 +71,7 @@ fn row(entry: &api::AuditEntry) -> Vec<String> {
     let who = match (user, uid) {
         (Some(user), Some(uid)) => format!("{user} ({uid})"),
         (None, Some(uid)) => format!("uid {uid}"),
+        (Some(address), None) => address.clone(),
         _ => kind.clone(),
     };
     let details: Vec<_> = entry.details.iter().map(|(name, value)| format!("{name}={value}")).collect();

@@ -1,6 +1,6 @@
 //! What the flows about people share: where users, sessions and organizations are, how letters go, and how links look.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use tokio::sync::{Mutex as AsyncMutex, Semaphore};
@@ -56,6 +56,8 @@ pub struct PeopleState {
     // Held while the first user is made.
     pub(super) setting_up: AsyncMutex<()>,
     letters: Arc<Semaphore>,
+    // Where the server really listens, once it does.
+    bound_url: OnceLock<String>,
 }
 
 impl PeopleState {
@@ -66,6 +68,7 @@ impl PeopleState {
             set_up: Mutex::default(),
             setting_up: AsyncMutex::default(),
             letters: Arc::new(Semaphore::new(LETTERS_AT_ONCE)),
+            bound_url: OnceLock::new(),
         }
     }
 }
@@ -104,6 +107,17 @@ impl People {
         Self(Arc::new(parts))
     }
 
+    /// Says what links begin with now that the server listens: the port may have been picked just then.
+    pub fn listens_at(&self, public_url: String) {
+        // A server listens once.
+        let _ = self.state.bound_url.set(public_url);
+    }
+
+    fn link(&self, room: &str, secret: &PlainSecret) -> String {
+        let base = self.state.bound_url.get().unwrap_or(&self.public_url);
+        format!("{base}/{room}/{}", secret.reveal())
+    }
+
     /// Who presents this cookie, if anybody who is signed in.
     pub async fn signed_in(&self, cookie: &str) -> Result<Option<SignedIn>, ChangeError> {
         Ok(self.sessions.check(cookie).await?)
@@ -124,17 +138,17 @@ impl People {
 
     /// The link of the first set-up.
     pub(super) fn set_up_link(&self, secret: &PlainSecret) -> String {
-        format!("{}/set-up/{}", self.public_url, secret.reveal())
+        self.link("set-up", secret)
     }
 
     /// The link of an invitation.
     pub(super) fn invitation_link(&self, secret: &PlainSecret) -> String {
-        format!("{}/invitation/{}", self.public_url, secret.reveal())
+        self.link("invitation", secret)
     }
 
     /// The link that sets a password.
     pub(super) fn reset_link(&self, secret: &PlainSecret) -> String {
-        format!("{}/reset/{}", self.public_url, secret.reveal())
+        self.link("reset", secret)
     }
 
     /// Sends a letter and waits for the relay. False where there is none, or it did not take the letter.

@@ -113,6 +113,7 @@ where
     let bound = listener.local_addr().context("the bound address cannot be read")?;
     let ready = Arc::new(AtomicBool::new(false));
     let mcp_url = config.mcp_url(bound);
+    inside.people.listens_at(config.public_url(bound));
     let mut edge = inside.edge(config, bound, Arc::clone(&ready));
     mount(&mut edge);
     let edge = Arc::new(edge);

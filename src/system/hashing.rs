@@ -9,7 +9,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use argon2::password_hash::phc::PasswordHash as Phc;
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash as Phc, Salt};
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
 use thiserror::Error;
@@ -20,6 +20,8 @@ use crate::context::{Rng, RngError};
 
 /// Bytes of a salt: 128 random bits, as RFC 9106, 3.1 recommends.
 const SALT_BYTES: usize = 16;
+/// Bytes of a hash.
+const HASH_BYTES: usize = Params::DEFAULT_OUTPUT_LEN;
 /// Most who wait for a hash: at four at once and 50 ms each they wait below two seconds.
 const WAITING_MAX: usize = 128;
 
@@ -59,16 +61,24 @@ struct Inner {
     rng: Rng,
     turns: Arc<Semaphore>,
     waiting: AtomicUsize,
-    /// What a password is held against where there is no hash: made at the start, of a secret that nobody knows.
+    /// What a password is held against where there is no hash: random bytes in the form of one. To hold something
+    /// against it takes as long as against any other.
     nobody: PasswordHash,
 }
 
 impl Hasher {
-    /// With these parameters. Makes one hash, so it blocks for some tens of milliseconds.
+    /// With these parameters.
     pub fn new(cost: Cost, rng: Rng) -> Result<Self, HashError> {
         let params = Params::new(cost.memory_kib, cost.iterations, cost.parallelism, None).map_err(broken)?;
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-        let nobody = hashed(&argon2, &rng.bytes::<32>()?, &rng.bytes()?)?;
+        let nobody = Phc {
+            algorithm: Algorithm::Argon2id.ident(),
+            version: Some(Version::V0x13.into()),
+            params: ParamsString::try_from(argon2.params()).map_err(broken)?,
+            salt: Some(Salt::new(&rng.bytes::<SALT_BYTES>()?).map_err(broken)?),
+            hash: Some(Output::new(&rng.bytes::<HASH_BYTES>()?).map_err(broken)?),
+        };
+        let nobody = PasswordHash(nobody.to_string());
         let turns = Arc::new(Semaphore::new(cost.at_once.max(1)));
         Ok(Self(Arc::new(Inner { argon2, rng, turns, waiting: AtomicUsize::new(0), nobody })))
     }

@@ -27,6 +27,7 @@ mod listening;
 mod metrics;
 mod neighbours;
 mod packaging;
+mod people;
 mod postgres;
 mod progress;
 mod protocol;

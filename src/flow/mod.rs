@@ -12,7 +12,7 @@ pub mod rename_org;
 pub mod set_up;
 pub mod sign_in;
 mod throttle;
-mod trail;
+pub mod trail;
 pub mod users;
 
 pub use people::{Began, MyOrg, People, PeopleParts, PeopleState, SignInError};

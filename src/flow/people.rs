@@ -130,6 +130,9 @@ impl People {
             // Otherwise: not yet, not any more, or of an organization that was deleted and may be restored.
             if let Some((org, member)) = self.registry.membership(id, user).await? {
                 orgs.push(MyOrg { id, name: org.name, role: member.role });
+            } else if self.registry.name(id).await?.is_none() {
+                // It was purged, and its id comes never again.
+                self.memberships.forget(user, id).await?;
             }
         }
         orgs.sort_by(|a, b| a.name.cmp(&b.name).then(a.id.cmp(&b.id)));

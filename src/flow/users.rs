@@ -11,6 +11,7 @@
 use super::members::remove_as_operator;
 use super::people::{People, parse_email};
 use super::{passwords, trail};
+use crate::context::Timestamp;
 use crate::credential::{OrgId, UserId};
 use crate::org::audit::{Author, Event};
 use crate::org::permission::Role;
@@ -168,8 +169,11 @@ async fn leave(people: &People, id: UserId, org: OrgId) -> Result<bool, ChangeEr
     Ok(true)
 }
 
-/// Removes what has expired and forgets who has not tried to sign in lately. For a timer.
-pub async fn prune(people: &People) -> Result<usize, ChangeError> {
+/// Removes sessions whose time is over and entries of the trail from before `keep_from`, and forgets who has not tried
+/// to sign in lately. For a timer.
+pub async fn prune(people: &People, keep_from: Timestamp) -> Result<(), ChangeError> {
     people.state.throttle.prune();
-    Ok(people.sessions.prune().await?)
+    people.sessions.prune().await?;
+    people.users.prune_trail(keep_from).await?;
+    Ok(())
 }

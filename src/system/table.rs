@@ -60,7 +60,17 @@ impl Table {
 
     /// All records whose key begins with a prefix; one that is changed meanwhile as it was or as it is.
     pub(super) async fn all(&self, prefix: &str) -> Result<Vec<Record>, TableError> {
-        let mut range = KeyRange::prefix(prefix.as_bytes().to_vec());
+        self.records(KeyRange::prefix(prefix.as_bytes().to_vec())).await
+    }
+
+    /// The first records whose key begins with a prefix, at most so many.
+    pub(super) async fn first(&self, prefix: &str, records: usize) -> Result<Vec<Record>, TableError> {
+        let range = KeyRange::prefix(prefix.as_bytes().to_vec());
+        Ok(self.store.scan(&self.scope, range, ScanLimit { records }).await?.records)
+    }
+
+    /// All records of a range.
+    pub(super) async fn records(&self, mut range: KeyRange) -> Result<Vec<Record>, TableError> {
         let mut records = Vec::new();
         loop {
             let page = self.store.scan(&self.scope, range.clone(), ScanLimit::default()).await?;
@@ -70,13 +80,6 @@ impl Table {
                 None => return Ok(records),
             }
         }
-    }
-
-    /// Whether no record's key begins with a prefix.
-    pub(super) async fn has_none(&self, prefix: &str) -> Result<bool, TableError> {
-        let range = KeyRange::prefix(prefix.as_bytes().to_vec());
-        let page = self.store.scan(&self.scope, range, ScanLimit { records: 1 }).await?;
-        Ok(page.records.is_empty())
     }
 
     /// Commits; where the outcome is unknown, asks for it.

@@ -11,9 +11,10 @@
 //! counts what ends all sessions at once: a session of an earlier epoch is none, so ending all of them is the change
 //! itself and cannot be done by halves (`flow::people_tests::a_new_password_ends_every_session_at_once`).
 
+use std::ops::Bound;
 use std::sync::Arc;
 
-use sequel_store::{Expect, Key, Revision, Scope, Store, Write};
+use sequel_store::{Expect, Key, KeyRange, Record, Revision, Scope, Store, Write};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -26,6 +27,8 @@ use crate::record::{decode, encode, name_digest, versioned};
 
 /// How often a change is decided anew where somebody else changed the same user.
 const TRIES: usize = 5;
+/// Entries of the trail that one batch removes: a batch has 256 operations.
+const PRUNED_AT_ONCE: usize = 200;
 
 /// One person.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -151,7 +154,7 @@ impl Users {
 
     /// Whether nobody was made yet.
     pub async fn is_empty(&self) -> Result<bool, TableError> {
-        self.table.has_none(USERS).await
+        Ok(self.table.first(USERS, 1).await?.is_empty())
     }
 
     /// Writes a new user, with `trail` in the same commit. Of two with one address, one is refused.
@@ -202,6 +205,40 @@ impl Users {
     /// Whether a user's deletion was begun.
     pub async fn is_leaving(&self, id: UserId) -> Result<bool, TableError> {
         Ok(self.table.get::<LeavingRecord>(&leaving_at(id)).await?.is_some())
+    }
+
+    /// Entries of the trail from one number up to another, the oldest first.
+    pub async fn trail(&self, from: TrailNumber, before: TrailNumber) -> Result<Vec<Record>, TableError> {
+        let range = KeyRange {
+            start: Bound::Included(from.bound().to_bytes()),
+            end: Bound::Excluded(before.bound().to_bytes()),
+        };
+        self.table.records(range).await
+    }
+
+    /// When the oldest entry of the trail was made.
+    pub async fn trail_begins(&self) -> Result<Option<Timestamp>, TableError> {
+        let first = self.table.first(TRAIL, 1).await?;
+        Ok(first.first().and_then(|stored| TrailNumber::of(&stored.key)).map(TrailNumber::time))
+    }
+
+    /// Removes entries of the trail from before a time; returns how many.
+    pub async fn prune_trail(&self, keep_from: Timestamp) -> Result<usize, TableError> {
+        let mut pruned = 0;
+        loop {
+            let first = self.table.first(TRAIL, PRUNED_AT_ONCE).await?;
+            let is_over = |stored: &&Record| {
+                TrailNumber::of(&stored.key).is_some_and(|number| number.time() < keep_from)
+            };
+            let writes: Vec<_> =
+                first.iter().take_while(is_over).map(|stored| Write::Delete(stored.key.clone())).collect();
+            let count = writes.len();
+            if count == 0 {
+                return Ok(pruned);
+            }
+            self.table.commit(Vec::new(), writes).await?;
+            pruned += count;
+        }
     }
 
     /// Removes a user with address and mark: the last step of a deletion.
@@ -256,6 +293,38 @@ pub fn trail_at(at: Timestamp, random: u64) -> Key {
     stored(format!("{TRAIL}{:016x}-{random:016x}", at.0.max(0)))
 }
 
+/// What an entry of the trail is called by: its millisecond and some bits of what tells it apart. Ordered as the entries
+/// are, and until the year 2109 a number that JSON's readers do not round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TrailNumber(pub u64);
+
+/// Bits that tell entries of one millisecond apart.
+const APART_BITS: u32 = 11;
+
+impl TrailNumber {
+    /// The first of a time.
+    pub fn at(time: Timestamp) -> Self {
+        Self(u64::try_from(time.0).unwrap_or(0) << APART_BITS)
+    }
+
+    /// Of an entry.
+    pub fn of(key: &Key) -> Option<Self> {
+        let text = std::str::from_utf8(key.as_bytes()).ok()?.strip_prefix(TRAIL)?;
+        let (time, random) = text.split_once('-')?;
+        let (time, random) = (u64::from_str_radix(time, 16).ok()?, u64::from_str_radix(random, 16).ok()?);
+        Some(Self(time << APART_BITS | random >> (u64::BITS - APART_BITS)))
+    }
+
+    /// When the entry was made.
+    pub fn time(self) -> Timestamp {
+        Timestamp(i64::try_from(self.0 >> APART_BITS).unwrap_or(i64::MAX))
+    }
+
+    fn bound(self) -> Key {
+        trail_at(self.time(), self.0 << (u64::BITS - APART_BITS))
+    }
+}
+
 /// The user at the end of a record's key.
 pub fn user_of(prefix: &str, key: &Key) -> Option<UserId> {
     std::str::from_utf8(key.as_bytes()).ok()?.strip_prefix(prefix)?.parse().ok()
@@ -300,6 +369,28 @@ mod tests {
         let third = users.create(UserId::mint(&rng).unwrap(), &record, trail(3)).await;
         assert!(matches!(third, Err(UserError::EmailTaken(_))));
         assert_eq!(users.all().await.unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn the_trail_is_read_by_number_and_loses_what_is_too_old() {
+        let (users, rng) = users();
+        let at = |ms: i64, random: u64| Write::Put(trail_at(Timestamp(ms), random), b"{}"[..].into());
+        for nth in 0..500 {
+            users.create(UserId::mint(&rng).unwrap(), &of(nth), at(nth as i64, u64::MAX)).await.unwrap();
+        }
+        let number = |stored: &Record| TrailNumber::of(&stored.key).unwrap();
+        let (from, before) = (TrailNumber::at(Timestamp(10)), TrailNumber::at(Timestamp(20)));
+        let some = users.trail(from, before).await.unwrap();
+        assert_eq!(some.len(), 10);
+        assert!(some.windows(2).all(|pair| number(&pair[0]) < number(&pair[1])));
+        assert_eq!(users.trail(from, number(&some[9])).await.unwrap().len(), 9);
+        assert_eq!(users.prune_trail(Timestamp(450)).await.unwrap(), 450);
+        assert_eq!(users.trail_begins().await.unwrap(), Some(Timestamp(450)));
+        assert_eq!(users.all().await.unwrap().len(), 500);
+    }
+
+    fn of(nth: u64) -> UserRecord {
+        UserRecord { email: Email::parse(&format!("u{nth}@example.com")).unwrap(), ..ada() }
     }
 
     #[tokio::test]

@@ -121,6 +121,7 @@ fn tour(home: &Home, server: &TestServer, mut check: impl FnMut(&str, &Answer)) 
     ask("changeUser", "/users/eve@example.com", json!({ "enabled": false }));
     ask("removeMember", "/orgs/globex/members/eve@example.com", Value::Null);
     ask("deleteUser", "/users/eve@example.com", Value::Null);
+    ask("listUsersAudit", "/users-audit?limit=3", Value::Null);
     ask("listAudit", "/orgs/globex/audit?limit=5", Value::Null);
     ask("getUsage", "/orgs/globex/usage?days=2", Value::Null);
     ask("deleteKey", "/orgs/globex/keys/desk", Value::Null);
@@ -228,6 +229,7 @@ fn every_command_prints_the_shape_that_the_documentation_names() {
         ("member role", &["eve@example.com", "admin"]),
         ("member list", &[]),
         ("user list", &[]),
+        ("user audit", &["--limit", "2"]),
         ("user disable", &["eve@example.com", "--yes"]),
         ("user enable", &["eve@example.com"]),
         ("member remove", &["eve@example.com", "--yes"]),

@@ -48,6 +48,13 @@ fn users_and_members_are_handled_with_a_server_and_without() {
         let actions: Vec<_> =
             audit["entries"].as_array().unwrap().iter().map(|entry| &entry["action"]).collect();
         assert_eq!(actions, ["member.remove", "member.add", "member.add", "org.create"]);
+        let trail = home.json(&["user", "audit", "--limit", "4"]);
+        let actions: Vec<_> =
+            trail["entries"].as_array().unwrap().iter().map(|entry| &entry["action"]).collect();
+        assert_eq!(actions, ["user.deleted", "user.delete", "user.enable", "user.disable"]);
+        assert_eq!(trail["entries"][1]["by"]["kind"], "operator");
+        let all = home.json(&["user", "audit"]);
+        assert!(trail["next"].is_u64() && all["entries"].as_array().unwrap().len() == 8, "{all}");
         drop(server);
     }
 }

@@ -1,5 +1,6 @@
 //! `sequel user …`: the people who may sign in.
 
+mod audit;
 mod create;
 mod delete;
 mod list;
@@ -22,6 +23,7 @@ pub(super) enum Command {
     Disable(switch::Disable),
     Enable(switch::Enable),
     Delete(delete::Args),
+    Audit(audit::Args),
 }
 
 /// Which user a command is about.
@@ -44,6 +46,7 @@ pub(super) async fn run(
         Command::Disable(args) => switch::disable(args, session, world).await,
         Command::Enable(args) => switch::enable(args, session).await,
         Command::Delete(args) => delete::run(args, session, world).await,
+        Command::Audit(args) => audit::run(args, session, world).await,
     }
 }
 

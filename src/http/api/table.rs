@@ -88,6 +88,13 @@ const fn parameter(name: &'static str, kind: Type, meaning: &'static str) -> Par
     Parameter { name, meaning, kind }
 }
 
+/// Which entries of a trail are wanted.
+const AUDIT: &[Parameter] = &[
+    parameter("limit", Type::Integer, "most entries, 1 to 1,000; 100 without it"),
+    parameter("before", Type::Integer, "only those before this entry: the `next` of the page before"),
+    parameter("since", Type::String, "only those from this time on, RFC 3339"),
+];
+
 /// All of them, those of one path together.
 pub const OPERATIONS: &[Operation] = &[
     Operation {
@@ -265,11 +272,7 @@ pub const OPERATIONS: &[Operation] = &[
         (200, shape::<api::Audit>),
         || web::get().to(audit::list),
     )
-    .with(&[
-        parameter("limit", Type::Integer, "most entries, 1 to 1,000; 100 without it"),
-        parameter("before", Type::Integer, "only those before this entry: the `next` of the page before"),
-        parameter("since", Type::String, "only those from this time on, RFC 3339"),
-    ]),
+    .with(AUDIT),
     operation(
         ("GET", "/orgs/{org}/usage"),
         ("getUsage", "What an organization used, by day, key and data source"),
@@ -281,6 +284,13 @@ pub const OPERATIONS: &[Operation] = &[
         parameter("source", Type::String, "only this data source's: an id or a name"),
         parameter("days", Type::Integer, "how many days, today included, 1 to 3,650; 30 without it"),
     ]),
+    operation(
+        ("GET", "/users-audit"),
+        ("listUsersAudit", "The audit trail of users and their sign-ins, the newest entry first"),
+        (200, shape::<api::Audit>),
+        || web::get().to(audit::of_users),
+    )
+    .with(AUDIT),
     operation(("GET", "/users"), ("listUsers", "All users"), (200, shape::<api::Users>), || {
         web::get().to(users::list)
     }),

@@ -123,6 +123,16 @@ impl People {
         Ok(self.sessions.check(cookie).await?)
     }
 
+    /// Gives a session another secret, for when its person is allowed more than before: an invitation that was accepted,
+    /// another role. The former cookie is refused from then on; `None` where it was ended meanwhile.
+    pub async fn rotated(
+        &self,
+        signed_in: &SignedIn,
+        cookie: &str,
+    ) -> Result<Option<PlainSecret>, ChangeError> {
+        Ok(self.sessions.rotate(cookie, signed_in.record.epoch).await?)
+    }
+
     /// The organizations of a user, by name: those that bear it out.
     pub async fn orgs_of(&self, user: UserId) -> Result<Vec<MyOrg>, ChangeError> {
         let mut orgs = Vec::new();

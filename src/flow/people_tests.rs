@@ -10,8 +10,9 @@ use parking_lot::Mutex;
 use sequel_store::Store;
 
 use super::create_org::create_org;
-use super::delete_org::{delete_org, restore_org};
+use super::delete_org::{delete_org, delete_org_as, restore_org};
 use super::members::{add_member, leave, list_as, remove_member};
+use super::rename_org::rename_org_as;
 use super::set_up::{FirstUser, Owned};
 use super::sign_in::{ByPassword, sign_in, sign_out};
 use super::tests::House;
@@ -301,6 +302,29 @@ async fn whoever_is_invited_comes_in_as_a_new_user_or_as_the_one_they_are() {
     assert!(invite::accept(&people, token(&link), &ada).await.is_err(), "it is not hers");
     invite::accept(&people, token(&link), &eve).await.unwrap();
     assert_eq!(people.orgs_of(eve.user).await.unwrap()[0].role, Role::Viewer);
+}
+
+#[actix::test]
+async fn an_organization_is_renamed_and_deleted_by_who_may() {
+    let house = House::new();
+    let people = people(&house);
+    let (org, ada) = of_ada(&people).await;
+    let eve = joins(&people, &org, "eve@example.com", Role::Admin).await;
+    let (owner, admin) = (
+        people.registry.enter(org.id(), &ada).await.unwrap(),
+        people.registry.enter(org.id(), &eve).await.unwrap(),
+    );
+    assert_eq!(rename_org_as(&people, &admin, "Globex").await.unwrap().name, "Globex");
+    assert!(matches!(delete_org_as(&people, &admin, WEEK).await, Err(ChangeError::Forbidden)));
+    assert!(people.index.deletions().await.unwrap().is_empty());
+    delete_org_as(&people, &owner, WEEK).await.unwrap();
+    assert!(people.orgs_of(ada.user).await.unwrap().is_empty());
+    assert!(matches!(
+        people.registry.enter(org.id(), &ada).await,
+        Err(ChangeError::NotFound("organization"))
+    ));
+    restore_org(&people.registry, &people.index, &Author::sequel(), "Globex").await.unwrap();
+    assert_eq!(people.orgs_of(ada.user).await.unwrap()[0].role, Role::Owner);
 }
 
 #[actix::test]

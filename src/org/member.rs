@@ -265,12 +265,12 @@ impl Member {
     }
 
     /// The organization, to be renamed by `flow::rename_org` in this member's name.
-    pub fn to_rename(&self) -> Result<Org, ChangeError> {
+    pub(crate) fn to_rename(&self) -> Result<Org, ChangeError> {
         self.to(Action::Rename)
     }
 
     /// The organization, to be deleted by `flow::delete_org` in this member's name.
-    pub fn to_delete(&self) -> Result<Org, ChangeError> {
+    pub(crate) fn to_delete(&self) -> Result<Org, ChangeError> {
         self.to(Action::Delete)
     }
 }

@@ -121,8 +121,9 @@ mod tests {
     }
 
     #[test]
-    fn the_table_reads_as_it_is_documented() {
-        insta::assert_snapshot!(markdown());
+    fn the_table_stands_in_the_documentation() {
+        let page = include_str!("../pages/docs/roles.md");
+        assert!(page.contains(&markdown()), "src/pages/docs/roles.md needs this table:\n{}", markdown());
     }
 
     #[test]

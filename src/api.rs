@@ -192,7 +192,7 @@ pub struct Key {
     pub name: String,
     /// The first 14 characters of its secret.
     pub prefix: String,
-    /// Whose personal key it is; `None` for the organization's.
+    /// Whose personal key it is: the member's address; `None` for the organization's.
     pub owner: Option<String>,
     /// When it was made.
     pub created_at: Timestamp,
@@ -254,6 +254,157 @@ pub struct Deleted {
     pub id: String,
     /// Its name.
     pub name: String,
+}
+
+/// A new user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateUser {
+    /// What they sign in with; unique on this server.
+    pub email: String,
+    /// What others see, 1 to 100 characters; absent: what stands before the `@`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+/// Whether a user may sign in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum UserStatus {
+    /// They may.
+    Active,
+    /// An operator disabled them.
+    Disabled,
+    /// A restore of a backup brought them back, and nobody has enabled them since.
+    Suspended,
+    /// They are being deleted.
+    Leaving,
+}
+
+/// A user's organization.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct UserOrg {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// `owner`, `admin`, `member` or `viewer`.
+    pub role: String,
+}
+
+/// A user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct User {
+    /// Their id.
+    pub id: String,
+    /// What they sign in with.
+    pub email: String,
+    /// What others see.
+    pub name: String,
+    /// Whether they may sign in.
+    pub status: UserStatus,
+    /// Whether they have chosen a password yet.
+    pub has_password: bool,
+    /// When they were made.
+    pub created_at: Timestamp,
+    /// When they signed in last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_signed_in_at: Option<Timestamp>,
+    /// Their organizations, by name.
+    pub orgs: Vec<UserOrg>,
+}
+
+/// Users, by address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Users {
+    /// The users.
+    pub users: Vec<User>,
+}
+
+/// A link with which a user sets their password, once. The only place where it is ever shown; an earlier one of the
+/// same user is refused from now on.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PasswordLink {
+    /// The user's id.
+    pub id: String,
+    /// What they sign in with.
+    pub email: String,
+    /// The link.
+    pub link: String,
+    /// From when on it is refused.
+    pub expires_at: Timestamp,
+}
+
+impl fmt::Debug for PasswordLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PasswordLink").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// What to change of a user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeUser {
+    /// Whether they may sign in. Disabling ends their sessions and switches their personal API keys off.
+    pub enabled: bool,
+}
+
+/// A user is being deleted: they are kept out from now on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DeletedUser {
+    /// Always true.
+    pub deleted: bool,
+    /// Their id.
+    pub id: String,
+    /// What they signed in with.
+    pub email: String,
+    /// Whether nothing of them is left already; otherwise the running server goes on.
+    pub gone: bool,
+}
+
+/// A new member.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AddMember {
+    /// The user's address or id.
+    pub user: String,
+    /// `owner`, `admin`, `member` or `viewer`; the first member is an owner.
+    pub role: String,
+}
+
+/// What to change of a member.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeMember {
+    /// `owner`, `admin`, `member` or `viewer`. A viewer's personal API keys end.
+    pub role: String,
+}
+
+/// A member of an organization.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Member {
+    /// The user's id.
+    pub id: String,
+    /// What they sign in with.
+    pub email: String,
+    /// What others see.
+    pub name: String,
+    /// `owner`, `admin`, `member` or `viewer`.
+    pub role: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// When they signed in last, to whatever organization.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_signed_in_at: Option<Timestamp>,
+    /// Whether they are kept out of this server.
+    pub disabled: bool,
+}
+
+/// An organization's members, by address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Members {
+    /// The members.
+    pub members: Vec<Member>,
 }
 
 /// A new data source.
@@ -341,18 +492,19 @@ pub struct AuditQuery {
     pub since: Option<Timestamp>,
 }
 
-/// Who made a change: `operator` (with `uid` and, where the machine knows one, `user`) or `sequel`.
+/// Who made a change: `operator` (with `uid` and, where the machine knows one, `user`), `user` (a person who signed
+/// in, with their address as `user`) or `sequel`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AuditBy {
-    /// `operator` or `sequel`.
+    /// `operator`, `user` or `sequel`.
     pub kind: String,
     /// The operating system's id of the user who ran the command.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uid: Option<u32>,
-    /// That user's name.
+    /// That user's name, or the address of who signed in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
-    /// `admin_socket` (a running server's), `command` (one that worked without a server) or `sequel`.
+    /// `admin_socket` (a running server's), `command` (one that worked without a server), `dashboard` or `sequel`.
     pub via: String,
     /// From which address, where the change came over a network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -362,7 +514,7 @@ pub struct AuditBy {
 /// What a change was made to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AuditTarget {
-    /// `org`, `key` or `source`.
+    /// `org`, `key`, `source`, `member`, `invitation` or `user`.
     pub kind: String,
     /// Its id.
     pub id: String,

@@ -19,6 +19,8 @@ use thiserror::Error;
 
 use crate::context::{Rng, RngError};
 
+pub mod secret;
+
 /// The marker of an API key.
 pub const KEY_MARKER: &str = "sql_";
 /// Characters of a whole API key.
@@ -43,6 +45,12 @@ pub type KeyId = Id<KEY_ID_CHARS>;
 pub type OrgId = Id<ORG_ID_CHARS>;
 /// Names one data source in its organization.
 pub type SourceId = Id<10>;
+/// Names one user of this server.
+pub type UserId = Id<12>;
+/// Names one session of its user.
+pub type SessionId = Id<10>;
+/// Names one invitation in its organization.
+pub type InvitationId = Id<10>;
 
 /// A text that is no id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -50,6 +58,9 @@ pub type SourceId = Id<10>;
 pub struct IdError;
 
 impl<const N: usize> Id<N> {
+    /// The first of all ids, for where none is meant.
+    pub const NIL: Self = Self([b'0'; N]);
+
     /// A fresh random id.
     pub fn mint(rng: &Rng) -> Result<Self, RngError> {
         let mut id = [0; N];
@@ -178,17 +189,7 @@ pub struct PlainKey(String);
 impl PlainKey {
     /// Mints the secret of a key.
     pub fn mint(id: KeyId, org: OrgId, rng: &Rng) -> Result<Self, RngError> {
-        let mut text = String::with_capacity(KEY_CHARS);
-        text.push_str(KEY_MARKER);
-        text.push_str(id.as_str());
-        text.push_str(org.as_str());
-        let mut secret = [0; SECRET_CHARS];
-        fill_base62(rng, &mut secret)?;
-        text.push_str(std::str::from_utf8(&secret).expect("base62 is ASCII"));
-        let checksum = checksum(text.as_bytes());
-        text.push_str(std::str::from_utf8(&checksum).expect("base62 is ASCII"));
-        debug_assert_eq!(text.len(), KEY_CHARS);
-        Ok(Self(text))
+        assembled(KEY_MARKER, id, org, rng).map(Self)
     }
 
     /// The key, for the one time that it is shown.
@@ -232,19 +233,41 @@ impl Credential {
 
     /// The same of bytes that may not even be text, as a header has them.
     pub fn parse_bytes(bytes: &[u8]) -> Result<Self, Malformed> {
-        let whole: &[u8; KEY_CHARS] = bytes.try_into().map_err(|_| Malformed)?;
-        let (marker, body) = whole.split_at(KEY_MARKER.len());
-        if marker != KEY_MARKER.as_bytes() || !are_base62(body) {
-            return Err(Malformed);
-        }
-        let (checked, sum) = whole.split_at(KEY_CHARS - CHECKSUM_CHARS);
-        if checksum(checked) != sum {
-            return Err(Malformed);
-        }
-        let (id, rest) = body.split_first_chunk().ok_or(Malformed)?;
-        let (org, _) = rest.split_first_chunk().ok_or(Malformed)?;
-        Ok(Self { org: Id(*org), id: Id(*id), digest: Digest::of(whole) })
+        let (id, org, digest) = taken_apart(KEY_MARKER, bytes)?;
+        Ok(Self { org, id, digest })
     }
+}
+
+/// A secret with all that stands around it.
+fn assembled(marker: &str, id: Id<10>, owner: Id<12>, rng: &Rng) -> Result<String, RngError> {
+    let mut text = String::with_capacity(KEY_CHARS);
+    text.push_str(marker);
+    text.push_str(id.as_str());
+    text.push_str(owner.as_str());
+    let mut secret = [0; SECRET_CHARS];
+    fill_base62(rng, &mut secret)?;
+    text.push_str(std::str::from_utf8(&secret).expect("base62 is ASCII"));
+    let checksum = checksum(text.as_bytes());
+    text.push_str(std::str::from_utf8(&checksum).expect("base62 is ASCII"));
+    debug_assert_eq!(text.len(), KEY_CHARS);
+    Ok(text)
+}
+
+/// The two ids that a well-formed secret of this kind claims, and the digest of the whole of it.
+#[inline]
+fn taken_apart(marker: &str, bytes: &[u8]) -> Result<(Id<10>, Id<12>, Digest), Malformed> {
+    let whole: &[u8; KEY_CHARS] = bytes.try_into().map_err(|_| Malformed)?;
+    let (found, body) = whole.split_at(marker.len());
+    if found != marker.as_bytes() || !are_base62(body) {
+        return Err(Malformed);
+    }
+    let (checked, sum) = whole.split_at(KEY_CHARS - CHECKSUM_CHARS);
+    if checksum(checked) != sum {
+        return Err(Malformed);
+    }
+    let (id, rest) = body.split_first_chunk().ok_or(Malformed)?;
+    let (owner, _) = rest.split_first_chunk().ok_or(Malformed)?;
+    Ok((Id(*id), Id(*owner), Digest::of(whole)))
 }
 
 /// The visible prefix of a key: marker and key id, 14 characters.

@@ -12,6 +12,7 @@ pub mod demo;
 pub mod flow;
 pub mod http;
 pub mod install;
+pub mod mail;
 pub mod mcp;
 pub mod metrics;
 pub mod org;

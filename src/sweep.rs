@@ -1,12 +1,13 @@
-//! What happens on a timer: usage is written down, idle organizations leave memory, history whose time is
-//! over is removed, deleted organizations whose time is over are purged.
+//! What happens on a timer: usage is written down, idle organizations leave memory, history and sessions whose time
+//! is over are removed, deleted organizations whose time is over are purged, and users who are being deleted go on going.
 
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::context::Context;
+use crate::context::{Context, Timestamp};
 use crate::flow::purge_orgs::purge_orgs;
+use crate::flow::{People, users};
 use crate::org::{Registry, Retention};
 use crate::system::OrgIndex;
 
@@ -31,6 +32,8 @@ pub struct Sweeper {
     pub registry: Registry,
     /// All organizations by name.
     pub index: OrgIndex,
+    /// All people.
+    pub people: People,
     /// The process's clock and randomness.
     pub context: Context,
     /// How long history is kept.
@@ -84,6 +87,13 @@ impl Sweeper {
                     let error = &error as &dyn std::error::Error;
                     tracing::warn!(error, "deleted organizations could not be looked for; it is tried again");
                 }
+                if let Err(error) = users::finish_all(&self.people).await {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(
+                        error,
+                        "users that are being deleted could not be looked for; it is tried again"
+                    );
+                }
             }
         };
         // In the middle of one as well: each step can be repeated after the next start.
@@ -109,6 +119,12 @@ impl Sweeper {
     }
 
     async fn prune_once(&self) {
+        let kept_ms = i64::from(self.retention.audit_days) * 86_400_000;
+        let keep_from = Timestamp(self.context.clock.now().0.saturating_sub(kept_ms));
+        if let Err(error) = users::prune(&self.people, keep_from).await {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "sessions whose time is over could not be removed");
+        }
         let orgs = match self.index.all().await {
             Ok(orgs) => orgs,
             Err(error) => {
@@ -141,8 +157,10 @@ mod tests {
     #[test]
     fn usage_is_written_down_while_a_purge_takes_its_time() {
         let retention = Retention { audit_days: 90, audit_entries_max: 1_000, usage_days: 90 };
-        sweep_beside_a_purge_that_hangs(|registry, index, context, stop| {
-            Sweeper { registry, index, context, retention }.run(stop)
+        sweep_beside_a_purge_that_hangs(|people, stop| {
+            let (registry, index, context) =
+                (people.registry.clone(), people.index.clone(), people.context.clone());
+            Sweeper { registry, index, people, context, retention }.run(stop)
         });
     }
 }

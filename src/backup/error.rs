@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use crate::context::RngError;
 use crate::record::RecordError;
-use crate::system::IndexError;
+use crate::system::TableError;
 
 /// Something that was not done, and why.
 #[derive(Debug, Error)]
@@ -121,7 +121,7 @@ pub enum BackupError {
     StoreCommit(#[from] CommitError),
     /// The store's own records.
     #[error("the store's own records cannot be read or written ({0}).")]
-    Whole(#[from] IndexError),
+    Whole(#[from] TableError),
     /// Encryption could not begin.
     #[error(transparent)]
     Seal(#[from] super::SealError),

@@ -7,14 +7,17 @@
 
 use sequel_store::{Key, Lane, Scope};
 
-use crate::credential::{KeyId, OrgId, SourceId};
+use crate::credential::{InvitationId, KeyId, OrgId, SourceId, UserId};
 use crate::org::record::{
-    self, AuditRecord, DeletedOrgRecord, KeyRecord, NameRecord, OrgRecord, SourceRecord, UsageRecord,
-    UsedRecord,
+    self, AuditRecord, DeletedOrgRecord, InvitationRecord, KeyRecord, MemberRecord, NameRecord, OrgRecord,
+    SourceRecord, UsageRecord, UsedRecord,
 };
 use crate::record::{RecordError, Versioned, decode, encode};
 use crate::system::deletions::{self, Deletion};
+use crate::system::memberships::{self, MembershipRecord};
 use crate::system::orgs::{self, IndexRecord};
+use crate::system::sessions::{self, SessionRecord};
+use crate::system::users::{self, EmailRecord, LeavingRecord, UserRecord};
 use crate::system::whole::{self, Restored, Unfinished};
 
 /// What a record is.
@@ -26,11 +29,19 @@ pub(super) enum Kind {
     KeyName,
     Source,
     SourceName,
+    Member,
+    Invitation,
     Used,
     Audit,
     Usage,
     OrgIndex,
     Deletion,
+    User,
+    Email,
+    Leaving,
+    Trail,
+    Session,
+    Membership,
     Restored,
     Unfinished,
 }
@@ -48,6 +59,21 @@ impl Kind {
         if *scope == deletions::scope() {
             return begins(deletions::DELETIONS).then_some(Self::Deletion);
         }
+        if *scope == users::scope() {
+            return match () {
+                () if begins(users::USERS) => Some(Self::User),
+                () if begins(users::EMAILS) => Some(Self::Email),
+                () if begins(users::LEAVING) => Some(Self::Leaving),
+                () if begins(users::TRAIL) => Some(Self::Trail),
+                () => None,
+            };
+        }
+        if *scope == memberships::scope() {
+            return begins(memberships::MEMBERSHIPS).then_some(Self::Membership);
+        }
+        if *scope == sessions::scope() {
+            return begins(sessions::SESSIONS).then_some(Self::Session);
+        }
         match key {
             _ if *scope != whole::scope() => None,
             key if *key == whole::restored_at() => Some(Self::Restored),
@@ -63,6 +89,10 @@ impl Kind {
             () if *key == record::deleted_org_at() => Self::DeletedOrg,
             () if record::id_after(record::KEYS, key).is_some_and(|_: KeyId| true) => Self::Key,
             () if record::id_after(record::SOURCES, key).is_some_and(|_: SourceId| true) => Self::Source,
+            () if record::id_after(record::MEMBERS, key).is_some_and(|_: UserId| true) => Self::Member,
+            () if record::id_after(record::INVITATIONS, key).is_some_and(|_: InvitationId| true) => {
+                Self::Invitation
+            }
             () if record::id_after(record::USED, key).is_some_and(|_: KeyId| true) => Self::Used,
             () if record::audit_revision(key).is_some() => Self::Audit,
             () if record::usage_of(key).is_some() => Self::Usage,
@@ -96,11 +126,18 @@ impl Kind {
             Self::Key => again::<KeyRecord>(value),
             Self::KeyName | Self::SourceName => again::<NameRecord>(value),
             Self::Source => again::<SourceRecord>(value),
+            Self::Member => again::<MemberRecord>(value),
+            Self::Invitation => again::<InvitationRecord>(value),
             Self::Used => again::<UsedRecord>(value),
-            Self::Audit => again::<AuditRecord>(value),
+            Self::Audit | Self::Trail => again::<AuditRecord>(value),
             Self::Usage => again::<UsageRecord>(value),
             Self::OrgIndex => again::<IndexRecord>(value),
             Self::Deletion => again::<Deletion>(value),
+            Self::User => again::<UserRecord>(value),
+            Self::Email => again::<EmailRecord>(value),
+            Self::Leaving => again::<LeavingRecord>(value),
+            Self::Membership => again::<MembershipRecord>(value),
+            Self::Session => again::<SessionRecord>(value),
             Self::Restored => again::<Restored>(value),
             Self::Unfinished => again::<Unfinished>(value),
         }
@@ -126,11 +163,18 @@ mod tests {
         (Kind::KeyName, NameRecord::VERSION, "key-name"),
         (Kind::Source, SourceRecord::VERSION, "source"),
         (Kind::SourceName, NameRecord::VERSION, "source-name"),
+        (Kind::Member, MemberRecord::VERSION, "member"),
+        (Kind::Invitation, InvitationRecord::VERSION, "invitation"),
         (Kind::Used, UsedRecord::VERSION, "used"),
         (Kind::Audit, AuditRecord::VERSION, "audit"),
         (Kind::Usage, UsageRecord::VERSION, "usage"),
         (Kind::OrgIndex, IndexRecord::VERSION, "org-index"),
         (Kind::Deletion, Deletion::VERSION, "deletion"),
+        (Kind::User, UserRecord::VERSION, "user"),
+        (Kind::Email, EmailRecord::VERSION, "email"),
+        (Kind::Leaving, LeavingRecord::VERSION, "leaving"),
+        (Kind::Session, SessionRecord::VERSION, "session"),
+        (Kind::Membership, MembershipRecord::VERSION, "membership"),
         (Kind::Restored, Restored::VERSION, "restored"),
         (Kind::Unfinished, Unfinished::VERSION, "unfinished"),
     ];
@@ -188,7 +232,15 @@ mod tests {
         let org = Scope::org("0123456789ab").unwrap();
         let key = |text: &str| Key::new(text.to_owned()).unwrap();
         assert_eq!(Kind::of(&org, &key("key/0123456789")), Some(Kind::Key));
-        for unknown in ["key/", "member/0123456789", "orgs", "audit/x", "key/0123456789/more", "\u{0}"] {
+        for unknown in [
+            "key/",
+            "member/0123456789",
+            "people/0123456789ab",
+            "orgs",
+            "audit/x",
+            "key/0123456789/more",
+            "\u{0}",
+        ] {
             assert_eq!(Kind::of(&org, &key(unknown)), None, "{unknown:?}");
         }
         assert_eq!(Kind::of(&Scope::system("users").unwrap(), &key("org")), None);

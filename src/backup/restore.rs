@@ -172,7 +172,7 @@ impl Restore {
             at: now,
             backup_at: self.head.made_at,
         };
-        let known = if onto_empty { Known::default() } else { known };
+        let known = (!onto_empty).then_some(known);
         let mut carrying = Carrying::new(self, store, context, known, (manner, restored.clone()));
         carrying.records(progress).await?;
         carrying.others().await?;

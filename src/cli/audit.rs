@@ -21,6 +21,13 @@ pub(super) enum Command {
 pub(super) struct Args {
     #[command(flatten)]
     org: OrgArg,
+    #[command(flatten)]
+    wanted: Wanted,
+}
+
+/// Which entries.
+#[derive(Debug, clap::Args)]
+pub(super) struct Wanted {
     /// Only changes since then: a duration (7d, 12h), a date or a time
     #[arg(long, value_name = "WHEN", value_parser = parse_past)]
     since: Option<Past>,
@@ -38,32 +45,44 @@ pub(super) async fn run(
 ) -> Result<Answer, Failure> {
     let Command::List(args) = command;
     let (org, path) = session.org(args.org.org).await?;
-    let since = args.since.map(|since| since.before(world.clock.now()));
-    let wanted = args.limit as usize;
-    let mut audit = api::Audit { entries: Vec::new(), next: None };
-    loop {
-        let limit = (wanted - audit.entries.len()).min(PAGE);
-        let mut query = format!("limit={limit}");
-        if let Some(before) = audit.next {
-            query.push_str(&format!("&before={before}"));
+    args.wanted.list(&org, &format!("{path}/audit"), (session, world)).await
+}
+
+impl Wanted {
+    /// The entries of the trail at a path, which is `whose`.
+    pub(super) async fn list(
+        self,
+        whose: &str,
+        path: &str,
+        (session, world): (&mut Session, &World<'_>),
+    ) -> Result<Answer, Failure> {
+        let since = self.since.map(|since| since.before(world.clock.now()));
+        let wanted = self.limit as usize;
+        let mut audit = api::Audit { entries: Vec::new(), next: None };
+        loop {
+            let limit = (wanted - audit.entries.len()).min(PAGE);
+            let mut query = format!("limit={limit}");
+            if let Some(before) = audit.next {
+                query.push_str(&format!("&before={before}"));
+            }
+            if let Some(since) = since {
+                // RFC 3339 in UTC has no character that a query string gives a meaning to.
+                query.push_str(&format!("&since={since}"));
+            }
+            let page: api::Audit = session.client.get(&format!("{path}?{query}")).await?;
+            audit.entries.extend(page.entries);
+            audit.next = page.next;
+            if audit.next.is_none() || audit.entries.len() >= wanted {
+                break;
+            }
         }
-        if let Some(since) = since {
-            // RFC 3339 in UTC has no character that a query string gives a meaning to.
-            query.push_str(&format!("&since={since}"));
-        }
-        let page: api::Audit = session.client.get(&format!("{path}/audit?{query}")).await?;
-        audit.entries.extend(page.entries);
-        audit.next = page.next;
-        if audit.next.is_none() || audit.entries.len() >= wanted {
-            break;
-        }
+        let text = if audit.entries.is_empty() {
+            format!("{} has no entries{}.", clean(whose), if since.is_some() { " since then" } else { "" })
+        } else {
+            table(HEADER, audit.entries.iter().map(row))
+        };
+        Ok(Answer::new(&audit, text))
     }
-    let text = if audit.entries.is_empty() {
-        format!("{} has no entries{}.", clean(&org), if since.is_some() { " since then" } else { "" })
-    } else {
-        table(HEADER, audit.entries.iter().map(row))
-    };
-    Ok(Answer::new(&audit, text))
 }
 
 fn row(entry: &api::AuditEntry) -> Vec<String> {
@@ -71,6 +90,7 @@ fn row(entry: &api::AuditEntry) -> Vec<String> {
     let who = match (user, uid) {
         (Some(user), Some(uid)) => format!("{user} ({uid})"),
         (None, Some(uid)) => format!("uid {uid}"),
+        (Some(address), None) => address.clone(),
         _ => kind.clone(),
     };
     let details: Vec<_> = entry.details.iter().map(|(name, value)| format!("{name}={value}")).collect();

@@ -15,6 +15,7 @@ mod doctor;
 mod failure;
 mod key;
 mod man;
+mod member;
 mod openapi;
 mod org;
 mod restore;
@@ -26,6 +27,7 @@ mod storage;
 mod tests;
 mod time;
 mod usage;
+mod user;
 
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
@@ -99,6 +101,12 @@ enum AdminCommand {
     /// Data sources: the databases that may be asked
     #[command(subcommand)]
     Source(source::Command),
+    /// The people who may sign in
+    #[command(subcommand)]
+    User(user::Command),
+    /// Members: who belongs to an organization, and as what
+    #[command(subcommand)]
+    Member(member::Command),
     /// The audit trail: every change of an organization
     #[command(subcommand)]
     Audit(audit::Command),
@@ -191,6 +199,8 @@ fn dispatch(cli: Cli, world: &mut World<'_>) -> Result<Answer, Failure> {
                 AdminCommand::Org(command) => org::run(command, session, world).await,
                 AdminCommand::Key(command) => key::run(command, session, world).await,
                 AdminCommand::Source(command) => source::run(command, session, world).await,
+                AdminCommand::User(command) => user::run(command, session, world).await,
+                AdminCommand::Member(command) => member::run(command, session, world).await,
                 AdminCommand::Audit(command) => audit::run(command, session, world).await,
                 AdminCommand::Usage(args) => usage::run(args, session).await,
             })

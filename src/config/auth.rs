@@ -11,12 +11,24 @@ pub struct Auth {
     /// Unknown credentials a minute from one source address before it is told to wait. A known
     /// credential is never counted.
     pub failures_per_minute: u32,
+    /// Tries to sign in to one account in a minute, from networks where it is not signed in.
+    pub sign_ins_per_minute_per_account: u32,
+    /// Tries to sign in from one source address in a minute.
+    pub sign_ins_per_minute_per_source: u32,
 }
 
 impl Default for Auth {
     fn default() -> Self {
-        Self { failures_per_minute: 60 }
+        Self {
+            failures_per_minute: 60,
+            sign_ins_per_minute_per_account: 10,
+            sign_ins_per_minute_per_source: 30,
+        }
     }
 }
 
-pub(super) const KEYS: &[Key] = &[integer("auth.failures_per_minute", 1, 100_000)];
+pub(super) const KEYS: &[Key] = &[
+    integer("auth.failures_per_minute", 1, 100_000),
+    integer("auth.sign_ins_per_minute_per_account", 1, 100_000),
+    integer("auth.sign_ins_per_minute_per_source", 1, 100_000),
+];

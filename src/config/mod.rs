@@ -17,12 +17,15 @@ mod keys;
 mod layer;
 mod limits;
 mod log;
+mod mail;
 mod metrics;
 mod network;
 mod orgs;
+mod passwords;
 mod query;
 mod secret;
 mod server;
+mod sessions;
 mod show;
 mod sources;
 mod storage;
@@ -41,12 +44,15 @@ pub use key::{Key, Kind};
 pub use keys::Keys;
 pub use limits::Limits;
 pub use log::{Log, LogFormat};
+pub use mail::Mail;
 pub use metrics::Metrics;
 pub use network::{Network, NetworkError};
 pub use orgs::Orgs;
+pub use passwords::Passwords;
 pub use query::Query;
 pub use secret::{REDACTED, Secret, redact_url};
 pub use server::Server;
+pub use sessions::Sessions;
 pub use show::Setting;
 pub use sources::{Samples, Sources, Sqlite};
 pub use storage::{Storage, StoreLocation};
@@ -92,6 +98,12 @@ pub struct Config {
     pub keys: Keys,
     /// `[auth]`
     pub auth: Auth,
+    /// `[sessions]`
+    pub sessions: Sessions,
+    /// `[passwords]`
+    pub passwords: Passwords,
+    /// `[mail]`
+    pub mail: Mail,
     /// `[limits]`
     pub limits: Limits,
     /// `[query]`
@@ -126,6 +138,9 @@ pub fn keys() -> impl Iterator<Item = &'static Key> {
         orgs::KEYS,
         keys::KEYS,
         auth::KEYS,
+        sessions::KEYS,
+        passwords::KEYS,
+        mail::KEYS,
         limits::KEYS,
         query::KEYS,
         streams::KEYS,
@@ -234,6 +249,9 @@ impl Config {
         self.keys.check()?;
         self.query.check()?;
         self.streams.check()?;
+        self.sessions.check()?;
+        self.passwords.check()?;
+        self.mail.check()?;
         self.tls.check()?;
         self.admin.check()
     }

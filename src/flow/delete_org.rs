@@ -5,12 +5,13 @@
 
 use std::time::Duration;
 
+use super::People;
 use super::find_org::find_deleted_org;
 use crate::context::Context;
 use crate::credential::OrgId;
 use crate::org::audit::Author;
 use crate::org::record::{DeletedOrgRecord, OrgRecord};
-use crate::org::{ChangeError, Org, Registry};
+use crate::org::{ChangeError, Member, Org, Registry};
 use crate::system::{Deletion, OrgIndex};
 
 /// Deletes an organization; it can be restored for `grace`. When this answers, its credentials are refused.
@@ -25,6 +26,15 @@ pub async fn delete_org(
     let due = context.clock.now().plus(grace);
     index.note_deletion(&Deletion { org: org.id(), name, due }).await?;
     org.delete(grace).await
+}
+
+/// The same in a member's name, where their role allows it.
+pub async fn delete_org_as(
+    people: &People,
+    member: &Member,
+    grace: Duration,
+) -> Result<DeletedOrgRecord, ChangeError> {
+    delete_org(&people.index, &people.context, &member.to_delete()?, grace).await
 }
 
 /// Makes a deleted organization due to be purged.

@@ -6,7 +6,7 @@ use crate::credential::OrgId;
 use crate::org::record::{DeletedOrgRecord, OrgRecord};
 use crate::org::{ChangeError, Org, Registry, ResolveError};
 use crate::record::same_name;
-use crate::system::{IndexError, OrgIndex};
+use crate::system::{OrgIndex, TableError};
 
 /// The organization with this id or name. An id counts first: a name cannot stand in for another's id.
 pub async fn find_org(registry: &Registry, index: &OrgIndex, word: &str) -> Result<Org, ChangeError> {
@@ -75,14 +75,14 @@ pub async fn list_orgs(
     Ok(orgs)
 }
 
-impl From<IndexError> for ChangeError {
-    fn from(error: IndexError) -> Self {
+impl From<TableError> for ChangeError {
+    fn from(error: TableError) -> Self {
         match error {
-            IndexError::Read(error) => error.into(),
-            IndexError::Conflict => Self::Conflict,
-            IndexError::Commit(error) => error.into(),
-            IndexError::Record(error) => error.into(),
-            IndexError::Rng(error) => error.into(),
+            TableError::Read(error) => error.into(),
+            TableError::Conflict => Self::Conflict,
+            TableError::Commit(error) => error.into(),
+            TableError::Record(error) => error.into(),
+            TableError::Rng(error) => error.into(),
         }
     }
 }

@@ -3,8 +3,22 @@
 pub mod create_org;
 pub mod delete_org;
 pub mod find_org;
+pub mod invite;
+pub mod members;
+pub mod passwords;
+pub mod people;
 pub mod purge_orgs;
 pub mod rename_org;
+pub mod set_up;
+pub mod sign_in;
+mod throttle;
+pub mod trail;
+pub mod users;
 
+pub use people::{Began, MyOrg, People, PeopleParts, PeopleState, SignInError};
+pub use throttle::SignInLimits;
+
+#[cfg(test)]
+mod people_tests;
 #[cfg(test)]
 mod tests;

@@ -3,9 +3,10 @@
 //! A crash in between leaves one entry of the index that no record bears out. It finds nobody and is in nobody's
 //! way: the next who asks for the name takes it over.
 
+use super::People;
 use crate::credential::OrgId;
 use crate::org::record::OrgRecord;
-use crate::org::{ChangeError, Org, Registry, keys};
+use crate::org::{ChangeError, Member, Org, Registry, keys};
 use crate::record::same_name;
 use crate::system::OrgIndex;
 
@@ -37,6 +38,11 @@ pub async fn rename_org(
         );
     }
     Ok(record)
+}
+
+/// The same in a member's name, where their role allows it.
+pub async fn rename_org_as(people: &People, member: &Member, name: &str) -> Result<OrgRecord, ChangeError> {
+    rename_org(&people.registry, &people.index, &member.to_rename()?, name).await
 }
 
 /// What holds a name and could give it up.

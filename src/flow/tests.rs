@@ -18,8 +18,10 @@ use tokio_util::sync::CancellationToken;
 use super::create_org::create_org;
 use super::delete_org::{delete_org, end_grace, restore_org};
 use super::find_org::{find_org, list_deleted_orgs, list_orgs};
+use super::people_tests::people_of;
 use super::purge_orgs::purge_orgs;
 use super::rename_org::rename_org;
+use super::{People, SignInLimits};
 use crate::context::Context;
 use crate::credential::Credential;
 use crate::org::audit::Author;
@@ -51,8 +53,8 @@ const LIMITS: RegistryLimits = RegistryLimits {
 
 /// A memory store that takes a number of commits and then none, as if the process had died between two of them; or
 /// none for one scope, or leaves who commits to one scope waiting.
-struct Breaking {
-    inner: MemoryStore,
+pub(super) struct Breaking {
+    pub(super) inner: MemoryStore,
     commits_left: AtomicUsize,
     refused: Mutex<Option<Scope>>,
     held: Mutex<Option<Scope>>,
@@ -61,11 +63,11 @@ struct Breaking {
 }
 
 impl Breaking {
-    fn fail_after(&self, commits: usize) {
+    pub(super) fn fail_after(&self, commits: usize) {
         self.commits_left.store(commits, Ordering::SeqCst);
     }
 
-    fn recover(&self) {
+    pub(super) fn recover(&self) {
         self.fail_after(usize::MAX);
     }
 }
@@ -132,10 +134,10 @@ impl Connector for Nothing {
     }
 }
 
-struct House {
-    store: Arc<Breaking>,
-    registry: Registry,
-    context: Context,
+pub(super) struct House {
+    pub(super) store: Arc<Breaking>,
+    pub(super) registry: Registry,
+    pub(super) context: Context,
     arbiter: Arbiter,
 }
 
@@ -161,11 +163,11 @@ impl House {
         Self { store, registry, context, arbiter }
     }
 
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self::with(LIMITS)
     }
 
-    async fn accepts(&self, credential: &Credential) -> bool {
+    pub(super) async fn accepts(&self, credential: &Credential) -> bool {
         match self.registry.authenticate(credential, None).await {
             Ok(_) => true,
             Err(AuthError::Invalid(_)) => false,
@@ -478,9 +480,8 @@ async fn a_rename_that_broke_off_leaves_no_name_that_nobody_can_have() {
 
 /// Sweeps with what it is given, beside a purge that never ends: usage has to be written down, and the sweeping to end
 /// when it is told to. For the test of `sweep`, which knows no store.
-pub(crate) fn sweep_beside_a_purge_that_hangs<S>(
-    sweep: impl FnOnce(Registry, OrgIndex, Context, CancellationToken) -> S,
-) where
+pub(crate) fn sweep_beside_a_purge_that_hangs<S>(sweep: impl FnOnce(People, CancellationToken) -> S)
+where
     S: Future<Output = ()> + 'static,
 {
     const PATIENCE: Duration = Duration::from_secs(30);
@@ -492,7 +493,8 @@ pub(crate) fn sweep_beside_a_purge_that_hangs<S>(
         delete_org(&index, &house.context, &doomed, Duration::ZERO).await.unwrap();
         *house.store.held.lock().unwrap() = Some(Scope::org(doomed.id().as_str()).unwrap());
         let stop = CancellationToken::new();
-        let sweeping = sweep(house.registry.clone(), index.clone(), house.context.clone(), stop.clone());
+        let people = people_of(&house, SignInLimits { per_account: 1, per_source: 1 }, None);
+        let sweeping = sweep(people, stop.clone());
         let sweeping = actix_rt::spawn(sweeping);
         let held = tokio::time::timeout(PATIENCE, house.store.holds.acquire()).await;
         drop(held.expect("a purge begins").unwrap());

@@ -17,13 +17,15 @@ use super::audit::{Author, Event};
 use super::entry::Entry;
 use super::error::ChangeError;
 use super::inflight::Stopped;
+use super::member::Demand;
 use super::open::{OpenSources, Source};
 use super::org_store::{OrgStore, UNKNOWN_TRIES};
+use super::permission::Role;
 use super::record::{self, KeyRecord, SourceRecord, UsedRecord};
 use super::usage::{self, Line};
 use super::view::{KeyView, Publisher, View};
 use crate::context::Context;
-use crate::credential::{KeyId, OrgId, SourceId};
+use crate::credential::{KeyId, OrgId, SourceId, UserId};
 
 /// What a change may look at and draw from while it decides.
 #[derive(Clone)]
@@ -75,6 +77,17 @@ pub(super) enum Edit {
     RemoveKey(KeyId),
     PutSource(SourceId, SourceRecord),
     RemoveSource(SourceId),
+    /// A member came or has another role; `gone` are the keys that ended with the former one.
+    PutMember {
+        user: UserId,
+        role: Role,
+        gone: Vec<KeyId>,
+    },
+    /// A membership ended, and these keys with it.
+    RemoveMember {
+        user: UserId,
+        gone: Vec<KeyId>,
+    },
     /// Readers see no difference but the revision.
     Nothing,
     /// The organization is gone: its view closes, what runs ends, and so does the actor.
@@ -86,6 +99,8 @@ pub(super) enum Edit {
 pub(super) struct Asked<M> {
     pub(super) message: M,
     pub(super) author: Arc<Author>,
+    /// What its author must be allowed, at the moment when it is decided.
+    pub(super) demand: Option<Demand>,
     pub(super) permit: OwnedSemaphorePermit,
     /// Set when the actor takes the message up: a message that never was has changed nothing.
     pub(super) taken_up: Arc<AtomicBool>,
@@ -117,7 +132,7 @@ impl OrgActor {
     fn publish(&mut self, revision: Revision, edit: Edit) -> bool {
         let mut view = View::clone(&self.view);
         view.revision = revision;
-        let mut touched = None;
+        let mut touched = Vec::new();
         match edit {
             Edit::End => {
                 self.end();
@@ -126,11 +141,21 @@ impl OrgActor {
             Edit::PutKey(id, record) => {
                 let key = KeyView::new(&record, view.keys.get(&id));
                 view.keys.insert(id, key);
-                touched = Some(id);
+                touched.push(id);
             }
             Edit::RemoveKey(id) => {
                 view.keys.remove(&id);
-                touched = Some(id);
+                touched.push(id);
+            }
+            Edit::PutMember { user, role, gone } => {
+                view.members.put(user, role);
+                gone.iter().for_each(|id| view.keys.remove(id));
+                touched = gone;
+            }
+            Edit::RemoveMember { user, gone } => {
+                view.members.remove(user);
+                gone.iter().for_each(|id| view.keys.remove(id));
+                touched = gone;
             }
             Edit::PutSource(id, record) => {
                 let others = view.sources.iter().filter(|source| source.id() != id).cloned();
@@ -152,7 +177,7 @@ impl OrgActor {
         if !published {
             self.entry.cell.close();
         }
-        if let Some(id) = touched {
+        for id in touched {
             let now = self.desk.context.clock.now();
             let key = self.view.keys.get(&id);
             let holds = |d: &_| key.is_some_and(|key| key.accepts(d, now).is_ok());
@@ -279,13 +304,17 @@ impl<C: Change> Handler<Asked<C>> for OrgActor {
     type Result = AtomicResponse<Self, Result<C::Reply, ChangeError>>;
 
     fn handle(&mut self, asked: Asked<C>, _: &mut ActorCtx<Self>) -> Self::Result {
-        let Asked { message, author, permit, taken_up } = asked;
+        let Asked { message, author, demand, permit, taken_up } = asked;
         taken_up.store(true, Ordering::SeqCst);
         let desk = self.desk.clone();
         let view = Arc::clone(&self.view);
         let publisher = Arc::clone(&self.publisher);
         let work = async move {
-            let decided = message.decide(desk.clone(), Arc::clone(&view)).await;
+            // No other change comes between: the role that is asked here is the one that counts.
+            let decided = match demand.map_or(Ok(()), |demand| demand.check(&view)) {
+                Ok(()) => message.decide(desk.clone(), Arc::clone(&view)).await,
+                Err(refused) => Err(refused),
+            };
             let decided = decided.map_err(|error| Failed { error, actor_is_stale: false })?;
             let Decided { reply, expects, mut writes, narrows, edit, event } = decided;
             // In the same batch, under the revision that this batch makes.

@@ -43,6 +43,13 @@ pub enum Who {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         user: Option<String>,
     },
+    /// A person who signed in.
+    User {
+        /// Their id.
+        id: String,
+        /// Their address, as it was then.
+        email: String,
+    },
     /// Sequel itself, for instance the demo.
     Sequel,
 }
@@ -55,6 +62,8 @@ pub enum Via {
     AdminSocket,
     /// A command that worked alone, without a server.
     Command,
+    /// The pages.
+    Dashboard,
     /// From within.
     Sequel,
 }
@@ -80,7 +89,7 @@ impl Author {
 /// What was changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Target {
-    /// `org`, `key` or `source`.
+    /// `org`, `key`, `source`, `member`, `invitation` or `user`.
     pub kind: String,
     /// Its id.
     pub id: String,
@@ -110,7 +119,7 @@ impl Event {
     }
 
     /// The same where there is something to know.
-    pub(super) fn with_some(self, name: &str, value: Option<impl Into<Value>>) -> Self {
+    pub fn with_some(self, name: &str, value: Option<impl Into<Value>>) -> Self {
         match value {
             Some(value) => self.with(name, value),
             None => self,
@@ -119,7 +128,12 @@ impl Event {
 
     /// The entry, to be written in the batch that moves the organization to `revision`.
     pub fn entry(self, revision: Revision, at: Timestamp, author: &Author) -> Write {
-        let record = AuditRecord {
+        Write::Put(audit_at(revision), record::encode(&self.record(at, author)))
+    }
+
+    /// The entry's record.
+    pub fn record(self, at: Timestamp, author: &Author) -> AuditRecord {
+        AuditRecord {
             at,
             who: author.who.clone(),
             via: author.via,
@@ -127,8 +141,7 @@ impl Event {
             action: self.action.to_owned(),
             target: self.target,
             details: self.details,
-        };
-        Write::Put(audit_at(revision), record::encode(&record))
+        }
     }
 }
 

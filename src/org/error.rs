@@ -115,6 +115,9 @@ pub enum ChangeError {
         /// The name.
         name: String,
     },
+    /// The person's role does not allow it.
+    #[error("your role in this organization does not allow that; ask one of its owners or admins")]
+    Forbidden,
     /// The request makes no sense; the message says what to change.
     #[error("{0}")]
     Invalid(String),
@@ -156,7 +159,9 @@ impl ChangeError {
     /// What it counts as.
     pub(super) fn counted(&self) -> Counted {
         match self {
-            Self::NotFound(_) | Self::NameTaken { .. } | Self::Invalid(_) => Counted::Refused,
+            Self::NotFound(_) | Self::NameTaken { .. } | Self::Forbidden | Self::Invalid(_) => {
+                Counted::Refused
+            }
             Self::Limit(_) | Self::TooFast { .. } => Counted::Limit,
             Self::Busy => Counted::Busy,
             Self::TimedOut | Self::Unknown => Counted::Unknown,

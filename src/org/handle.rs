@@ -13,6 +13,7 @@ use super::actor::{Asked, Change, Forget, OrgActor};
 use super::audit::Author;
 use super::entry::Entry;
 use super::error::ChangeError;
+use super::member::Demand;
 use super::open::OpenSources;
 use super::org_store::OrgStore;
 use super::record::{self, OrgRecord};
@@ -27,6 +28,8 @@ pub struct Org {
     pub(super) entry: Arc<Entry>,
     pub(super) registry: Registry,
     author: Arc<Author>,
+    // What a change must be allowed; `None` where nobody is asked, as for the operator.
+    demand: Option<Demand>,
 }
 
 /// An actor and a place in its queue.
@@ -44,12 +47,18 @@ enum Undelivered {
 
 impl Org {
     pub(super) fn new(entry: Arc<Entry>, registry: Registry) -> Self {
-        Self { entry, registry, author: Arc::new(Author::sequel()) }
+        Self { entry, registry, author: Arc::new(Author::sequel()), demand: None }
     }
 
     /// The same organization, whose changes are made in this name. Without one they are Sequel's own.
     pub fn by(mut self, author: Author) -> Self {
         self.author = Arc::new(author);
+        self
+    }
+
+    /// The same organization, whose changes are made only where a member may make them.
+    pub(super) fn demanding(mut self, demand: Demand) -> Self {
+        self.demand = Some(demand);
         self
     }
 
@@ -132,6 +141,7 @@ impl Org {
         let sent = actor.send(Asked {
             message,
             author: Arc::clone(&self.author),
+            demand: self.demand,
             permit,
             taken_up: Arc::clone(&taken_up),
         });

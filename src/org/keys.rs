@@ -7,15 +7,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sequel_store::{Expect, Write};
+use sequel_store::{Expect, Key, Revision, Write};
 
 use super::actor::{Change, Decided, Desk, Edit};
 use super::audit::Event;
 use super::error::ChangeError;
 use super::handle::Org;
+use super::members::PERSONAL_KEYS_MAX;
 use super::record::{
-    self, KeyRecord, NameRecord, Owner, PreviousSecret, UsedRecord, decode, encode, id_after, key_at,
-    key_name_at,
+    self, KeyRecord, MemberRecord, NameRecord, Owner, PreviousSecret, UsedRecord, decode, encode, id_after,
+    key_at, key_name_at, member_at,
 };
 use super::view::View;
 use crate::context::Timestamp;
@@ -164,13 +165,16 @@ fn named_sources(view: &View, names: &[String]) -> Result<Vec<SourceId>, ChangeE
     Ok(ids)
 }
 
-pub(super) struct Create(pub(super) NewKey);
+pub(super) struct Create {
+    pub(super) new: NewKey,
+    pub(super) owner: Owner,
+}
 
 impl Change for Create {
     type Reply = MintedKey;
 
     async fn decide(self, desk: Desk, view: Arc<View>) -> Result<Decided<MintedKey>, ChangeError> {
-        let Self(new) = self;
+        let Self { new, owner } = self;
         let name = check_name(&new.name)?;
         let now = desk.context.clock.now();
         if new.expires_at.is_some_and(|end| end <= now) {
@@ -185,10 +189,23 @@ impl Change for Create {
         let sources = new.sources.as_deref().map(|names| named_sources(&view, names)).transpose()?;
         let Ok(name_expect) = name_is_free(&desk, &name, None).await? else { return Err(taken(&name)) };
         let id = KeyId::mint(&desk.context.rng)?;
+        let mut expects = vec![Expect::Absent(key_at(id)), name_expect];
+        let mut writes = Vec::with_capacity(3);
+        if let Owner::User { id: user } = &owner {
+            let (at, mut member, revision) = owning(&desk, user).await?;
+            if member.keys.len() >= PERSONAL_KEYS_MAX {
+                return Err(ChangeError::Limit(format!(
+                    "you have {PERSONAL_KEYS_MAX} personal API keys here, as many as a member may; delete some first"
+                )));
+            }
+            member.keys.push(id);
+            expects.push(Expect::At(at.clone(), revision));
+            writes.push(Write::Put(at, encode(&member)));
+        }
         let plain = PlainKey::mint(id, desk.org, &desk.context.rng)?;
         let record = KeyRecord {
             name: name.clone(),
-            owner: Owner::Org,
+            owner,
             created_at: now,
             expires_at: new.expires_at,
             enabled: true,
@@ -197,18 +214,18 @@ impl Change for Create {
             previous: Vec::new(),
             suspended: None,
         };
+        writes.push(Write::Put(key_at(id), encode(&record)));
+        writes.push(Write::Put(key_name_at(&name), encode(&NameRecord { id: id.to_string() })));
         Ok(Decided {
-            expects: vec![Expect::Absent(key_at(id)), name_expect],
-            writes: vec![
-                Write::Put(key_at(id), encode(&record)),
-                Write::Put(key_name_at(&name), encode(&NameRecord { id: id.to_string() })),
-            ],
+            expects,
+            writes,
             narrows: false,
             edit: Edit::PutKey(id, record.clone()),
             event: Some(
                 Event::new("key.create", "key", id, &record.name)
                     .with_some("expires_at", record.expires_at.map(|end| end.to_string()))
-                    .with_some("sources", record.sources.as_deref().map(ids)),
+                    .with_some("sources", record.sources.as_deref().map(ids))
+                    .with_some("owner", owner_of(&record)),
             ),
             reply: MintedKey { id, record, plain },
         })
@@ -248,6 +265,9 @@ impl Change for Alter {
         // Written even where nothing changes: a repeated revoke is answered by the same rule as the first.
         key.enabled = self.enabled.unwrap_or(key.enabled);
         if self.enabled == Some(true) {
+            if let Some(user) = owner_of(&key) {
+                owning(&desk, user).await?;
+            }
             key.suspended = None;
         }
         writes.push(Write::Put(at, encode(&key)));
@@ -279,9 +299,25 @@ fn ids(sources: &[SourceId]) -> Vec<String> {
 }
 
 /// Whether the name's index points to this key: an expired key may have lost its name to another.
-async fn holds_name(desk: &Desk, id: KeyId, name: &str) -> Result<bool, ChangeError> {
+pub(super) async fn holds_name(desk: &Desk, id: KeyId, name: &str) -> Result<bool, ChangeError> {
     let holder = desk.store.get::<NameRecord>(&key_name_at(name)).await?;
     Ok(holder.is_some_and(|(holder, _)| holder.id == id.as_str()))
+}
+
+/// The user whose personal key it is.
+fn owner_of(key: &KeyRecord) -> Option<&str> {
+    match &key.owner {
+        Owner::Org => None,
+        Owner::User { id } => Some(id),
+    }
+}
+
+/// The membership that a personal key hangs on.
+async fn owning(desk: &Desk, user: &str) -> Result<(Key, MemberRecord, Revision), ChangeError> {
+    let gone = || ChangeError::Invalid("the key's owner is no member of the organization any more".into());
+    let at = member_at(user.parse().map_err(|_| gone())?);
+    let (member, revision) = desk.store.get::<MemberRecord>(&at).await?.ok_or_else(gone)?;
+    Ok((at, member, revision))
 }
 
 pub(super) struct Rotate {
@@ -325,6 +361,12 @@ impl Change for Delete {
         let at = key_at(self.0);
         let (key, revision) = desk.store.get::<KeyRecord>(&at).await?.ok_or(ChangeError::NotFound(KEY))?;
         let mut writes = vec![Write::Delete(at.clone())];
+        if let Some(user) = owner_of(&key)
+            && let Ok((at, mut member, _)) = owning(&desk, user).await
+        {
+            member.keys.retain(|id| *id != self.0);
+            writes.push(Write::Put(at, encode(&member)));
+        }
         if holds_name(&desk, self.0, &key.name).await? {
             writes.push(Write::Delete(key_name_at(&key.name)));
         }
@@ -342,12 +384,16 @@ impl Change for Delete {
 impl Org {
     /// Creates an API key; the answer holds its secret for the only time.
     pub async fn create_key(&self, new: NewKey) -> Result<MintedKey, ChangeError> {
+        self.create_key_of(new, Owner::Org).await
+    }
+
+    pub(super) async fn create_key_of(&self, new: NewKey, owner: Owner) -> Result<MintedKey, ChangeError> {
         if let Err(wait) = self.entry.take_key_creation() {
             self.registry.0.parts.metrics.refused(crate::metrics::Refusal::KeyCreations);
             let what = "the organization creates API keys faster than limits.key_creations_per_minute allows";
             return Err(ChangeError::TooFast { what, wait });
         }
-        self.ask(|| Create(new.clone())).await
+        self.ask(|| Create { new: new.clone(), owner: owner.clone() }).await
     }
 
     /// Gives a key another name, switches it on or off, or both. Off ends its running calls.

@@ -18,10 +18,11 @@ use super::entry::Entry;
 use super::error::ResolveError;
 use super::handle::Org;
 use super::inflight::Concurrency;
+use super::members::Members;
 use super::open::Source;
 use super::org_store::OrgStore;
 use super::rate::RateCell;
-use super::record::{self, KeyRecord, OrgRecord, SourceRecord, decode, id_after};
+use super::record::{self, KeyRecord, MemberRecord, OrgRecord, Owner, SourceRecord, decode, id_after};
 use super::registry::Registry;
 use super::usage::Ledger;
 use super::view::{KeyView, View, ViewCell};
@@ -143,13 +144,24 @@ impl Registry {
         for _ in 0..8 {
             let (keys, at_keys) = store.all(record::KEYS).await?;
             let (sources, at_sources) = store.all(record::SOURCES).await?;
-            if at_keys != at_sources {
+            let (members, at_members) = store.all(record::MEMBERS).await?;
+            if at_keys != at_sources || at_keys != at_members {
                 continue;
             }
+            let mut roles = Vec::with_capacity(members.len());
+            for stored in &members {
+                let Some(user) = id_after(record::MEMBERS, &stored.key) else { continue };
+                roles.push((user, decode::<MemberRecord>(&stored.value)?.role));
+            }
+            let members = Members::from_iter(roles);
             let mut views = Vec::with_capacity(keys.len());
             for stored in &keys {
                 let Some(id) = id_after(record::KEYS, &stored.key) else { continue };
                 let key = decode::<KeyRecord>(&stored.value)?;
+                // One whose owner is gone, whatever brought it here, opens nothing.
+                if matches!(&key.owner, Owner::User { id } if !members.has(id)) {
+                    continue;
+                }
                 views.push((id, KeyView::new(&key, None)));
             }
             let mut list = Vec::with_capacity(sources.len());
@@ -158,7 +170,7 @@ impl Registry {
                 list.push((id, decode::<SourceRecord>(&stored.value)?));
             }
             let sources = self.go_on_with(entry, list);
-            return Ok(View { revision: at_keys, keys: views.into_iter().collect(), sources });
+            return Ok(View { revision: at_keys, keys: views.into_iter().collect(), sources, members });
         }
         Err(ResolveError::Store(sequel_store::ReadError::Unavailable("the organization keeps moving".into())))
     }

@@ -27,8 +27,11 @@ pub mod keys;
 mod lifecycle;
 mod listen;
 mod load;
+mod member;
+pub mod members;
 mod open;
 mod org_store;
+pub mod permission;
 mod progress;
 mod rate;
 pub mod record;
@@ -46,14 +49,18 @@ pub use handle::Org;
 pub use inflight::{CallKey, Stopped};
 pub use lifecycle::Purged;
 pub use listen::{Listening, Over};
+pub use member::{Member, Person};
 pub use open::{OpenSources, Source, SourceInUse};
 pub use progress::{Progress, Step};
 pub use registry::{Registry, RegistryLimits, RegistryParts};
+pub(crate) use throttle::block_of;
 pub use upkeep::Retention;
 pub use view::{KeyView, Refusal, View};
 
 #[cfg(test)]
 mod audit_tests;
+#[cfg(test)]
+mod members_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

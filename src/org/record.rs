@@ -10,6 +10,8 @@
 //! | `source/<source id>` | [`SourceRecord`] |
 //! | `source-name/<SHA-256 of the folded name>` | [`NameRecord`] |
 //! | `used/<key id>` | [`UsedRecord`], on the log lane |
+//! | `member/<user id>` | [`MemberRecord`] |
+//! | `invitation/<invitation id>` | [`InvitationRecord`] |
 //! | `audit/<revision, 16 hexadecimal digits>` | [`AuditRecord`] of the change that made the revision |
 //! | `usage/<day>/<key id>/<source id or ->` | [`UsageRecord`], on the log lane |
 //!
@@ -25,8 +27,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::audit::{Target, Via, Who};
+use super::permission::Role;
 use crate::context::Timestamp;
-use crate::credential::{Digest, Id, KeyId, SourceId};
+use crate::credential::{Digest, Id, InvitationId, KeyId, SourceId, UserId};
 pub use crate::record::{RecordError, Versioned, decode, encode};
 use crate::record::{name_digest, versioned};
 
@@ -145,6 +148,41 @@ pub struct SourceRecord {
     pub created_at: Timestamp,
 }
 
+/// A user's membership.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberRecord {
+    /// The user's normalized address, which never changes.
+    pub email: String,
+    /// What they are.
+    pub role: Role,
+    /// Since when.
+    pub since: Timestamp,
+    /// The member who invited them; absent where an operator did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invited_by: Option<UserId>,
+    /// Their personal keys, which end with the membership.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<KeyId>,
+}
+
+/// A way in for one person, once. The plaintext of its link is nowhere.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct InvitationRecord {
+    /// For whom: a normalized address.
+    pub email: String,
+    /// As what.
+    pub role: Role,
+    /// Digest of what the link holds.
+    pub digest: Digest,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// From when on it is refused.
+    pub expires_at: Timestamp,
+    /// The member who invites; absent for the operator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invited_by: Option<UserId>,
+}
+
 /// When a key was used last. Lossy: a crash may lose the last moments.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct UsedRecord {
@@ -152,7 +190,7 @@ pub struct UsedRecord {
     pub last_used_at: Timestamp,
 }
 
-/// One change: who, what, from where, when.
+/// One change: who, what, from where, when. Since version 2 it may have been a person who signed in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditRecord {
     /// When.
@@ -194,8 +232,10 @@ versioned! {
     KeyRecord, "key", 2;
     NameRecord, "name", 1;
     SourceRecord, "data source", 1;
+    MemberRecord, "member", 1;
+    InvitationRecord, "invitation", 1;
     UsedRecord, "use", 1;
-    AuditRecord, "audit entry", 1;
+    AuditRecord, "audit entry", 2;
     UsageRecord, "usage", 1;
 }
 
@@ -207,6 +247,10 @@ pub const SOURCES: &str = "source/";
 pub const KEY_NAMES: &str = "key-name/";
 /// The prefix of all names of data sources.
 pub const SOURCE_NAMES: &str = "source-name/";
+/// The prefix of all members.
+pub const MEMBERS: &str = "member/";
+/// The prefix of all invitations.
+pub const INVITATIONS: &str = "invitation/";
 /// The prefix of all uses.
 pub const USED: &str = "used/";
 /// The prefix of all audit entries.
@@ -236,6 +280,16 @@ pub fn key_at(id: KeyId) -> Key {
 /// Where a data source is.
 pub fn source_at(id: SourceId) -> Key {
     stored(format!("{SOURCES}{id}"))
+}
+
+/// Where a member is.
+pub fn member_at(user: UserId) -> Key {
+    stored(format!("{MEMBERS}{user}"))
+}
+
+/// Where an invitation is.
+pub fn invitation_at(id: InvitationId) -> Key {
+    stored(format!("{INVITATIONS}{id}"))
 }
 
 /// Where the last use of an API key is.

@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
 use super::keyring::Keyring;
+use super::members::Members;
 use super::open::Source;
 use super::rate::RateCell;
 use super::record::{KeyRecord, PreviousSecret};
@@ -189,6 +190,8 @@ pub struct View {
     pub(super) revision: Revision,
     /// By source id, in the order of their names for lists.
     pub(super) sources: Arc<[Arc<Source>]>,
+    /// What each member is.
+    pub(super) members: Members,
 }
 
 impl View {
@@ -362,7 +365,12 @@ mod tests {
     use crate::org::record::Owner;
 
     fn empty() -> Arc<View> {
-        Arc::new(View { revision: Revision(0), keys: Default::default(), sources: Arc::new([]) })
+        Arc::new(View {
+            revision: Revision(0),
+            keys: Default::default(),
+            sources: Arc::new([]),
+            members: Members::default(),
+        })
     }
 
     fn key() -> (PlainKey, Credential, KeyRecord) {

@@ -13,17 +13,21 @@ use super::metered::Metered;
 use crate::api;
 use crate::backends;
 use crate::backup::Exporter;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::context::Context;
+use crate::flow::{People, PeopleParts, PeopleState, SignInLimits};
 use crate::http::api::Admin;
 use crate::http::{Challenge, Edge, Hosts, Peers, StreamTimes};
+use crate::mail::{Post, Relay};
 use crate::mcp::ServerFacts;
 use crate::metrics::Metrics;
 use crate::org::audit::Via;
 use crate::org::{OpenSources, Registry, RegistryLimits, RegistryParts, Retention};
 use crate::sweep::Sweeper;
-use crate::system::OrgIndex;
+use crate::system::hashing::{Cost, Hasher};
+use crate::system::sessions::Lifetimes;
 use crate::system::whole::WholeStore;
+use crate::system::{Memberships, OrgIndex, Sessions, Users};
 use crate::tools::{QueryPolicy, Tools};
 
 /// How long opening and asking a data source may take when an operator tests it.
@@ -37,6 +41,7 @@ pub(super) const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 pub(super) struct Inside {
     pub(super) registry: Registry,
     pub(super) index: OrgIndex,
+    pub(super) people: People,
     pub(super) context: Context,
     pub(super) metrics: Metrics,
     arbiters: Vec<Arbiter>,
@@ -67,7 +72,8 @@ impl Inside {
             metrics: metrics.clone(),
         });
         let index = OrgIndex::new(Arc::clone(&store), context.rng.clone());
-        Ok(Self { registry, index, context, metrics, arbiters, store })
+        let people = people(config, &store, (registry.clone(), index.clone()), &context)?;
+        Ok(Self { registry, index, people, context, metrics, arbiters, store })
     }
 
     /// What the administration's handlers share. `bound` is `None` where nothing is served.
@@ -76,6 +82,7 @@ impl Inside {
             via: if bound.is_some() { Via::AdminSocket } else { Via::Command },
             registry: self.registry.clone(),
             index: self.index.clone(),
+            people: self.people.clone(),
             exporter: Exporter::new(Arc::clone(&self.store), self.context.clock.clone()),
             context: self.context.clone(),
             rotate_overlap: config.keys.rotate_overlap(),
@@ -138,6 +145,7 @@ impl Inside {
         Sweeper {
             registry: self.registry.clone(),
             index: self.index.clone(),
+            people: self.people.clone(),
             context: self.context.clone(),
             retention: Retention {
                 audit_days: config.audit.days,
@@ -155,9 +163,58 @@ impl Inside {
             // Its actors are gone already; joining only waits for the thread to notice.
             let _ = tokio::task::spawn_blocking(move || arbiter.join()).await;
         }
-        drop((self.registry, self.index));
+        drop((self.registry, self.index, self.people));
         let _ = tokio::task::spawn_blocking(move || drop(self.store)).await;
     }
+}
+
+/// What the flows about people work on.
+fn people(
+    config: &Config,
+    store: &Arc<dyn Store>,
+    (registry, index): (Registry, OrgIndex),
+    context: &Context,
+) -> anyhow::Result<People> {
+    let (context, rng) = (context.clone(), context.rng.clone());
+    let users = Users::new(Arc::clone(store), rng.clone());
+    let lifetimes = Lifetimes { idle: config.sessions.idle(), absolute: config.sessions.absolute() };
+    let config::Passwords { memory_kib, iterations, parallelism, at_once } = config.passwords;
+    let cost = Cost { memory_kib, iterations, parallelism, at_once };
+    let limits = SignInLimits {
+        per_account: config.auth.sign_ins_per_minute_per_account,
+        per_source: config.auth.sign_ins_per_minute_per_source,
+    };
+    Ok(People::new(PeopleParts {
+        registry,
+        index,
+        sessions: Sessions::new(Arc::clone(store), users.clone(), context.clone(), lifetimes),
+        memberships: Memberships::new(Arc::clone(store), rng.clone()),
+        hasher: Hasher::new(cost, rng).context("[passwords] makes no hash")?,
+        post: post(&config.mail)?,
+        // Where it is not configured, what the server listens on is the best that is known.
+        public_url: config.public_url(config.server.listen),
+        state: PeopleState::new(limits),
+        users,
+        context,
+    }))
+}
+
+/// The relay that letters go through, where one is configured.
+fn post(mail: &config::Mail) -> anyhow::Result<Option<Arc<dyn Post>>> {
+    if mail.url.is_empty() {
+        return Ok(None);
+    }
+    let password = match mail.password_file.as_os_str().is_empty() {
+        true => None,
+        false => {
+            let text = std::fs::read_to_string(&mail.password_file);
+            let text = text.with_context(|| {
+                format!("mail.password_file {} cannot be read", mail.password_file.display())
+            })?;
+            Some(text.trim_end_matches(['\r', '\n']).to_owned())
+        }
+    };
+    Ok(Some(Arc::new(Relay::new(&mail.url, password, &mail.from)?)))
 }
 
 /// The registry's limits as the operator configured them.

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::assemble::Inside;
 use super::serve::{Served, run};
-use super::{data_dir, log};
+use super::{data_dir, log, set_up};
 use crate::config::Config;
 use crate::demo as data_set;
 use crate::flow::create_org::create_org;
@@ -46,6 +46,9 @@ struct Line<'a> {
     /// `None` where the key was made by an earlier run.
     api_key: Option<&'a str>,
     org: &'a str,
+    /// The link that makes the first user; absent where somebody was set up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    set_up_url: Option<&'a str>,
 }
 
 /// Serves the demo until it is told to stop.
@@ -71,11 +74,14 @@ pub fn demo_with(options: DemoOptions, mount: impl FnOnce(&mut Edge)) -> anyhow:
     let data_dir = config.data_dir.clone();
     run(config, mount, async move |inside: &Inside, served: Served| {
         let key = prepare(inside, file).await?;
+        let set_up = set_up::link(&inside.people).await?;
+        let set_up = set_up.as_deref();
         let text = if json {
-            let line = Line { mcp_url: &served.mcp_url, api_key: key.as_deref(), org: ORG };
+            let line =
+                Line { mcp_url: &served.mcp_url, api_key: key.as_deref(), org: ORG, set_up_url: set_up };
             format!("{}\n", serde_json::to_string(&line).context("the demo's line cannot be made")?)
         } else {
-            welcome(&served.mcp_url, key.as_deref(), &data_dir)
+            welcome(&served.mcp_url, (key.as_deref(), set_up), &data_dir)
         };
         let mut out = std::io::stdout().lock();
         out.write_all(text.as_bytes())
@@ -125,8 +131,11 @@ async fn add_source(org: &Org, file: PathBuf) -> Result<(), ChangeError> {
     Ok(())
 }
 
-fn welcome(mcp_url: &str, key: Option<&str>, data_dir: &std::path::Path) -> String {
+fn welcome(mcp_url: &str, (key, set_up): (Option<&str>, Option<&str>), data_dir: &std::path::Path) -> String {
     let mut text = format!("Sequel is running. Stop it with Ctrl-C.\n\n  MCP URL  {mcp_url}\n");
+    if let Some(link) = set_up {
+        text.push_str(&format!("  Sign up  {link}\n           Works once, for the first person.\n"));
+    }
     match key {
         Some(key) => {
             text.push_str(&format!("  API key  {key}\n"));

@@ -16,6 +16,7 @@ mod monitor;
 mod notify;
 mod public;
 mod serve;
+mod set_up;
 mod shutdown;
 mod traces;
 

@@ -23,7 +23,7 @@ use super::notify::{State, notify};
 use super::public::public_server;
 use super::shutdown::StopSignals;
 use super::traces::Traces;
-use super::{data_dir, log, shutdown};
+use super::{data_dir, log, set_up, shutdown};
 use crate::config::{Config, admin_socket_path, prepare_socket_folder};
 use crate::http::api::Admin;
 use crate::http::{self, Edge};
@@ -40,7 +40,7 @@ pub fn serve(config: Config) -> anyhow::Result<()> {
         |_| {},
         async |inside: &Inside, served: Served| {
             tracing::info!(mcp_url = served.mcp_url, listen = %served.bound, orgs = inside.index.all().await?.len(), "serving");
-            Ok(())
+            set_up::announce(&inside.people).await
         },
     );
     if let Some(traces) = traces {
@@ -115,6 +115,7 @@ where
     let bound = listener.local_addr().context("the bound address cannot be read")?;
     let ready = Arc::new(AtomicBool::new(false));
     let mcp_url = config.mcp_url(bound);
+    inside.people.listens_at(config.public_url(bound));
     let mut edge = inside.edge(config, bound, Arc::clone(&ready));
     mount(&mut edge);
     let edge = Arc::new(edge);

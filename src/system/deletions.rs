@@ -4,7 +4,7 @@
 use sequel_store::{Key, Record, Scope, Write};
 use serde::{Deserialize, Serialize};
 
-use super::orgs::{IndexError, OrgIndex};
+use super::{OrgIndex, TableError};
 use crate::context::Timestamp;
 use crate::credential::OrgId;
 use crate::record::{decode, encode, versioned};
@@ -26,19 +26,19 @@ versioned! {
 
 impl OrgIndex {
     /// Notes an organization, or notes it anew.
-    pub async fn note_deletion(&self, deletion: &Deletion) -> Result<(), IndexError> {
+    pub async fn note_deletion(&self, deletion: &Deletion) -> Result<(), TableError> {
         let write = Write::Put(at(deletion.org), encode(deletion));
-        self.commit(&self.deletions, Vec::new(), vec![write]).await
+        self.deletions.commit(Vec::new(), vec![write]).await
     }
 
     /// Takes an organization from the list.
-    pub async fn forget_deletion(&self, org: OrgId) -> Result<(), IndexError> {
-        self.commit(&self.deletions, Vec::new(), vec![Write::Delete(at(org))]).await
+    pub async fn forget_deletion(&self, org: OrgId) -> Result<(), TableError> {
+        self.deletions.commit(Vec::new(), vec![Write::Delete(at(org))]).await
     }
 
     /// The whole list. An entry that cannot be read is left out and told in the log: the others count as before.
-    pub async fn deletions(&self) -> Result<Vec<Deletion>, IndexError> {
-        let records = self.scan(&self.deletions).await?;
+    pub async fn deletions(&self) -> Result<Vec<Deletion>, TableError> {
+        let records = self.deletions.all(DELETIONS).await?;
         let readable = |record: &Record| match decode(&record.value) {
             Ok(deletion) => Some(deletion),
             Err(error) => {

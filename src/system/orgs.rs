@@ -3,18 +3,15 @@
 
 use std::sync::Arc;
 
-use sequel_store::{
-    Batch, CommitError, CommitId, Expect, Key, KeyRange, Lane, ReadError, Record, ScanLimit, Scope, Store,
-    Write,
-};
+use sequel_store::{Expect, Key, Scope, Store, Write};
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::deletions;
-use crate::context::{Rng, RngError};
+use super::table::{Table, TableError};
+use crate::context::Rng;
 use crate::credential::OrgId;
-use crate::record::{RecordError, decode, encode, name_digest, versioned};
+use crate::record::{decode, encode, name_digest, versioned};
 
 /// Points from a name to an organization that has it, or was about to.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -27,42 +24,21 @@ versioned! {
     IndexRecord, "organization index", 1;
 }
 
-/// The index could not be read or written.
-#[derive(Debug, Error)]
-pub enum IndexError {
-    /// The store gave no answer.
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    /// Somebody else changed the index at the same moment; try again.
-    #[error("the index of organizations was changed elsewhere at the same time")]
-    Conflict,
-    /// The store took no change.
-    #[error(transparent)]
-    Commit(#[from] CommitError),
-    /// A record cannot be used.
-    #[error(transparent)]
-    Record(#[from] RecordError),
-    /// No random bytes.
-    #[error(transparent)]
-    Rng(#[from] RngError),
-}
-
 /// The index.
 #[derive(Clone)]
 pub struct OrgIndex {
-    pub(super) store: Arc<dyn Store>,
-    scope: Scope,
-    pub(super) deletions: Scope,
-    pub(super) rng: Rng,
+    names: Table,
+    pub(super) deletions: Table,
     // Held while an organization is made, renamed, deleted, restored or given up: each of these changes two
     // scopes, and only one at a time can tell an entry that was left behind from one that is about to count.
     alone: Arc<Mutex<()>>,
 }
 
 impl OrgIndex {
-    /// Over the table `system/orgs`.
+    /// Over the tables `system/orgs` and `system/deleted-orgs`.
     pub fn new(store: Arc<dyn Store>, rng: Rng) -> Self {
-        Self { store, scope: scope(), deletions: deletions::scope(), rng, alone: Arc::default() }
+        let names = Table::new(Arc::clone(&store), scope(), rng.clone());
+        Self { names, deletions: Table::new(store, deletions::scope(), rng), alone: Arc::default() }
     }
 
     /// Waits until nobody else in this process makes, renames, deletes or restores an organization.
@@ -71,84 +47,43 @@ impl OrgIndex {
     }
 
     /// The organization that the name points to.
-    pub async fn find(&self, name: &str) -> Result<Option<OrgId>, IndexError> {
-        match self.store.get(&self.scope, &at(name)).await? {
-            Some(record) => Ok(Some(decode::<IndexRecord>(&record.value)?.org)),
-            None => Ok(None),
-        }
+    pub async fn find(&self, name: &str) -> Result<Option<OrgId>, TableError> {
+        Ok(self.names.get::<IndexRecord>(&at(name)).await?.map(|(record, _)| record.org))
     }
 
     /// Reserves a name for an organization; answers whom it points to afterwards, which is another
     /// organization where somebody was there first.
-    pub async fn reserve(&self, name: &str, org: OrgId) -> Result<OrgId, IndexError> {
-        let batch = Batch {
-            scope: self.scope.clone(),
-            lane: Lane::State { at: None, narrows: false },
-            id: CommitId(self.rng.bytes()?),
-            expects: vec![Expect::Absent(at(name))],
-            writes: vec![Write::Put(at(name), encode(&IndexRecord { org }))],
-        };
-        match self.store.commit(batch).await {
-            Ok(_) => Ok(org),
+    pub async fn reserve(&self, name: &str, org: OrgId) -> Result<OrgId, TableError> {
+        let write = Write::Put(at(name), encode(&IndexRecord { org }));
+        match self.names.commit(vec![Expect::Absent(at(name))], vec![write]).await {
+            Ok(()) => Ok(org),
             // Taken; or taken a moment ago and given back since.
-            Err(CommitError::Conflict { .. }) => self.find(name).await?.ok_or(IndexError::Conflict),
-            Err(error) => Err(error.into()),
+            Err(TableError::Conflict) => self.find(name).await?.ok_or(TableError::Conflict),
+            Err(error) => Err(error),
         }
     }
 
     /// Points a name that was left behind to another organization.
-    pub async fn take_over(&self, name: &str, from: OrgId, to: OrgId) -> Result<(), IndexError> {
+    pub async fn take_over(&self, name: &str, from: OrgId, to: OrgId) -> Result<(), TableError> {
         let at = at(name);
-        let found = self.store.get(&self.scope, &at).await?.ok_or(IndexError::Conflict)?;
-        if decode::<IndexRecord>(&found.value)?.org != from {
-            return Err(IndexError::Conflict);
-        }
+        let found = self.names.get::<IndexRecord>(&at).await?;
+        let (_, revision) = found.filter(|(found, _)| found.org == from).ok_or(TableError::Conflict)?;
         let write = Write::Put(at.clone(), encode(&IndexRecord { org: to }));
-        self.commit(&self.scope, vec![Expect::At(at, found.revision)], vec![write]).await
+        self.names.commit(vec![Expect::At(at, revision)], vec![write]).await
     }
 
     /// Gives a name up, if it points to this organization.
-    pub async fn release(&self, name: &str, org: OrgId) -> Result<(), IndexError> {
+    pub async fn release(&self, name: &str, org: OrgId) -> Result<(), TableError> {
         let at = at(name);
-        let Some(found) = self.store.get(&self.scope, &at).await? else { return Ok(()) };
-        if decode::<IndexRecord>(&found.value)?.org != org {
-            return Ok(());
-        }
-        let expects = vec![Expect::At(at.clone(), found.revision)];
-        self.commit(&self.scope, expects, vec![Write::Delete(at)]).await
-    }
-
-    pub(super) async fn commit(
-        &self,
-        scope: &Scope,
-        expects: Vec<Expect>,
-        writes: Vec<Write>,
-    ) -> Result<(), IndexError> {
-        let (lane, id) = (Lane::State { at: None, narrows: false }, CommitId(self.rng.bytes()?));
-        match self.store.commit(Batch { scope: scope.clone(), lane, id, expects, writes }).await {
-            Ok(_) => Ok(()),
-            Err(CommitError::Conflict { .. }) => Err(IndexError::Conflict),
-            Err(error) => Err(error.into()),
-        }
+        let found = self.names.get::<IndexRecord>(&at).await?;
+        let Some((_, revision)) = found.filter(|(found, _)| found.org == org) else { return Ok(()) };
+        self.names.commit(vec![Expect::At(at.clone(), revision)], vec![Write::Delete(at)]).await
     }
 
     /// All organizations that a name points to; one of them twice where a rename broke off.
-    pub async fn all(&self) -> Result<Vec<OrgId>, IndexError> {
-        let records = self.scan(&self.scope).await?;
+    pub async fn all(&self) -> Result<Vec<OrgId>, TableError> {
+        let records = self.names.all(NAMES).await?;
         records.iter().map(|record| Ok(decode::<IndexRecord>(&record.value)?.org)).collect()
-    }
-
-    pub(super) async fn scan(&self, scope: &Scope) -> Result<Vec<Record>, IndexError> {
-        let mut range = KeyRange::all();
-        let mut records = Vec::new();
-        loop {
-            let page = self.store.scan(scope, range.clone(), ScanLimit::default()).await?;
-            records.extend(page.records);
-            match page.next {
-                Some(key) => range = range.after(&key),
-                None => return Ok(records),
-            }
-        }
     }
 }
 

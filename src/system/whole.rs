@@ -8,7 +8,7 @@ use std::sync::Arc;
 use sequel_store::{Batch, CommitError, CommitId, Key, Lane, Scope, Store, Write};
 use serde::{Deserialize, Serialize};
 
-use super::IndexError;
+use super::TableError;
 use crate::context::{Rng, Timestamp};
 use crate::record::{Versioned, decode, encode, versioned};
 
@@ -77,37 +77,37 @@ impl WholeStore {
     }
 
     /// The last restore, if there was one.
-    pub async fn restored(&self) -> Result<Option<Restored>, IndexError> {
+    pub async fn restored(&self) -> Result<Option<Restored>, TableError> {
         self.get(restored_at()).await
     }
 
     /// What was begun and not finished.
-    pub async fn unfinished(&self) -> Result<Option<Unfinished>, IndexError> {
+    pub async fn unfinished(&self) -> Result<Option<Unfinished>, TableError> {
         self.get(unfinished_at()).await
     }
 
     /// Marks work as begun.
-    pub async fn begin(&self, rng: &Rng, mark: &Unfinished) -> Result<(), IndexError> {
+    pub async fn begin(&self, rng: &Rng, mark: &Unfinished) -> Result<(), TableError> {
         self.commit(rng, vec![Write::Put(unfinished_at(), encode(mark))]).await
     }
 
     /// Takes the mark away; with a restore, notes it in the same batch.
-    pub async fn finish(&self, rng: &Rng, restored: Option<&Restored>) -> Result<(), IndexError> {
+    pub async fn finish(&self, rng: &Rng, restored: Option<&Restored>) -> Result<(), TableError> {
         let noted = restored.map(|restored| Write::Put(restored_at(), encode(restored)));
         self.commit(rng, noted.into_iter().chain([Write::Delete(unfinished_at())]).collect()).await
     }
 
-    async fn get<T: Versioned>(&self, at: Key) -> Result<Option<T>, IndexError> {
+    async fn get<T: Versioned>(&self, at: Key) -> Result<Option<T>, TableError> {
         let found = self.store.get(&scope(), &at).await?;
         Ok(found.map(|record| decode(&record.value)).transpose()?)
     }
 
-    async fn commit(&self, rng: &Rng, writes: Vec<Write>) -> Result<(), IndexError> {
+    async fn commit(&self, rng: &Rng, writes: Vec<Write>) -> Result<(), TableError> {
         let (lane, id) = (Lane::State { at: None, narrows: false }, CommitId(rng.bytes()?));
         let batch = Batch { scope: scope(), lane, id, expects: Vec::new(), writes };
         match self.store.commit(batch).await {
             Ok(_) => Ok(()),
-            Err(CommitError::Conflict { .. }) => Err(IndexError::Conflict),
+            Err(CommitError::Conflict { .. }) => Err(TableError::Conflict),
             Err(error) => Err(error.into()),
         }
     }

@@ -108,6 +108,20 @@ fn tour(home: &Home, server: &TestServer, mut check: impl FnMut(&str, &Answer)) 
     ask("rotateKey", "/orgs/globex/keys/k/rotate", json!({ "overlap_seconds": 60 }));
     ask("getKey", "/orgs/globex/keys/k", Value::Null);
     ask("changeKey", "/orgs/globex/keys/k", json!({ "enabled": false, "name": "desk" }));
+    for user in ["ada", "eve"] {
+        ask("createUser", "/users", json!({ "email": format!("{user}@example.com"), "name": user }));
+        ask("getUser", &format!("/users/{user}@example.com"), Value::Null);
+        let member = json!({ "user": format!("{user}@example.com"), "role": "owner" });
+        ask("addMember", "/orgs/globex/members", member);
+    }
+    ask("changeMember", "/orgs/globex/members/eve@example.com", json!({ "role": "viewer" }));
+    ask("listMembers", "/orgs/globex/members", Value::Null);
+    ask("listUsers", "/users", Value::Null);
+    ask("resetPassword", "/users/ada@example.com/reset-password", Value::Null);
+    ask("changeUser", "/users/eve@example.com", json!({ "enabled": false }));
+    ask("removeMember", "/orgs/globex/members/eve@example.com", Value::Null);
+    ask("deleteUser", "/users/eve@example.com", Value::Null);
+    ask("listUsersAudit", "/users-audit?limit=3", Value::Null);
     ask("listAudit", "/orgs/globex/audit?limit=5", Value::Null);
     ask("getUsage", "/orgs/globex/usage?days=2", Value::Null);
     ask("deleteKey", "/orgs/globex/keys/desk", Value::Null);
@@ -156,6 +170,10 @@ fn every_refusal_is_a_problem_as_the_document_says() {
         ("getKey", "GET", "/orgs/acme/keys/nobody", Value::Null, 404, "not_found"),
         ("getSource", "GET", "/orgs/acme/sources/none", Value::Null, 404, "not_found"),
         ("changeSource", "PATCH", "/orgs/acme/sources/none", json!({}), 404, "not_found"),
+        ("getUser", "GET", "/users/nobody@example.com", Value::Null, 404, "not_found"),
+        ("createUser", "POST", "/users", json!({ "email": "nobody" }), 422, "invalid"),
+        ("addMember", "POST", "/orgs/acme/members", json!({ "user": "x", "role": "king" }), 422, "invalid"),
+        ("changeMember", "PATCH", "/orgs/acme/members/x", json!({ "role": "owner" }), 404, "not_found"),
     ] {
         let answer = server.admin(method, path, &body);
         assert_eq!((answer.status, &answer.json()["code"]), (status, &json!(code)), "{id} {}", answer.text());
@@ -203,6 +221,19 @@ fn every_command_prints_the_shape_that_the_documentation_names() {
         ("key rotate", &["desk"]),
         ("key disable", &["desk"]),
         ("key enable", &["desk"]),
+        ("user create", &["ada@example.com", "--name", "Ada"]),
+        ("user create", &["eve@example.com"]),
+        ("user reset-password", &["ada@example.com"]),
+        ("member add", &["ada@example.com", "--role", "owner"]),
+        ("member add", &["eve@example.com", "--role", "viewer"]),
+        ("member role", &["eve@example.com", "admin"]),
+        ("member list", &[]),
+        ("user list", &[]),
+        ("user audit", &["--limit", "2"]),
+        ("user disable", &["eve@example.com", "--yes"]),
+        ("user enable", &["eve@example.com"]),
+        ("member remove", &["eve@example.com", "--yes"]),
+        ("user delete", &["eve@example.com", "--yes"]),
         ("audit list", &[]),
         ("usage", &[]),
         ("key delete", &["desk", "--yes"]),

@@ -27,7 +27,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("context", &[]),
     ("credential", &["context"]),
     ("demo", &[]),
-    ("flow", &["context", "credential", "metrics", "oauth", "org", "record", "system"]),
+    ("flow", &["context", "credential", "mail", "metrics", "oauth", "org", "record", "system"]),
     (
         "http",
         &[
@@ -50,6 +50,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("install", &[]),
     ("lib", &[]),
     ("main", &["cli"]),
+    // Letters and what takes them.
+    ("mail", &[]),
     // What others count; it looks nothing up.
     ("metrics", &["context"]),
     ("mcp", &[]),
@@ -71,6 +73,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "flow",
             "http",
             "install",
+            "mail",
             "mcp",
             "metrics",
             "org",

@@ -38,6 +38,9 @@ fn keys_and_literals_of_queries_are_in_no_log_line_and_in_no_file() {
         let first = server.key(&org, "client");
         let rotated = server.done("POST", &format!("/orgs/{org}/keys/client/rotate"), json!({}));
         let second = rotated["key"].as_str().unwrap().to_owned();
+        let user = json!({ "email": format!("{format}@example.com") });
+        let link = server.done("POST", "/users", user)["link"].as_str().unwrap().to_owned();
+        let link = link.rsplit('/').next().unwrap().to_owned();
         for key in [&first, &second] {
             let result = server.query(key, "SELECT x FROM t WHERE x <> 'sql-canary-4242'");
             assert_eq!(*rows(&result), json!([["row-canary-5151"]]));
@@ -58,7 +61,7 @@ fn keys_and_literals_of_queries_are_in_no_log_line_and_in_no_file() {
         server.stop();
         let log = server.log();
         assert!(log.contains(&first[..14]), "the prefix is what a log may name: {log}");
-        for key in [&first, &second] {
+        for key in [&first, &second, &link] {
             // The secret part alone, in case the rest was cut off; and the whole from the organization on.
             for part in [&key[26..69], &key[26..48], &key[48..69]] {
                 assert!(!log.contains(part), "a key in the log");

@@ -76,6 +76,32 @@ const LIMITS: &[(&str, &[&str])] = &[
             "a_flood_of_wrong_keys_is_slowed_down_and_nobody_else_notices",
         ],
     ),
+    (
+        "auth.sign_ins_per_minute_per_account",
+        &[
+            "an_account_and_a_source_may_be_tried_so_often_in_a_minute_and_no_more",
+            "a_flood_of_guesses_from_elsewhere_keeps_nobody_out_where_they_are_known",
+        ],
+    ),
+    (
+        "auth.sign_ins_per_minute_per_source",
+        &["an_account_and_a_source_may_be_tried_so_often_in_a_minute_and_no_more"],
+    ),
+    (
+        "sessions.idle_seconds",
+        &["a_session_ends_when_it_was_not_seen_and_at_the_latest_when_its_time_is_over"],
+    ),
+    (
+        "sessions.absolute_seconds",
+        &["a_session_ends_when_it_was_not_seen_and_at_the_latest_when_its_time_is_over"],
+    ),
+    ("passwords.memory_kib", &["what a hash costs"]),
+    ("passwords.iterations", &["what a hash costs"]),
+    ("passwords.parallelism", &["what a hash costs"]),
+    ("passwords.at_once", &["who_comes_when_too_many_wait_is_told_to_come_back"]),
+    ("mail.url", &["a place"]),
+    ("mail.password_file", &["a place"]),
+    ("mail.from", &["a name"]),
     ("query.rows_default", &["rows_at_the_limit_are_whole_and_one_more_is_cut_and_said_so"]),
     ("query.rows_max", &["rows_at_the_limit_are_whole_and_one_more_is_cut_and_said_so"]),
     ("query.bytes_max", &["bytes_and_cells_of_the_limit_are_whole_and_one_more_is_cut"]),

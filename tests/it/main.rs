@@ -28,6 +28,7 @@ mod listening;
 mod metrics;
 mod neighbours;
 mod packaging;
+mod people;
 mod postgres;
 mod progress;
 mod protocol;

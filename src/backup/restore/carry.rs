@@ -19,6 +19,7 @@ use crate::org::record::{self, DeletedOrgRecord, KeyRecord, NameRecord, OrgRecor
 use crate::record::{RecordError, decode, encode};
 use crate::system::deletions::{self, Deletion};
 use crate::system::orgs::{self, IndexRecord};
+use crate::system::users::UserRecord;
 use crate::system::whole::Restored;
 
 /// A restore on its way.
@@ -31,6 +32,7 @@ pub(super) struct Carrying<'a> {
     taken: HashMap<Key, OrgId>,
     manner: Manner,
     restored: Restored,
+    onto_empty: bool,
     pub(super) done: Restoration,
     /// Living organizations of the finished store with their names.
     names: Vec<(OrgId, String)>,
@@ -61,18 +63,20 @@ struct Stored {
 }
 
 impl<'a> Carrying<'a> {
+    /// `known` is how the store's organizations stand; `None` for an empty one.
     pub(super) fn new(
         restore: &'a Restore,
         store: &'a Arc<dyn Store>,
         context: &Context,
-        known: Known,
+        known: Option<Known>,
         (manner, restored): (Manner, Restored),
     ) -> Self {
+        let onto_empty = known.is_none();
+        let Known { fates: known, names: taken } = known.unwrap_or_default();
         let done = Restoration { epoch: restored.epoch, ..Restoration::default() };
         let filler = Filler::new(Arc::clone(store), context.rng.clone());
         let (names, deleted) = (Vec::new(), Vec::new());
-        let Known { fates: known, names: taken } = known;
-        Self { restore, store, filler, known, taken, manner, restored, done, names, deleted }
+        Self { restore, store, filler, known, taken, manner, restored, onto_empty, done, names, deleted }
     }
 
     /// All organizations of the backup.
@@ -93,7 +97,10 @@ impl<'a> Carrying<'a> {
             if part.as_ref().is_some_and(|part| part.scope != entry.scope) {
                 self.end(part.take()).await?;
             }
-            let Some(org) = org_of(&entry.scope) else { continue };
+            let Some(org) = org_of(&entry.scope) else {
+                self.person(entry).await?;
+                continue;
+            };
             if part.is_none() && left != Some(org) {
                 part = self.begin(org, &entry.scope).await?;
                 left = part.is_none().then_some(org);
@@ -103,6 +110,32 @@ impl<'a> Carrying<'a> {
             }
         }
         self.end(part).await
+    }
+
+    /// A record about people. A store that holds something knows better than the backup who was disabled or deleted
+    /// since; into an empty one they come back, kept out until somebody enables them. Sessions and links that work once
+    /// never do.
+    async fn person(&mut self, entry: Entry) -> Result<(), BackupError> {
+        if !self.onto_empty {
+            return Ok(());
+        }
+        let kind = kind_of(&entry)?;
+        let value = match kind {
+            Kind::User => self.user_brought_back(&entry),
+            Kind::Email | Kind::Leaving | Kind::Trail | Kind::Membership => entry.value,
+            _ => return Ok(()),
+        };
+        self.filler.put(&entry.scope, kind, entry.key, value).await
+    }
+
+    fn user_brought_back(&self, entry: &Entry) -> bytes::Bytes {
+        let Some(mut user) = read::<UserRecord>(entry) else { return entry.value.clone() };
+        user.reset = None;
+        user.end_sessions();
+        if !self.manner.trust_keys {
+            user.suspended_at = user.suspended_at.or(Some(self.restored.at));
+        }
+        encode(&user)
     }
 
     /// Decides what becomes of an organization; `None` where it is left as it is.
@@ -154,6 +187,16 @@ impl<'a> Carrying<'a> {
             }
             // The names of the keys that stay are those that the store has.
             Kind::KeyName if part.stored.is_some() => return Ok(()),
+            // Of a link that works once, nobody knows whether it did.
+            Kind::Invitation => return Ok(()),
+            // Whoever the store does not know was put out since, or the organization is not known at all.
+            Kind::Member => {
+                part.seen.insert(entry.key.clone());
+                if part.stored.is_some() || !self.onto_empty {
+                    return Ok(());
+                }
+                entry.value
+            }
             Kind::Source | Kind::SourceName => {
                 part.seen.insert(entry.key.clone());
                 entry.value
@@ -249,7 +292,7 @@ impl<'a> Carrying<'a> {
         for key in &stored.keys {
             let Some(kind) = Kind::of(&part.scope, key) else { continue };
             let goes = match kind {
-                Kind::Key | Kind::Source | Kind::SourceName => !part.seen.contains(key),
+                Kind::Key | Kind::Member | Kind::Source | Kind::SourceName => !part.seen.contains(key),
                 Kind::Used => !stays(&key_of_use(key)),
                 _ => false,
             };

@@ -1,5 +1,6 @@
 //! `/orgs/{org}/keys`.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,11 +40,22 @@ pub(super) async fn list(admin: Acting, org: Path<String>) -> Result<Json<api::K
     let org = admin.org(&org).await?;
     let now = admin.context.clock.now();
     let sources = org.list_sources()?;
-    let keys = org.list_keys().await?.into_iter().map(|key| shape(&sources, key, now)).collect();
+    let owners = owners(&org).await?;
+    let keys = org.list_keys().await?.into_iter().map(|key| shape((&sources, &owners), key, now)).collect();
     Ok(Json(api::Keys { keys }))
 }
 
-fn shape(sources: &[Arc<Source>], key: ListedKey, now: Timestamp) -> api::Key {
+/// The members' addresses by their ids.
+async fn owners(org: &Org) -> Result<HashMap<String, String>, ChangeError> {
+    let members = org.list_members().await?;
+    Ok(members.into_iter().map(|member| (member.user.to_string(), member.record.email)).collect())
+}
+
+fn shape(
+    (sources, owners): (&[Arc<Source>], &HashMap<String, String>),
+    key: ListedKey,
+    now: Timestamp,
+) -> api::Key {
     let ListedKey { id, record, last_used_at } = key;
     let name_of = |id: &crate::credential::SourceId| {
         let found = sources.iter().find(|source| source.id() == *id);
@@ -54,7 +66,7 @@ fn shape(sources: &[Arc<Source>], key: ListedKey, now: Timestamp) -> api::Key {
         prefix: prefix(&id),
         owner: match &record.owner {
             Owner::Org => None,
-            Owner::User { id } => Some(id.clone()),
+            Owner::User { id } => Some(owners.get(id).unwrap_or(id).clone()),
         },
         created_at: record.created_at,
         last_used_at,
@@ -88,8 +100,12 @@ async fn find(admin: &Acting, path: &(String, String)) -> Result<(Org, KeyId), R
 
 pub(super) async fn get(admin: Acting, path: Path<(String, String)>) -> Result<Json<api::Key>, Refused> {
     let (org, id) = find(&admin, &path).await?;
-    let key = org.key(id).await?;
-    Ok(Json(shape(&org.list_sources()?, key, admin.context.clock.now())))
+    shown(&admin, &org, id).await
+}
+
+async fn shown(admin: &Acting, org: &Org, id: KeyId) -> Result<Json<api::Key>, Refused> {
+    let (key, owners) = (org.key(id).await?, owners(org).await?);
+    Ok(Json(shape((&org.list_sources()?, &owners), key, admin.context.clock.now())))
 }
 
 pub(super) async fn change(
@@ -101,8 +117,7 @@ pub(super) async fn change(
     let api::ChangeKey { name, enabled } = body.into_inner();
     org.alter_key(id, name, enabled).await?;
     tracing::info!(org = %org.id(), key = prefix(&id), enabled, "an API key was changed");
-    let key = org.key(id).await?;
-    Ok(Json(shape(&org.list_sources()?, key, admin.context.clock.now())))
+    shown(&admin, &org, id).await
 }
 
 pub(super) async fn rotate(

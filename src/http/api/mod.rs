@@ -7,12 +7,14 @@ mod acting;
 mod audit;
 mod backup;
 mod keys;
+mod members;
 mod openapi;
 mod orgs;
 mod problem;
 mod sources;
 mod table;
 mod usage;
+mod users;
 
 pub use acting::{note_peer, operator};
 
@@ -24,6 +26,7 @@ use actix_web::web;
 use crate::api;
 use crate::backup::Exporter;
 use crate::context::Context;
+use crate::flow::People;
 use crate::org::Registry;
 use crate::org::audit::Via;
 use crate::system::OrgIndex;
@@ -37,6 +40,8 @@ pub struct Admin {
     pub registry: Registry,
     /// Organizations by name.
     pub index: OrgIndex,
+    /// People and their sessions.
+    pub people: People,
     /// Makes backups of the store.
     pub exporter: Exporter,
     /// Time and randomness.

@@ -38,6 +38,7 @@ fn form(error: &ChangeError) -> (StatusCode, &'static str, &'static str) {
     match error {
         ChangeError::NotFound(_) => (StatusCode::NOT_FOUND, "not_found", "Not found"),
         ChangeError::NameTaken { .. } => (StatusCode::CONFLICT, "name_taken", "The name is taken"),
+        ChangeError::Forbidden => (StatusCode::FORBIDDEN, "forbidden", "Not allowed"),
         ChangeError::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid", "Invalid request"),
         ChangeError::Limit(_) => (StatusCode::CONFLICT, "limit_reached", "A limit is reached"),
         ChangeError::TooFast { .. } => (StatusCode::TOO_MANY_REQUESTS, "too_fast", "Too many at once"),

@@ -5,7 +5,7 @@ use actix_web::{Route, web};
 use utoipa::ToSchema;
 use utoipa::openapi::{Ref, RefOr, Schema, Type};
 
-use super::{audit, backup, keys, openapi, orgs, sources, usage};
+use super::{audit, backup, keys, members, openapi, orgs, sources, usage, users};
 use crate::api;
 
 /// One operation: what it is, what it takes and answers, and who does it.
@@ -87,6 +87,13 @@ pub struct Parameter {
 const fn parameter(name: &'static str, kind: Type, meaning: &'static str) -> Parameter {
     Parameter { name, meaning, kind }
 }
+
+/// Which entries of a trail are wanted.
+const AUDIT: &[Parameter] = &[
+    parameter("limit", Type::Integer, "most entries, 1 to 1,000; 100 without it"),
+    parameter("before", Type::Integer, "only those before this entry: the `next` of the page before"),
+    parameter("since", Type::String, "only those from this time on, RFC 3339"),
+];
 
 /// All of them, those of one path together.
 pub const OPERATIONS: &[Operation] = &[
@@ -196,6 +203,32 @@ pub const OPERATIONS: &[Operation] = &[
     )
     .taking(shape::<api::RotateKey>),
     operation(
+        ("GET", "/orgs/{org}/members"),
+        ("listMembers", "The members of an organization"),
+        (200, shape::<api::Members>),
+        || web::get().to(members::list),
+    ),
+    operation(
+        ("POST", "/orgs/{org}/members"),
+        ("addMember", "Make a user a member"),
+        (201, shape::<api::Member>),
+        || web::post().to(members::add),
+    )
+    .taking(shape::<api::AddMember>),
+    operation(
+        ("PATCH", "/orgs/{org}/members/{user}"),
+        ("changeMember", "Give a member another role"),
+        (200, shape::<api::Member>),
+        || web::patch().to(members::change),
+    )
+    .taking(shape::<api::ChangeMember>),
+    operation(
+        ("DELETE", "/orgs/{org}/members/{user}"),
+        ("removeMember", "End a membership, and the member's personal API keys with it"),
+        (200, shape::<api::Deleted>),
+        || web::delete().to(members::remove),
+    ),
+    operation(
         ("GET", "/orgs/{org}/sources"),
         ("listSources", "The data sources of an organization"),
         (200, shape::<api::Sources>),
@@ -239,11 +272,7 @@ pub const OPERATIONS: &[Operation] = &[
         (200, shape::<api::Audit>),
         || web::get().to(audit::list),
     )
-    .with(&[
-        parameter("limit", Type::Integer, "most entries, 1 to 1,000; 100 without it"),
-        parameter("before", Type::Integer, "only those before this entry: the `next` of the page before"),
-        parameter("since", Type::String, "only those from this time on, RFC 3339"),
-    ]),
+    .with(AUDIT),
     operation(
         ("GET", "/orgs/{org}/usage"),
         ("getUsage", "What an organization used, by day, key and data source"),
@@ -255,4 +284,46 @@ pub const OPERATIONS: &[Operation] = &[
         parameter("source", Type::String, "only this data source's: an id or a name"),
         parameter("days", Type::Integer, "how many days, today included, 1 to 3,650; 30 without it"),
     ]),
+    operation(
+        ("GET", "/users-audit"),
+        ("listUsersAudit", "The audit trail of users and their sign-ins, the newest entry first"),
+        (200, shape::<api::Audit>),
+        || web::get().to(audit::of_users),
+    )
+    .with(AUDIT),
+    operation(("GET", "/users"), ("listUsers", "All users"), (200, shape::<api::Users>), || {
+        web::get().to(users::list)
+    }),
+    operation(
+        ("POST", "/users"),
+        ("createUser", "Make a user; the answer holds the link with which they set their password"),
+        (201, shape::<api::PasswordLink>),
+        || web::post().to(users::create),
+    )
+    .taking(shape::<api::CreateUser>),
+    operation(("GET", "/users/{user}"), ("getUser", "One user"), (200, shape::<api::User>), || {
+        web::get().to(users::get)
+    }),
+    operation(
+        ("PATCH", "/users/{user}"),
+        ("changeUser", "Disable a user, or enable them again"),
+        (200, shape::<api::User>),
+        || web::patch().to(users::change),
+    )
+    .taking(shape::<api::ChangeUser>),
+    operation(
+        ("DELETE", "/users/{user}"),
+        ("deleteUser", "Delete a user with their memberships, sessions and personal API keys"),
+        (200, shape::<api::DeletedUser>),
+        || web::delete().to(users::delete),
+    ),
+    operation(
+        ("POST", "/users/{user}/reset-password"),
+        (
+            "resetPassword",
+            "Make a link with which a user sets a new password; it ends their sessions when it is used",
+        ),
+        (200, shape::<api::PasswordLink>),
+        || web::post().to(users::reset_password),
+    ),
 ];

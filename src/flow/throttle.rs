@@ -1,0 +1,89 @@
+//! How often somebody may try to sign in: by the address that is tried from, and by the account that is tried.
+//!
+//! Whoever knows an address could otherwise keep its owner out by failing in their name. So tries from a network where
+//! the account is signed in are counted apart: a flood from elsewhere uses up what strangers may try, and the owner
+//! does not notice. Nothing locks for longer than it takes until the next try is free, and nothing here knows whether an
+//! account exists: what is counted is the text that was tried.
+//!
+//! **Invariant:** nobody is locked out of an account by others, from where they were before
+//! (`people_tests::a_flood_of_guesses_from_elsewhere_keeps_nobody_out_where_they_are_known`).
+
+use std::hash::Hash;
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use governor::clock::{Clock, DefaultClock};
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+
+use crate::org::block_of;
+
+/// Accounts or sources that are remembered at most, some 10 MiB; beyond it they count as one.
+const KEYS_MAX: usize = 100_000;
+
+/// How often somebody may try.
+#[derive(Debug, Clone, Copy)]
+pub struct SignInLimits {
+    /// One account, in a minute.
+    pub per_account: u32,
+    /// From one source address, in a minute.
+    pub per_source: u32,
+}
+
+/// From where an account is tried.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum From {
+    /// From anywhere.
+    Anywhere,
+    /// From a network where it is signed in.
+    Known(String),
+}
+
+/// An account as it is counted: a digest of what was tried, so that memory holds nobody's address.
+type Account = [u8; 32];
+
+pub(super) struct SignInThrottle {
+    accounts: DefaultKeyedRateLimiter<(Account, From)>,
+    sources: DefaultKeyedRateLimiter<IpAddr>,
+    clock: DefaultClock,
+}
+
+impl SignInThrottle {
+    pub(super) fn new(limits: SignInLimits) -> Self {
+        let quota = |per_minute| Quota::per_minute(NonZeroU32::new(per_minute).unwrap_or(NonZeroU32::MIN));
+        Self {
+            accounts: RateLimiter::keyed(quota(limits.per_account)),
+            sources: RateLimiter::keyed(quota(limits.per_source)),
+            clock: DefaultClock::default(),
+        }
+    }
+
+    /// Takes a try of a source's, or says how long to wait.
+    pub(super) fn take_source(&self, source: Option<IpAddr>) -> Result<(), Duration> {
+        let Some(source) = source.map(block_of) else { return Ok(()) };
+        self.take(&self.sources, source, IpAddr::from([0, 0, 0, 0]))
+    }
+
+    /// Takes a try of an account's.
+    pub(super) fn take_account(&self, account: &str, from: From) -> Result<(), Duration> {
+        let digest = ring::digest::digest(&ring::digest::SHA256, account.as_bytes());
+        let account = digest.as_ref().try_into().expect("SHA-256 has 32 bytes");
+        self.take(&self.accounts, (account, from), ([0; 32], From::Anywhere))
+    }
+
+    fn take<K: Hash + Eq + Clone>(
+        &self,
+        limiter: &DefaultKeyedRateLimiter<K>,
+        key: K,
+        all: K,
+    ) -> Result<(), Duration> {
+        let key = if limiter.len() >= KEYS_MAX { all } else { key };
+        limiter.check_key(&key).map_err(|not_until| not_until.wait_time_from(self.clock.now()))
+    }
+
+    /// Forgets who has not tried lately. For a timer.
+    pub(super) fn prune(&self) {
+        self.accounts.retain_recent();
+        self.sources.retain_recent();
+    }
+}

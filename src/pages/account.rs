@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::form::{Field, Input, Problems};
+use super::form::{Field, Input, Problems, arranged};
 use super::{Name, Room, Shell, When, filters};
 
 /// A session, as its owner sees it.
@@ -43,11 +43,11 @@ impl Account {
         Field::text("name", "Name", &self.name).autocomplete("name").longest(100).optional()
     }
 
-    fn password_fields(&self) -> [Field; 2] {
+    fn password_fields(&self) -> Vec<Field> {
         let new = Field::secret("password", "New password", "new-password", self.new_error.as_ref());
-        [
+        arranged(vec![
             Field::secret("current", "Present password", "current-password", self.current_error.as_ref()),
             new.help("At least 12 characters. A few random words are easier to remember and harder to guess than symbols."),
-        ]
+        ])
     }
 }

@@ -194,6 +194,14 @@ impl Field {
     }
 }
 
+/// These fields, with typing to begin in the first of them that has to change.
+pub(super) fn arranged(mut fields: Vec<Field>) -> Vec<Field> {
+    if let Some(wrong) = fields.iter().position(|field| field.error.is_some()) {
+        fields.iter_mut().enumerate().for_each(|(at, field)| field.first = at == wrong);
+    }
+    fields
+}
+
 /// What stands above a form that was not taken: each field that has to change, as a link to it.
 #[derive(Debug, Clone, Template)]
 #[template(path = "problems.html")]

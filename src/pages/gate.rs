@@ -4,7 +4,7 @@
 
 use askama::Template;
 
-use super::form::{Field, Input, Problems};
+use super::form::{Field, Input, Problems, arranged};
 use super::{Name, When, filters};
 
 /// What all of them show and carry.
@@ -40,13 +40,13 @@ pub struct SetUp {
 
 impl SetUp {
     fn fields(&self) -> Vec<Field> {
-        vec![
+        arranged(vec![
             Field::email("email", "Your email", &self.email).first(),
             new_password(self.password_error.as_ref()),
             Field::text("org", "Organization", &self.org)
                 .longest(100)
                 .help("Whose databases are asked. You can rename it and add others later."),
-        ]
+        ])
     }
 }
 

@@ -46,6 +46,16 @@ pub enum Reach {
     Only(Vec<Name>),
 }
 
+impl Reach {
+    /// Where there are too many for a cell of a list: the first two, and how many more.
+    fn many(&self) -> Option<(&[Name], usize)> {
+        match self {
+            Self::Only(names) if names.len() > 3 => Some((&names[..2], names.len() - 2)),
+            _ => None,
+        }
+    }
+}
+
 /// A key, as lists show it.
 #[derive(Debug, Clone)]
 pub struct KeyRow {

@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::form::{Control, Field, Input, Problems};
+use super::form::{Control, Field, Input, Problems, arranged};
 use super::{Name, Room, Shell, When, filters};
 
 /// How a data source is.
@@ -199,7 +199,7 @@ impl SourceForm {
         let description =
             Field::text("description", "What is in it", &self.description).optional().longest(1000);
         fields.push(description.help("Models read this before they ask. One or two sentences."));
-        fields
+        arranged(fields)
     }
 
     fn action(&self) -> String {

@@ -18,6 +18,7 @@ mod data_folder;
 mod deleted_org;
 mod disconnect;
 mod doctor;
+mod documentation;
 mod events;
 mod faults;
 mod fuzz_corpus;

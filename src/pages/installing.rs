@@ -47,6 +47,8 @@ pub enum InstallState {
     HasKey {
         /// Names it in addresses.
         id: String,
+        /// What it is called: `sequel_mcp`, unless somebody has a key of that name.
+        name: Name,
         /// What stays visible.
         prefix: String,
         /// Its first call, where there was one.
@@ -56,6 +58,8 @@ pub enum InstallState {
     Fresh {
         /// Names it in addresses.
         id: String,
+        /// What it is called: `sequel_mcp`, unless somebody has a key of that name.
+        name: Name,
         /// What stays visible.
         prefix: String,
         /// What to paste.

@@ -251,7 +251,13 @@ fn a_fresh_key_is_in_no_debug_output() {
         former_until: None,
     };
     let snippets = crate::install::snippets("https://sequel.example.com/mcp", "SECRET");
-    let fresh = super::InstallState::Fresh { id: "i".into(), prefix: "p".into(), snippets, link: None };
+    let fresh = super::InstallState::Fresh {
+        id: "i".into(),
+        name: "sequel_mcp".into(),
+        prefix: "p".into(),
+        snippets,
+        link: None,
+    };
     let shown = format!("{:?} {fresh:?}", super::KeyDialog::Shown(shown));
     assert!(!shown.contains("SECRET") && shown.contains("sql_b3TzR9uW2e"), "{shown}");
 }

@@ -49,6 +49,8 @@ impl When {
     /// `2 minutes ago`, `in 41 days`.
     pub fn relative(&self) -> String {
         let seconds = self.at.as_second() - self.now.as_second();
+        // What ends in 90 days less a moment ends in 90 days: a page takes that moment to be read.
+        let seconds = if seconds > HOUR { seconds + MINUTE } else { seconds };
         let (amount, unit) = match seconds.abs() {
             0..MINUTE => return if seconds > 0 { "in a moment".into() } else { "just now".into() },
             s @ MINUTE..HOUR => (s / MINUTE, "minute"),

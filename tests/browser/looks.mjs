@@ -47,6 +47,13 @@ export const lookAt = async (page, url, shot) => {
   return found;
 };
 
+// What axe says against the page as it stands.
+export const judged = async page => {
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate(runAxe, 'light');
+  return violations.map(({ id, impact, nodes }) => `${impact} ${id}: ${nodes[0].html.slice(0, 160)} (${nodes.length}×)`);
+};
+
 // Runs in the page. Between the schemes only colours differ.
 const runAxe = scheme => {
   const values = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];

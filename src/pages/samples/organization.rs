@@ -314,6 +314,7 @@ fn installs() -> Vec<Rendered> {
         let state = match tool.way {
             Way::Key => InstallState::Fresh {
                 id: id.clone(),
+                name: Name::new("sequel_mcp"),
                 prefix: prefix.clone(),
                 snippets: install::snippets_for(tool, URL, KEY),
                 link: install::link(tool, URL, KEY),
@@ -323,11 +324,14 @@ fn installs() -> Vec<Rendered> {
         all.push(rendered("install", tool.id, &page(tool, state)));
     }
     let first = &TOOLS[0];
-    let waiting = InstallState::HasKey { id: id.clone(), prefix: prefix.clone(), first_call: None };
-    let called =
-        InstallState::HasKey { id: id.clone(), prefix: prefix.clone(), first_call: Some(first_call()) };
+    let has_key = |name: Name, first_call| {
+        let (id, prefix) = (id.clone(), prefix.clone());
+        InstallState::HasKey { id, name, prefix, first_call }
+    };
+    let waiting = has_key(Name::new("sequel_mcp"), None);
+    let called = has_key(Name::new("sequel_mcp_claude-code"), Some(first_call()));
     let named = FirstCall { client: hostile(3), ..first_call() };
-    let hostile = InstallState::HasKey { id, prefix, first_call: Some(named) };
+    let hostile = has_key(hostile(2), Some(named));
     let empty = Install { has_sources: false, ..page(first, InstallState::NoKey) };
     let not_yet = Install { lets_sign_in: false, ..page(&TOOLS[7], InstallState::SignsIn) };
     all.extend([

@@ -1,6 +1,10 @@
-//! The lines that connect an MCP client to this server, ready to be pasted. Each follows the
-//! client's own documentation for a remote server with a bearer header; nothing here runs anything.
+//! The tools that Sequel can be installed in, and the lines that connect each to this server, ready to be pasted.
+//! Each follows the tool's own documentation for a remote server with a bearer header; nothing here runs anything.
+//!
+//! The command line (`sequel demo`) and the dashboard show the same definitions.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -8,6 +12,86 @@ use serde_json::Value;
 const NAME: &str = "sequel";
 /// The variable that Codex reads the key from: it refuses a key in its file.
 const CODEX_VARIABLE: &str = "SEQUEL_API_KEY";
+
+/// How a tool proves who it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// With an API key that its configuration holds.
+    Key,
+    /// Its user signs in, in a browser; it takes no key.
+    SigningIn,
+}
+
+/// A tool that Sequel can be installed in.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Tool {
+    /// Its word in addresses.
+    pub id: &'static str,
+    /// As it calls itself; [`Snippet::client`] is the same.
+    pub name: &'static str,
+    /// How it proves who it is.
+    pub way: Way,
+    /// What to do with the snippet or the URL.
+    pub before: &'static str,
+}
+
+const fn with_key(id: &'static str, name: &'static str, before: &'static str) -> Tool {
+    Tool { id, name, way: Way::Key, before }
+}
+
+/// All tools, in the order in which they are offered.
+///
+/// The words of ChatGPT and Claude.ai are those of developers.openai.com/apps-sdk/deploy/connect-chatgpt and
+/// support.claude.com ("custom connectors using remote MCP"); nobody can run these two in a test.
+pub const TOOLS: &[Tool] = &[
+    with_key("claude-code", "Claude Code", "Run this once in a terminal. It is then there in every folder."),
+    with_key(
+        "cursor",
+        "Cursor",
+        "Cursor reads its servers from a file in your home folder, and installs from a link.",
+    ),
+    with_key(
+        "vscode",
+        "VS Code",
+        "VS Code reads its servers from a file in the workspace, and installs from a link for you alone. Keep a file \
+         with a key out of the repository.",
+    ),
+    with_key(
+        "windsurf",
+        "Windsurf",
+        "Put this into the file, then press Refresh in Windsurf’s list of MCP servers.",
+    ),
+    with_key(
+        "zed",
+        "Zed",
+        "Add this to your settings. Where context_servers is there already, add the inner part.",
+    ),
+    with_key(
+        "codex",
+        "Codex",
+        "Codex reads the key from your environment. Put the first line into your shell’s profile too.",
+    ),
+    with_key("gemini-cli", "Gemini CLI", "Run this once in a terminal. It is then there in every folder."),
+    Tool {
+        id: "chatgpt",
+        name: "ChatGPT",
+        way: Way::SigningIn,
+        before: "In ChatGPT switch developer mode on (Settings, Connectors, Advanced), then Settings, Connectors, Create, \
+                 and paste the URL. The server must be reachable from the internet over https.",
+    },
+    Tool {
+        id: "claude-ai",
+        name: "Claude.ai",
+        way: Way::SigningIn,
+        before: "In Claude.ai open Settings, Connectors, add a custom connector, and paste the URL. The server must be \
+                 reachable from the internet over https.",
+    },
+];
+
+/// The tool with this word.
+pub fn tool(id: &str) -> Option<&'static Tool> {
+    TOOLS.iter().find(|tool| tool.id == id)
+}
 
 /// What to paste, and where.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -55,6 +139,33 @@ pub fn snippets(mcp_url: &str, key: &str) -> Vec<Snippet> {
             format!("gemini mcp add --scope user --transport http --header {header} {NAME} {url}"),
         ),
     ]
+}
+
+/// The snippets for one tool; none for one that signs in.
+pub fn snippets_for(tool: &Tool, mcp_url: &str, key: &str) -> Vec<Snippet> {
+    snippets(mcp_url, key).into_iter().filter(|snippet| snippet.client == tool.name).collect()
+}
+
+/// The link that opens the tool and installs there, for the tools that have one: Cursor
+/// (cursor.com/docs/mcp/install-links) and VS Code (code.visualstudio.com/api/extension-guides/ai/mcp). It holds the
+/// key, and goes from the browser to the tool on the same machine.
+pub fn link(tool: &Tool, mcp_url: &str, key: &str) -> Option<String> {
+    let headers = serde_json::json!({ "Authorization": format!("Bearer {key}") });
+    let encoded = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+    match tool.id {
+        "cursor" => {
+            let config = serde_json::json!({ "url": mcp_url, "headers": headers }).to_string();
+            let config = encoded(&STANDARD.encode(config));
+            Some(format!("cursor://anysphere.cursor-deeplink/mcp/install?name={NAME}&config={config}"))
+        }
+        "vscode" => {
+            let config =
+                serde_json::json!({ "name": NAME, "type": "http", "url": mcp_url, "headers": headers });
+            // A plus is a plus for its reader: spaces are written as %20.
+            Some(format!("vscode:mcp/install?{}", encoded(&config.to_string()).replace('+', "%20")))
+        }
+        _ => None,
+    }
 }
 
 /// A JSON file with this server alone, its members in the order that people write them.
@@ -125,13 +236,43 @@ mod tests {
 
     #[test]
     fn every_client_gets_url_and_key_without_anything_of_ours_around_them() {
-        for client in ["Claude Code", "Cursor", "VS Code", "Windsurf", "Zed", "Codex", "Gemini CLI"] {
-            let texts: Vec<_> =
-                snippets(URL, KEY).into_iter().filter(|s| s.client == client).map(|s| s.text).collect();
+        for tool in TOOLS.iter().filter(|tool| tool.way == Way::Key) {
+            let texts: Vec<_> = snippets_for(tool, URL, KEY).into_iter().map(|s| s.text).collect();
             let text = texts.join("\n");
-            assert!(text.contains(URL) && text.contains(KEY), "{client}");
-            assert!(text.lines().all(|line| line == line.trim_end()), "{client}");
+            assert!(text.contains(URL) && text.contains(KEY), "{}", tool.name);
+            assert!(text.lines().all(|line| line == line.trim_end()), "{}", tool.name);
         }
+    }
+
+    #[test]
+    fn every_snippet_is_for_a_tool_that_is_offered_and_none_for_one_that_signs_in() {
+        for snippet in snippets(URL, KEY) {
+            let tool = TOOLS.iter().find(|tool| tool.name == snippet.client).expect(snippet.client);
+            assert_eq!(tool.way, Way::Key);
+        }
+    }
+
+    #[test]
+    fn links_say_what_the_files_say() {
+        let cursor = link(tool("cursor").unwrap(), URL, KEY).unwrap();
+        let url = url::Url::parse(&cursor).unwrap();
+        let pairs: std::collections::HashMap<_, _> = url.query_pairs().into_owned().collect();
+        let config: Value = serde_json::from_slice(&STANDARD.decode(&pairs["config"]).unwrap()).unwrap();
+        let file: Value =
+            serde_json::from_str(&snippets_for(tool("cursor").unwrap(), URL, KEY)[0].text).unwrap();
+        assert_eq!((pairs["name"].as_str(), &config), (NAME, &file["mcpServers"][NAME]));
+
+        let vscode = link(tool("vscode").unwrap(), URL, KEY).unwrap();
+        let query = vscode.strip_prefix("vscode:mcp/install?").unwrap();
+        assert!(!query.contains('+'));
+        let (decoded, _) = url::form_urlencoded::parse(query.as_bytes()).next().unwrap();
+        let mut config: Value = serde_json::from_str(&decoded).unwrap();
+        let file: Value =
+            serde_json::from_str(&snippets_for(tool("vscode").unwrap(), URL, KEY)[0].text).unwrap();
+        assert_eq!(config.as_object_mut().unwrap().remove("name").unwrap(), NAME);
+        assert_eq!(config, file["servers"][NAME]);
+
+        assert_eq!(TOOLS.iter().filter(|tool| link(tool, URL, KEY).is_some()).count(), 2);
     }
 
     #[test]

@@ -16,6 +16,7 @@ pub mod mail;
 pub mod mcp;
 pub mod metrics;
 pub mod org;
+pub mod pages;
 pub mod record;
 pub mod run;
 pub mod sweep;

@@ -114,6 +114,7 @@ fn key(id: KeyId, plain: &PlainKey, name: String) -> [Write; 2] {
         digest: plain.digest(),
         previous: Vec::new(),
         suspended: None,
+        made_for: None,
     };
     [
         Write::Put(at(format!("key/{id}")), encode(&record)),

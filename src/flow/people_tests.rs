@@ -128,7 +128,7 @@ async fn joins(people: &People, org: &Org, email: &str, role: Role) -> Person {
 }
 
 fn key(name: &str) -> NewKey {
-    NewKey { name: name.into(), expires_at: None, sources: None }
+    NewKey { name: name.into(), expires_at: None, sources: None, made_for: None }
 }
 
 #[actix::test]

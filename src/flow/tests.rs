@@ -183,7 +183,7 @@ impl Drop for House {
 }
 
 fn named(name: &str) -> NewKey {
-    NewKey { name: name.into(), expires_at: None, sources: None }
+    NewKey { name: name.into(), expires_at: None, sources: None, made_for: None }
 }
 
 fn source(name: &str) -> NewSource {

@@ -15,7 +15,7 @@ use crate::context::Timestamp;
 use crate::credential::{OrgId, UserId};
 use crate::org::audit::{Author, Event};
 use crate::org::permission::Role;
-use crate::org::{ChangeError, ResolveError};
+use crate::org::{ChangeError, Person, ResolveError};
 use crate::system::users::{UserRecord, Users};
 
 /// The user that an operator means, by id or address. An id counts first: no address looks like one.
@@ -78,6 +78,25 @@ pub async fn switch(
         }
     }
     Ok(record)
+}
+
+/// Gives somebody who is signed in another name.
+pub async fn rename(people: &People, person: &Person, name: &str) -> Result<UserRecord, ChangeError> {
+    let name = crate::org::keys::check_name(name)?;
+    let author = person.author();
+    let decide = |record: &mut UserRecord| {
+        if record.name == name {
+            return Ok(None);
+        }
+        record.name.clone_from(&name);
+        Ok::<_, ChangeError>(Some(vec![trail::entry(
+            &people.context,
+            &author,
+            "user.rename",
+            (person.user, record),
+        )?]))
+    };
+    people.users.change(person.user, decide).await
 }
 
 /// Begins to delete a user, and goes as far as it can be gone now. True where nothing is left of them; otherwise the

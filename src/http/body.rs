@@ -22,6 +22,8 @@ pub(super) enum BodyError {
     Encoded,
     /// It says that it is something else than JSON.
     NotJson,
+    /// It is no form.
+    NotForm,
 }
 
 impl BodyError {
@@ -30,7 +32,7 @@ impl BodyError {
         match self {
             Self::TooLarge => Refusal::BodyTooLarge,
             Self::TooSlow => Refusal::BodyTooSlow,
-            Self::Broken | Self::Encoded | Self::NotJson => Refusal::BodyUnreadable,
+            Self::Broken | Self::Encoded | Self::NotJson | Self::NotForm => Refusal::BodyUnreadable,
         }
     }
 
@@ -47,6 +49,10 @@ impl BodyError {
             Self::NotJson => {
                 (HttpResponse::UnsupportedMediaType(), "Send the body as application/json.".to_owned())
             }
+            Self::NotForm => (
+                HttpResponse::UnsupportedMediaType(),
+                "Send the body as application/x-www-form-urlencoded.".to_owned(),
+            ),
         };
         // What is left of the body may be long: the connection is not used again.
         response.force_close();
@@ -61,16 +67,43 @@ pub(super) async fn read_json(
     bytes_max: usize,
     timeout: Duration,
 ) -> Result<Bytes, BodyError> {
+    // A body that does not say what it is passes for JSON.
+    if !is_of_type(request, b"application/json").unwrap_or(true) {
+        return Err(BodyError::NotJson);
+    }
+    read(request, payload, bytes_max, timeout).await
+}
+
+/// Reads what a form sends, of at most `bytes_max` bytes within `timeout`.
+pub(super) async fn read_form(
+    request: &HttpRequest,
+    payload: &mut Payload,
+    bytes_max: usize,
+    timeout: Duration,
+) -> Result<Bytes, BodyError> {
+    if is_of_type(request, b"application/x-www-form-urlencoded") != Some(true) {
+        return Err(BodyError::NotForm);
+    }
+    read(request, payload, bytes_max, timeout).await
+}
+
+/// Whether a body says that it is of a type; `None` where it says nothing.
+fn is_of_type(request: &HttpRequest, wanted: &[u8]) -> Option<bool> {
+    let kind = request.headers().get(header::CONTENT_TYPE)?;
+    let essence = kind.as_bytes().split(|b| *b == b';').next().unwrap_or_default().trim_ascii();
+    Some(essence.eq_ignore_ascii_case(wanted))
+}
+
+async fn read(
+    request: &HttpRequest,
+    payload: &mut Payload,
+    bytes_max: usize,
+    timeout: Duration,
+) -> Result<Bytes, BodyError> {
     let headers = request.headers();
     let is_plain = |value: &header::HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
     if !headers.get_all(header::CONTENT_ENCODING).all(is_plain) {
         return Err(BodyError::Encoded);
-    }
-    if let Some(kind) = headers.get(header::CONTENT_TYPE) {
-        let essence = kind.as_bytes().split(|b| *b == b';').next().unwrap_or_default().trim_ascii();
-        if !essence.eq_ignore_ascii_case(b"application/json") {
-            return Err(BodyError::NotJson);
-        }
     }
     let declared = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
     if declared.is_some_and(|bytes| bytes > bytes_max) {

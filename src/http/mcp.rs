@@ -33,7 +33,7 @@ use crate::org::{
 };
 use crate::tools::Tools;
 
-static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(in crate::http) static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 static PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 static MCP_METHOD: HeaderName = HeaderName::from_static("mcp-method");
 static MCP_NAME: HeaderName = HeaderName::from_static("mcp-name");
@@ -169,6 +169,12 @@ async fn act(
             HttpResponse::Accepted().finish()
         }
         Decision::Call(call) => {
+            if edge.dashboard.first_calls.is_anybody_waiting() {
+                let agent = request.headers().get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
+                let key = (credential.org, credential.id);
+                let now = edge.tools.context.clock.now();
+                edge.dashboard.first_calls.note(key, agent.unwrap_or_default(), call.task.name(), now);
+            }
             let told = progress::token(request.headers(), &call);
             call_alone(edge, principal, credential, call, told, id).await
         }

@@ -1,13 +1,14 @@
 //! The edge: extract, call once, encode. Owns HTTP and nothing of what is decided.
 //!
-//! The public server has `POST /mcp`, the resource's metadata and the probes; the administration
-//! under `/api/v1` is served on a unix socket only (`api`).
+//! The public server has `POST /mcp`, the resource's metadata, the probes, and the dashboard (`dashboard`); the
+//! administration under `/api/v1` is served on a unix socket only (`api`).
 
 mod answer;
 pub mod api;
 mod batch;
 mod bearer;
 mod body;
+mod dashboard;
 mod health;
 mod listen;
 mod mcp;
@@ -26,6 +27,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use actix_web::{HttpRequest, HttpResponse, Resource, web};
 
 pub use bearer::Challenge;
+pub use dashboard::{Dashboard, FirstCalls, Once, ROUTES as DASHBOARD};
 pub use listen::StreamTimes;
 pub use origin::Hosts;
 pub use paced::{Pace, Paced};
@@ -60,6 +62,8 @@ pub struct Edge {
     pub body_timeout: std::time::Duration,
     /// How streams of change notices are bounded in time.
     pub streams: StreamTimes,
+    /// What the dashboard's pages are made of.
+    pub dashboard: Dashboard,
     /// False before start-up is over and again once a shutdown has begun.
     pub ready: Arc<AtomicBool>,
 }
@@ -101,9 +105,13 @@ pub enum Access {
     Public,
     /// Whoever has a valid credential.
     Credential,
+    /// Whoever is signed in.
+    Person,
+    /// Whoever is a member of the organization in the path, as far as their role goes.
+    Member,
 }
 
-/// The routes of the public server. What is not in this table is not served.
+/// The routes for machines. What is in neither this table nor the dashboard's is not served.
 pub const ROUTES: &[Route] = &[
     Route { path: "/mcp", methods: &["POST"], access: Access::Credential, resource: |r| r.to(mcp::endpoint) },
     Route {
@@ -132,9 +140,14 @@ pub const ROUTES: &[Route] = &[
     },
 ];
 
+/// All routes of the public server.
+fn all_routes() -> impl Iterator<Item = &'static Route> {
+    ROUTES.iter().chain(dashboard::ROUTES)
+}
+
 /// Adds the public routes to an application.
 pub fn routes(app: &mut web::ServiceConfig) {
-    for route in ROUTES {
+    for route in all_routes() {
         app.service((route.resource)(web::resource(route.path)));
     }
     app.default_service(web::to(nothing_here));

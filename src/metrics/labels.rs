@@ -30,6 +30,8 @@ labels! {
         Healthz = "/healthz",
         /// Requests are served.
         Readyz = "/readyz",
+        /// The dashboard's pages and what they load.
+        Dashboard = "dashboard",
         /// Anything else.
         Other = "other",
     }

@@ -66,6 +66,10 @@ impl Org {
         self.registry.store_of(self.entry.id)
     }
 
+    pub(super) fn shared_sources(&self) -> std::sync::Arc<OpenSources> {
+        std::sync::Arc::clone(&self.registry.0.parts.open)
+    }
+
     pub(super) fn open_sources(&self) -> &OpenSources {
         &self.registry.0.parts.open
     }

@@ -254,6 +254,7 @@ mod tests {
                 digest,
                 previous: Vec::new(),
                 suspended: None,
+                made_for: None,
             };
             KeyView::new(&record, None)
         };

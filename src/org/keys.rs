@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sequel_store::{Expect, Key, Revision, Write};
+use serde_json::Value;
 
 use super::actor::{Change, Decided, Desk, Edit};
 use super::audit::Event;
@@ -42,6 +43,21 @@ pub struct NewKey {
     pub expires_at: Option<Timestamp>,
     /// Names or ids of the only data sources that it reaches; `None` for all.
     pub sources: Option<Vec<String>>,
+    /// The word of the tool that it is made for, where the install dialog makes it.
+    pub made_for: Option<String>,
+}
+
+/// What of a key is changed; what is `None` stays.
+#[derive(Debug, Clone, Default)]
+pub struct KeyEdit {
+    /// Another name.
+    pub name: Option<String>,
+    /// On or off.
+    pub enabled: Option<bool>,
+    /// Names or ids of the only data sources that it reaches; `Some(None)` for all.
+    pub sources: Option<Option<Vec<String>>>,
+    /// From when on it is refused; `Some(None)` for never.
+    pub expires_at: Option<Option<Timestamp>>,
 }
 
 /// A key with its secret, which is shown this once.
@@ -213,6 +229,7 @@ impl Change for Create {
             digest: plain.digest(),
             previous: Vec::new(),
             suspended: None,
+            made_for: new.made_for,
         };
         writes.push(Write::Put(key_at(id), encode(&record)));
         writes.push(Write::Put(key_name_at(&name), encode(&NameRecord { id: id.to_string() })));
@@ -232,39 +249,48 @@ impl Change for Create {
     }
 }
 
-/// A new name, or on and off, or both at once.
+/// A new name, on and off, other sources, another end; any of them at once.
 pub(super) struct Alter {
     pub(super) id: KeyId,
-    pub(super) name: Option<String>,
-    pub(super) enabled: Option<bool>,
+    pub(super) edit: KeyEdit,
 }
 
 impl Change for Alter {
     type Reply = KeyRecord;
 
-    async fn decide(self, desk: Desk, _: Arc<View>) -> Result<Decided<KeyRecord>, ChangeError> {
-        let at = key_at(self.id);
+    async fn decide(self, desk: Desk, view: Arc<View>) -> Result<Decided<KeyRecord>, ChangeError> {
+        let Self { id, edit } = self;
+        let at = key_at(id);
         let (mut key, revision) =
             desk.store.get::<KeyRecord>(&at).await?.ok_or(ChangeError::NotFound(KEY))?;
-        let before = key.name.clone();
+        let before = key.clone();
         let mut expects = vec![Expect::At(at.clone(), revision)];
         let mut writes = Vec::new();
-        if let Some(name) = self.name {
-            let name = check_name(&name)?;
-            let Ok(name_expect) = name_is_free(&desk, &name, Some(self.id)).await? else {
+        if let Some(name) = &edit.name {
+            let name = check_name(name)?;
+            let Ok(name_expect) = name_is_free(&desk, &name, Some(id)).await? else {
                 return Err(taken(&name));
             };
             expects.push(name_expect);
             let (old, new) = (key_name_at(&key.name), key_name_at(&name));
-            if old != new && holds_name(&desk, self.id, &key.name).await? {
+            if old != new && holds_name(&desk, id, &key.name).await? {
                 writes.push(Write::Delete(old));
             }
-            writes.push(Write::Put(new, encode(&NameRecord { id: self.id.to_string() })));
+            writes.push(Write::Put(new, encode(&NameRecord { id: id.to_string() })));
             key.name = name;
         }
+        if let Some(sources) = &edit.sources {
+            key.sources = sources.as_deref().map(|names| named_sources(&view, names)).transpose()?;
+        }
+        if let Some(expires_at) = edit.expires_at {
+            if expires_at.is_some_and(|end| end <= desk.context.clock.now()) {
+                return Err(ChangeError::Invalid("the expiry lies in the past".into()));
+            }
+            key.expires_at = expires_at;
+        }
         // Written even where nothing changes: a repeated revoke is answered by the same rule as the first.
-        key.enabled = self.enabled.unwrap_or(key.enabled);
-        if self.enabled == Some(true) {
+        key.enabled = edit.enabled.unwrap_or(key.enabled);
+        if edit.enabled == Some(true) {
             if let Some(user) = owner_of(&key) {
                 owning(&desk, user).await?;
             }
@@ -274,23 +300,45 @@ impl Change for Alter {
         Ok(Decided {
             expects,
             writes,
-            narrows: self.enabled == Some(false),
-            edit: Edit::PutKey(self.id, key.clone()),
-            event: Some(altered(self.id, &before, &key.name, self.enabled)),
+            // Whatever it may do less than before ends at once, also what runs.
+            narrows: edit.enabled == Some(false) || is_narrower(&before, &key),
+            edit: Edit::PutKey(id, key.clone()),
+            event: Some(altered(id, &before, &key, edit.enabled)),
             reply: key,
         })
     }
 }
 
-/// The entry of a key that was renamed, switched, or both.
-fn altered(id: KeyId, before: &str, after: &str, enabled: Option<bool>) -> Event {
-    let renamed = (before != after).then_some(before);
+/// Whether a key reaches less than it did, or for a shorter time.
+fn is_narrower(before: &KeyRecord, after: &KeyRecord) -> bool {
+    let lost = match (&before.sources, &after.sources) {
+        (_, None) => false,
+        (None, Some(_)) => true,
+        (Some(before), Some(after)) => before.iter().any(|source| !after.contains(source)),
+    };
+    let end = |key: &KeyRecord| key.expires_at.map_or(i64::MAX, |at| at.0);
+    lost || end(after) < end(before)
+}
+
+/// The entry of a key that was renamed, switched, limited, or several of these.
+fn altered(id: KeyId, before: &KeyRecord, after: &KeyRecord, enabled: Option<bool>) -> Event {
+    let renamed = (before.name != after.name).then_some(before.name.as_str());
+    let (sources, end) = (before.sources != after.sources, before.expires_at != after.expires_at);
     let action = match enabled {
         Some(true) => "key.enable",
         Some(false) => "key.disable",
+        None if sources || end => "key.change",
         None => "key.rename",
     };
-    Event::new(action, "key", id, after).with_some("renamed_from", renamed)
+    let limits = match &after.sources {
+        Some(sources) => Value::from(ids(sources)),
+        None => Value::from("all"),
+    };
+    let expires = after.expires_at.map_or_else(|| "never".to_owned(), |end| end.to_string());
+    Event::new(action, "key", id, &after.name)
+        .with_some("renamed_from", renamed)
+        .with_some("sources", sources.then_some(limits))
+        .with_some("expires_at", end.then_some(expires))
 }
 
 /// Ids as an entry lists them.
@@ -403,7 +451,12 @@ impl Org {
         name: Option<String>,
         enabled: Option<bool>,
     ) -> Result<KeyRecord, ChangeError> {
-        self.ask(|| Alter { id, name: name.clone(), enabled }).await
+        self.edit_key(id, KeyEdit { name, enabled, ..KeyEdit::default() }).await
+    }
+
+    /// Changes a key. What it may do less than before ends at once.
+    pub async fn edit_key(&self, id: KeyId, edit: KeyEdit) -> Result<KeyRecord, ChangeError> {
+        self.ask(|| Alter { id, edit: edit.clone() }).await
     }
 
     /// Replaces a key's secret; the old one is accepted for `overlap` more.
@@ -500,6 +553,7 @@ mod tests {
             digest: digest(),
             previous: Vec::new(),
             suspended: None,
+            made_for: None,
         }
     }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::audit::{AuditPage, AuditQuery, Author, Via, Who};
 use super::error::ChangeError;
 use super::handle::Org;
-use super::keys::{ListedKey, MintedKey, NewKey};
+use super::keys::{KeyEdit, ListedKey, MintedKey, NewKey};
 use super::members::{ListedMember, MintedInvitation, NewInvitation, Reach};
 use super::permission::{Action, Role, allows};
 use super::record::{self, InvitationRecord, KeyRecord, MemberRecord, OrgRecord, Owner, SourceRecord};
@@ -165,6 +165,11 @@ impl Member {
         self.to_key(id).await?.alter_key(id, name, enabled).await
     }
 
+    /// Changes a key. What it may do less than before ends at once.
+    pub async fn edit_key(&self, id: KeyId, edit: KeyEdit) -> Result<KeyRecord, ChangeError> {
+        self.to_key(id).await?.edit_key(id, edit).await
+    }
+
     /// Replaces a key's secret. An overlap of zero ends the old one at once, for a key that leaked.
     pub async fn rotate_key(&self, id: KeyId, overlap: Duration) -> Result<MintedKey, ChangeError> {
         self.to_key(id).await?.rotate_key(id, overlap).await
@@ -183,6 +188,11 @@ impl Member {
     /// One data source, by id or name.
     pub fn find_source(&self, word: &str) -> Result<Arc<Source>, ChangeError> {
         self.to(Action::See)?.find_source(word)
+    }
+
+    /// A database as it would be connected, to be tried out: nobody else sees it, and nothing is written.
+    pub async fn candidate(&self, new: NewSource) -> Result<Arc<Source>, ChangeError> {
+        self.to(Action::Sources)?.candidate(new).await
     }
 
     /// Connects a database.

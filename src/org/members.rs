@@ -544,6 +544,12 @@ impl Registry {
         Ok(record.map(|(record, _)| (record, member)))
     }
 
+    /// What a user was in an organization that was deleted and is still there; what they are in one that lives.
+    pub async fn former_role(&self, org: OrgId, user: UserId) -> Result<Option<Role>, ChangeError> {
+        let member = self.store_of(org).get::<MemberRecord>(&member_at(user)).await?;
+        Ok(member.map(|(member, _)| member.role))
+    }
+
     /// What an invitation's link leads to. `NotFound` where it was used, has expired, or never was.
     pub async fn invitation(&self, presented: &Presented) -> Result<OpenInvitation, ChangeError> {
         let store = self.store_of(presented.owner);

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::schema::{CatalogCell, Shelf};
 use super::record::SourceRecord;
-use crate::context::Clock;
+use crate::context::{Clock, Timestamp};
 use crate::credential::SourceId;
 
 mod schema;
@@ -209,6 +209,25 @@ impl Source {
             QueryError::Unavailable(cause) => format!("it does not answer: {cause}"),
             other => other.to_string(),
         })
+    }
+
+    /// Why it could not be opened when that was last tried, and when; without a driver's own words.
+    pub fn failing(&self) -> Option<(Timestamp, String)> {
+        let state = self.state.try_lock().ok()?;
+        let State::Failed { at, error } = &*state else { return None };
+        let clock = &self.open.clock;
+        let ago = clock.elapsed().saturating_sub(*at).as_millis();
+        let at = Timestamp(clock.now().0 - i64::try_from(ago).unwrap_or(0));
+        let cause = match &**error {
+            OpenError::Settings(text) | OpenError::Policy(text) => text.clone(),
+            OpenError::Unavailable(_) => "it cannot be opened; test it to see why".to_owned(),
+        };
+        Some((at, cause))
+    }
+
+    /// Whether it is open now.
+    pub fn is_open(&self) -> bool {
+        self.state.try_lock().is_ok_and(|state| matches!(&*state, State::Open(_)))
     }
 
     /// Closes the handle unless somebody uses it. True where it is closed afterwards.

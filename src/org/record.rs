@@ -116,6 +116,9 @@ pub struct KeyRecord {
     /// accept the key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspended: Option<Suspension>,
+    /// The word of the tool that the install dialog made it for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_for: Option<String>,
 }
 
 impl KeyRecord {

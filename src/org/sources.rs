@@ -179,6 +179,17 @@ impl Org {
         self.ask(|| Add(new.clone())).await
     }
 
+    /// A database as it would be connected: its settings are checked, and it can be tried out. It is not connected.
+    pub async fn candidate(&self, new: NewSource) -> Result<Arc<Source>, ChangeError> {
+        let NewSource { name, kind, settings, description } = new;
+        let settings = self.open_sources().check(&kind, &settings).await;
+        let settings = settings.map_err(|error| ChangeError::Invalid(error.to_string()))?;
+        let context = &self.entry.context;
+        let created_at = context.clock.now();
+        let record = SourceRecord { name, kind, settings, description, created_at };
+        Ok(Source::new(SourceId::mint(&context.rng)?, record, self.shared_sources()))
+    }
+
     /// Changes a source. New settings are checked; calls under way finish on the old ones.
     pub async fn alter_source(
         &self,

@@ -257,7 +257,7 @@ impl Drop for House {
 }
 
 pub(super) fn named(name: &str) -> NewKey {
-    NewKey { name: name.into(), expires_at: None, sources: None }
+    NewKey { name: name.into(), expires_at: None, sources: None, made_for: None }
 }
 
 pub(super) fn credential(key: &MintedKey) -> Credential {

@@ -387,6 +387,7 @@ mod tests {
             digest: plain.digest(),
             previous: Vec::new(),
             suspended: None,
+            made_for: None,
         };
         (plain, credential, record)
     }

@@ -17,13 +17,14 @@ use crate::config::{self, Config};
 use crate::context::Context;
 use crate::flow::{People, PeopleParts, PeopleState, SignInLimits};
 use crate::http::api::Admin;
-use crate::http::{Challenge, Edge, Hosts, Peers, StreamTimes};
+use crate::http::{Challenge, Dashboard, Edge, FirstCalls, Hosts, Once, Peers, StreamTimes};
 use crate::mail::{Post, Relay};
 use crate::mcp::ServerFacts;
 use crate::metrics::Metrics;
 use crate::org::audit::Via;
 use crate::org::{OpenSources, Registry, RegistryLimits, RegistryParts, Retention};
 use crate::sweep::Sweeper;
+use crate::system::cookie::SessionCookie;
 use crate::system::hashing::{Cost, Hasher};
 use crate::system::sessions::Lifetimes;
 use crate::system::whole::WholeStore;
@@ -124,6 +125,17 @@ impl Inside {
                 longest: config.streams.longest(),
                 keep_alive: config.streams.keep_alive(),
             },
+            dashboard: Dashboard {
+                people: self.people.clone(),
+                cookie: SessionCookie::of(&public_url),
+                once: Once::new(self.context.clock.clone(), self.context.rng.clone()),
+                first_calls: FirstCalls::default(),
+                host: host_of(&public_url),
+                rotate_overlap_max: config.keys.rotate_overlap_max(),
+                delete_grace: config.orgs.delete_grace(),
+                test_timeout: SOURCE_TEST_TIMEOUT,
+                audit_days: config.audit.days,
+            },
             ready,
         }
     }
@@ -165,6 +177,17 @@ impl Inside {
         }
         drop((self.registry, self.index, self.people));
         let _ = tokio::task::spawn_blocking(move || drop(self.store)).await;
+    }
+}
+
+/// Host and port of the public URL, as people read them in the bar of their browser.
+fn host_of(public_url: &str) -> String {
+    let url = url::Url::parse(public_url).ok();
+    let host = url.as_ref().and_then(|url| Some((url.host()?.to_string(), url.port())));
+    match host {
+        Some((host, Some(port))) => format!("{host}:{port}"),
+        Some((host, None)) => host,
+        None => public_url.to_owned(),
     }
 }
 

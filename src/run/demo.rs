@@ -105,7 +105,7 @@ async fn prepare(inside: &Inside, file: PathBuf) -> anyhow::Result<Option<String
     if has_keys {
         return Ok(None);
     }
-    let new = NewKey { name: KEY.into(), expires_at: None, sources: None };
+    let new = NewKey { name: KEY.into(), expires_at: None, sources: None, made_for: None };
     let minted = org.create_key(new).await.context("the demo's key cannot be made")?;
     Ok(Some(minted.plain.reveal().to_owned()))
 }

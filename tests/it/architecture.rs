@@ -46,7 +46,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "tools",
         ],
     ),
-    // Words to paste; the command line, the demo and later the pages show them.
+    // Words to paste; the command line, the demo and the pages show them.
     ("install", &[]),
     ("lib", &[]),
     ("main", &["cli"]),
@@ -57,7 +57,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("mcp", &[]),
     ("oauth", &[]),
     ("org", &["catalog", "context", "credential", "metrics", "oauth", "record"]),
-    ("pages", &[]),
+    // Its contexts are plain; what is pasted into a tool has one definition.
+    ("pages", &["install"]),
     // The form that records of `org` and `system` share.
     ("record", &["context", "credential"]),
     (

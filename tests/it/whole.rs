@@ -32,6 +32,7 @@ pub(crate) fn fill(home: &Home, keys: usize) -> String {
             digest: PlainKey::mint(key, id, &rng).unwrap().digest(),
             previous: Vec::new(),
             suspended: None,
+            made_for: None,
         };
         let name = encode(&NameRecord { id: key.to_string() });
         [Write::Put(key_name_at(&record.name), name), Write::Put(key_at(key), encode(&record))]

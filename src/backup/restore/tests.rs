@@ -173,6 +173,7 @@ fn key(world: &World, org: OrgId, name: &str) -> (KeyId, KeyRecord) {
         digest,
         previous: Vec::new(),
         suspended: None,
+        made_for: None,
     };
     (id, record)
 }

@@ -24,7 +24,7 @@ pub(super) async fn create(
 ) -> Result<HttpResponse, Refused> {
     let org = admin.org(&org).await?;
     let api::CreateKey { name, expires_at, sources } = body.into_inner();
-    let minted = org.create_key(NewKey { name, expires_at, sources }).await?;
+    let minted = org.create_key(NewKey { name, expires_at, sources, made_for: None }).await?;
     tracing::info!(org = %org.id(), key = prefix(&minted.id), "an API key was created");
     Ok(HttpResponse::Created().insert_header((header::CACHE_CONTROL, "no-store")).json(api::CreatedKey {
         id: minted.id.to_string(),

@@ -1,0 +1,51 @@
+//! What a form sends: `application/x-www-form-urlencoded`, at most so large, each field asked for by name.
+
+use url::form_urlencoded;
+
+/// Longest body of a form: 256 data sources, names and a description are far below.
+pub(super) const FORM_BYTES_MAX: usize = 64 * 1024;
+
+/// The fields of a form or of a query string, in their order.
+#[derive(Default)]
+pub(super) struct Form(Vec<(String, String)>);
+
+impl Form {
+    /// Reads what was sent. Bytes that are no UTF-8 become replacement characters, which no name may contain.
+    pub(super) fn parse(bytes: &[u8]) -> Self {
+        Self(form_urlencoded::parse(bytes).into_owned().collect())
+    }
+
+    /// A field's value; empty where it was not sent. Of several, the first.
+    pub(super) fn get(&self, name: &str) -> &str {
+        self.0.iter().find(|(field, _)| field == name).map_or("", |(_, value)| value)
+    }
+
+    /// A field's value without the spaces around it, for names and addresses; never for a password.
+    pub(super) fn trimmed(&self, name: &str) -> &str {
+        self.get(name).trim()
+    }
+
+    /// All values of a field that may be sent several times.
+    pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(field, _)| field == name).map(|(_, value)| value.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_found_by_name_and_the_first_of_several_counts() {
+        let form = Form::parse(b"name=a%20b&source=1&source=2&name=c&empty=");
+        assert_eq!((form.get("name"), form.get("empty"), form.get("missing")), ("a b", "", ""));
+        assert_eq!(form.all("source").collect::<Vec<_>>(), ["1", "2"]);
+    }
+
+    #[test]
+    fn noise_is_a_form_as_well() {
+        for bytes in [&b"\xff=\xfe&&==%zz"[..], b"%", b"a"] {
+            assert_eq!(Form::parse(bytes).get("name"), "");
+        }
+    }
+}

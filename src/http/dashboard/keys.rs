@@ -1,0 +1,539 @@
+//! *Settings → API Keys*.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::once::{Made, Met};
+use super::reply::{Failed, Refusal, Reply};
+use super::visit::{Inside, Outcome};
+use crate::context::Timestamp;
+use crate::credential::{KeyId, prefix};
+use crate::org::keys::{ListedKey, MintedKey, NewKey};
+use crate::org::permission::Action;
+use crate::org::record::{KeyRecord, Owner};
+use crate::org::usage::{UsageQuery, UsageReport, day_of};
+use crate::org::{ChangeError, Source};
+use crate::pages::{
+    Deleting, Input, KeyDialog, KeyForm, KeyPage, KeyRow, KeyState, Keys, Leaked, LeakedKey, Name, Paging,
+    Pick, Reach, Room, Rotating, Shown, Sort, Use, When,
+};
+
+/// Keys of one page.
+const PAGE: usize = 50;
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// How long the former secret may go on: what is sent, what is read, and how long that is.
+const OVERLAPS: &[(&str, &str, u64)] = &[
+    ("0", "Not at all: it stops now", 0),
+    ("3600", "1 hour", 3_600),
+    ("86400", "1 day", 86_400),
+    ("604800", "7 days", 604_800),
+];
+
+/// Who owns what, for the rows.
+struct Owners(Vec<(String, String)>);
+
+impl Owners {
+    async fn of(inside: &Inside) -> Result<Self, ChangeError> {
+        let members = inside.member.list_members().await?;
+        Ok(Self(members.into_iter().map(|member| (member.user.to_string(), member.record.email)).collect()))
+    }
+
+    fn name(&self, id: &str) -> Name {
+        let found = self.0.iter().find(|(user, _)| user == id);
+        found.map_or_else(|| Name::new("a former member"), |(_, email)| Name::new(email.clone()))
+    }
+}
+
+impl Inside {
+    fn key_id(&self) -> Result<KeyId, Failed> {
+        self.part("key").parse().map_err(|_| Failed::NOT_FOUND)
+    }
+
+    /// The key of the address, if the reader may see it.
+    async fn key(&self) -> Result<ListedKey, Failed> {
+        Ok(self.member.key(self.key_id()?).await?)
+    }
+
+    fn row(&self, key: &ListedKey, sources: &[Arc<Source>], owners: &Owners) -> KeyRow {
+        let record = &key.record;
+        let name_of = |id: &crate::credential::SourceId| {
+            let found = sources.iter().find(|source| source.id() == *id);
+            Name::new(
+                found.map_or_else(|| "a removed source".to_owned(), |source| source.record().name.clone()),
+            )
+        };
+        let mine = Owner::User { id: self.who.user.to_string() } == record.owner;
+        KeyRow {
+            id: key.id.to_string(),
+            name: Name::new(record.name.clone()),
+            prefix: prefix(&key.id),
+            owner: match &record.owner {
+                Owner::Org => None,
+                Owner::User { id } => Some(owners.name(id)),
+            },
+            tool: record.made_for.as_deref().and_then(crate::install::tool).map(|tool| tool.name),
+            state: self.state(record),
+            reach: match &record.sources {
+                None => Reach::All,
+                Some(ids) => Reach::Only(ids.iter().map(name_of).collect()),
+            },
+            last_used: key.last_used_at.map(|at| self.when(at)),
+            expires: record.expires_at.map(|at| self.when(at)),
+            created: self.when(record.created_at),
+            may_change: self.member.may(if mine { Action::OwnKeys } else { Action::AllKeys }),
+        }
+    }
+
+    fn state(&self, record: &KeyRecord) -> KeyState {
+        let living =
+            record.previous.iter().map(|previous| previous.valid_until).filter(|until| self.now < *until);
+        match living.max() {
+            _ if record.expires_at.is_some_and(|end| end <= self.now) => KeyState::Expired,
+            _ if record.suspended.is_some() => KeyState::Suspended,
+            _ if !record.enabled => KeyState::Disabled,
+            Some(until) => KeyState::Rotating(self.when(until)),
+            None => KeyState::Active,
+        }
+    }
+
+    fn key_at(&self, id: KeyId) -> String {
+        format!("{}/keys/{id}", self.base())
+    }
+
+    /// The list, as the address asks for it, with what is over it.
+    async fn keys_page(&self, dialog: Option<KeyDialog>) -> Result<Keys, Failed> {
+        let (sources, owners) = (self.member.list_sources()?, Owners::of(self).await?);
+        let mut keys = self.member.list_keys().await?;
+        let all = keys.len();
+        let usable = keys
+            .iter()
+            .filter(|key| matches!(self.state(&key.record), KeyState::Active | KeyState::Rotating(_)));
+        let usable = usable.count();
+        let filter = self.query.trimmed("q").to_owned();
+        let wanted = filter.to_lowercase();
+        keys.retain(|key| {
+            key.record.name.to_lowercase().contains(&wanted)
+                || prefix(&key.id).to_lowercase().starts_with(&wanted)
+        });
+        let sort = Sort::from_word(self.query.get("sort")).unwrap_or(Sort::Created);
+        keys.sort_by(|a, b| match sort {
+            Sort::Name => a.record.name.to_lowercase().cmp(&b.record.name.to_lowercase()),
+            Sort::LastUsed => b.last_used_at.cmp(&a.last_used_at),
+            // What never ends comes last.
+            Sort::Expires => {
+                let end = |key: &ListedKey| key.record.expires_at.map_or(i64::MAX, |at| at.0);
+                end(a).cmp(&end(b))
+            }
+            Sort::Created => b.record.created_at.cmp(&a.record.created_at),
+        });
+        let from = self.query.get("from").parse::<usize>().unwrap_or(0).min(keys.len());
+        let at = |from: usize| {
+            let (from, sort) = (from.to_string(), sort.word());
+            let pairs = [("q", filter.as_str()), ("sort", sort), ("from", from.as_str())];
+            let mut query = url::form_urlencoded::Serializer::new(String::new());
+            query.extend_pairs(pairs.iter().filter(|(_, value)| !value.is_empty()));
+            format!("{}/keys?{}", self.base(), query.finish())
+        };
+        let paging = Paging {
+            shown: keys.len().saturating_sub(from).min(PAGE),
+            total: keys.len(),
+            previous: (from > 0).then(|| at(from.saturating_sub(PAGE))),
+            next: (from + PAGE < keys.len()).then(|| at(from + PAGE)),
+        };
+        let rows = keys.iter().skip(from).take(PAGE).map(|key| self.row(key, &sources, &owners)).collect();
+        Ok(Keys {
+            shell: self.org_shell(Room::Keys).await?,
+            filter,
+            sort,
+            rows,
+            usable,
+            all,
+            paging,
+            may_create: self.member.may(Action::OwnKeys),
+            dialog,
+        })
+    }
+
+    async fn with_dialog(&self, dialog: KeyDialog) -> Outcome {
+        Reply::page(&self.keys_page(Some(dialog)).await?)
+    }
+
+    async fn refused_dialog(&self, dialog: KeyDialog) -> Outcome {
+        Reply::refused(&self.keys_page(Some(dialog)).await?)
+    }
+
+    /// A form that makes a secret: carried out once, and shown for the only time.
+    async fn show_made(&self, met: Met<Made>) -> Outcome {
+        let (Met::Now(made) | Met::Before(made)) = &met;
+        let key = self.member.key(made.key).await?;
+        let dialog = match (&made.secret, &met) {
+            (Some(secret), Met::Now(_)) => {
+                let visible = prefix(&made.key);
+                let rest = secret.strip_prefix(visible.as_str()).unwrap_or_default().to_owned();
+                let former_until = match self.state(&key.record) {
+                    KeyState::Rotating(until) => Some(until),
+                    _ => None,
+                };
+                KeyDialog::Shown(Shown {
+                    name: Name::new(key.record.name),
+                    prefix: visible,
+                    rest,
+                    former_until,
+                })
+            }
+            _ => KeyDialog::ShownAlready {
+                id: made.key.to_string(),
+                name: Name::new(key.record.name),
+                prefix: prefix(&made.key),
+            },
+        };
+        self.with_dialog(dialog).await
+    }
+
+    /// The usage of one key in the last days, and how many those are.
+    async fn used(&self, key: KeyId, days: u32) -> Result<Option<UsageReport>, Failed> {
+        let from = Timestamp(self.now.0 - i64::from(days.saturating_sub(1)) * 86_400_000);
+        let query = UsageQuery { from: day_of(from), key: Some(key), source: None };
+        match self.member.usage(query).await {
+            Ok(report) => Ok(Some(report)),
+            // A member sees their own keys and no sums.
+            Err(ChangeError::Forbidden) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// What was made, for `once`.
+pub(super) fn made(minted: &MintedKey) -> Made {
+    Made { key: minted.id, secret: Some(minted.plain.reveal().into()) }
+}
+
+fn count(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+pub(super) async fn list(inside: Inside) -> Outcome {
+    inside.show(&inside.keys_page(None).await?)
+}
+
+/// The form as it is first seen.
+fn form_of(inside: &Inside, key: Option<&ListedKey>) -> Result<KeyForm, Failed> {
+    let only = key.and_then(|key| key.record.sources.as_ref());
+    let sources = inside.member.list_sources()?;
+    let source = |source: &Arc<Source>| {
+        let record = source.record();
+        let ticked = only.is_some_and(|only| only.contains(&source.id()));
+        (source.id().to_string(), Name::new(record.name.clone()), super::sources::label(&record.kind), ticked)
+    };
+    Ok(KeyForm {
+        id: key.map(|key| key.id.to_string()),
+        once: inside.dashboard().once.token()?,
+        name: Input::of(key.map(|key| key.record.name.clone()).unwrap_or_default()),
+        all_sources: only.is_none(),
+        sources: sources.iter().map(source).collect(),
+        sources_error: None,
+        expires: Input::of(if key.is_some() { "keep" } else { "90d" }),
+        may_own_by_org: inside.member.may(Action::AllKeys),
+        owned_by_org: false,
+    })
+}
+
+/// The form as it was sent.
+fn form_sent(inside: &Inside, key: Option<&ListedKey>) -> Result<KeyForm, Failed> {
+    let mut form = form_of(inside, key)?;
+    let sent = &inside.form;
+    form.name = Input::of(sent.trimmed("name"));
+    form.all_sources = sent.get("reach") != "only";
+    for (id, _, _, ticked) in &mut form.sources {
+        *ticked = sent.all("source").any(|sent| sent == id);
+    }
+    form.expires = Input::of(sent.get("expires"));
+    form.owned_by_org = form.may_own_by_org && sent.get("owner") == "org";
+    Ok(form)
+}
+
+/// What a form asks for: which sources, until when. The form itself where something is wrong with it.
+fn wanted(inside: &Inside, form: &mut KeyForm) -> Option<(Option<Vec<String>>, Option<Timestamp>)> {
+    let ticked: Vec<_> =
+        form.sources.iter().filter(|(.., ticked)| *ticked).map(|(id, ..)| id.clone()).collect();
+    if !form.all_sources && ticked.is_empty() {
+        form.sources_error = Some("Choose at least one data source, or all of them.".to_owned());
+    }
+    let in_days = |days: u32| Some(inside.now.plus(DAY * days));
+    let expires = match form.expires.value.as_str() {
+        "30d" => Some(in_days(30)),
+        "90d" => Some(in_days(90)),
+        "365d" => Some(in_days(365)),
+        "never" | "keep" => Some(None),
+        _ => {
+            form.expires.error = Some("Choose when it expires.".to_owned());
+            None
+        }
+    }?;
+    form.sources_error.is_none().then_some(((!form.all_sources).then_some(ticked), expires))
+}
+
+/// The form with what was refused.
+fn told(mut form: KeyForm, error: ChangeError) -> Result<KeyForm, Failed> {
+    match error.into() {
+        Refusal::Told(text) | Refusal::Name(text) => form.name.error = Some(text),
+        Refusal::Failed(failed) => return Err(failed),
+    }
+    Ok(form)
+}
+
+pub(super) async fn new(inside: Inside) -> Outcome {
+    if !inside.member.may(Action::OwnKeys) {
+        return Err(ChangeError::Forbidden.into());
+    }
+    let form = form_of(&inside, None)?;
+    inside.with_dialog(KeyDialog::Form(form)).await
+}
+
+pub(super) async fn create(inside: Inside) -> Outcome {
+    let mut form = form_sent(&inside, None)?;
+    let Some((sources, expires_at)) = wanted(&inside, &mut form) else {
+        return inside.refused_dialog(KeyDialog::Form(form)).await;
+    };
+    let new = NewKey { name: form.name.value.clone(), expires_at, sources, made_for: None };
+    let make = async {
+        let minted = match form.owned_by_org {
+            true => inside.member.create_org_key(new).await?,
+            false => inside.member.create_personal_key(new).await?,
+        };
+        Ok::<_, ChangeError>(made(&minted))
+    };
+    match inside.dashboard().once.meet(inside.who.user, inside.form.get("once"), make).await {
+        Ok(met) => inside.show_made(met).await,
+        Err(error) => {
+            let form = told(form, error)?;
+            inside.refused_dialog(KeyDialog::Form(form)).await
+        }
+    }
+}
+
+pub(super) async fn one(inside: Inside) -> Outcome {
+    let key = inside.key().await?;
+    let (sources, owners) = (inside.member.list_sources()?, Owners::of(&inside).await?);
+    let used = inside.used(key.id, 30).await?.map(|report| report.total).unwrap_or_default();
+    let made_by = match &key.record.owner {
+        Owner::User { id } => owners.name(id),
+        Owner::Org => Name::new("the organization"),
+    };
+    let page = KeyPage {
+        shell: inside.org_shell(Room::Keys).await?,
+        key: inside.row(&key, &sources, &owners),
+        made_by,
+        calls: count(used.calls),
+        rows: count(used.rows),
+    };
+    inside.show(&page)
+}
+
+pub(super) async fn edit(inside: Inside) -> Outcome {
+    let key = inside.key().await?;
+    let form = form_of(&inside, Some(&key))?;
+    inside.with_dialog(KeyDialog::Form(form)).await
+}
+
+pub(super) async fn save(inside: Inside) -> Outcome {
+    let key = inside.key().await?;
+    let mut form = form_sent(&inside, Some(&key))?;
+    let keeps = form.expires.value == "keep";
+    let Some((sources, expires_at)) = wanted(&inside, &mut form) else {
+        return inside.refused_dialog(KeyDialog::Form(form)).await;
+    };
+    let edit = crate::org::keys::KeyEdit {
+        name: Some(form.name.value.clone()),
+        enabled: None,
+        sources: Some(sources),
+        expires_at: (!keeps).then_some(expires_at),
+    };
+    match inside.member.edit_key(key.id, edit).await {
+        Ok(record) => Ok(inside.done(&inside.key_at(key.id), &format!("{} was saved.", record.name))),
+        Err(error) => {
+            let form = told(form, error)?;
+            inside.refused_dialog(KeyDialog::Form(form)).await
+        }
+    }
+}
+
+fn rotating(inside: &Inside, key: &ListedKey, overlap: Input) -> Result<Rotating, Failed> {
+    let most = inside.dashboard().rotate_overlap_max.as_secs();
+    let offered = OVERLAPS.iter().filter(|(.., seconds)| *seconds <= most);
+    Ok(Rotating {
+        id: key.id.to_string(),
+        name: Name::new(key.record.name.clone()),
+        once: inside.dashboard().once.token()?,
+        overlaps: offered.map(|(value, label, _)| Pick::new(*value, *label)).collect(),
+        overlap,
+    })
+}
+
+pub(super) async fn ask_rotate(inside: Inside) -> Outcome {
+    let key = inside.key().await?;
+    let dialog = rotating(&inside, &key, Input::of("86400"))?;
+    inside.with_dialog(KeyDialog::Rotate(dialog)).await
+}
+
+async fn rotate_by(inside: &Inside, id: KeyId, overlap: Duration) -> Result<Met<Made>, ChangeError> {
+    let make = async { Ok(made(&inside.member.rotate_key(id, overlap).await?)) };
+    inside.dashboard().once.meet(inside.who.user, inside.form.get("once"), make).await
+}
+
+pub(super) async fn rotate(inside: Inside) -> Outcome {
+    let key = inside.key().await?;
+    let sent = inside.form.get("overlap");
+    let most = inside.dashboard().rotate_overlap_max.as_secs();
+    let overlap = OVERLAPS.iter().find(|(value, _, seconds)| *value == sent && *seconds <= most);
+    let Some((_, _, seconds)) = overlap else {
+        let dialog =
+            rotating(&inside, &key, Input::wrong(sent, "Choose how long the former secret goes on."))?;
+        return inside.refused_dialog(KeyDialog::Rotate(dialog)).await;
+    };
+    let met = rotate_by(&inside, key.id, Duration::from_secs(*seconds)).await?;
+    inside.show_made(met).await
+}
+
+/// A key that leaked: its secret ends at once, and another one is shown.
+pub(super) async fn replace(inside: Inside) -> Outcome {
+    let key = inside.key().await?;
+    let met = rotate_by(&inside, key.id, Duration::ZERO).await?;
+    inside.show_made(met).await
+}
+
+async fn switch(inside: &Inside, enabled: bool, to: &str, toast: &str) -> Outcome {
+    let record = inside.member.alter_key(inside.key_id()?, None, Some(enabled)).await?;
+    Ok(inside.done(to, &format!("{} {toast}", record.name)))
+}
+
+pub(super) async fn disable(inside: Inside) -> Outcome {
+    let to = inside.key_at(inside.key_id()?);
+    switch(&inside, false, &to, "is disabled. Its running queries were cancelled.").await
+}
+
+pub(super) async fn enable(inside: Inside) -> Outcome {
+    let to = inside.key_at(inside.key_id()?);
+    switch(&inside, true, &to, "works again.").await
+}
+
+/// Stops a key that leaked, and shows what it did.
+pub(super) async fn stop(inside: Inside) -> Outcome {
+    let id = inside.key_id()?;
+    let to = format!("{}/keys/leaked?key={}", inside.base(), prefix(&id));
+    switch(&inside, false, &to, "is stopped. Its running queries were cancelled.").await
+}
+
+async fn deleting(inside: &Inside, key: &ListedKey, typed: Input) -> Result<KeyDialog, Failed> {
+    let calls = inside.used(key.id, 7).await?.map_or(0, |report| report.total.calls);
+    Ok(KeyDialog::Delete(Deleting {
+        id: key.id.to_string(),
+        name: Name::new(key.record.name.clone()),
+        prefix: prefix(&key.id),
+        last_used: key.last_used_at.map(|at| inside.when(at)),
+        calls: count(calls),
+        typed,
+    }))
+}
+
+pub(super) async fn ask_delete(inside: Inside) -> Outcome {
+    let key = inside.key().await?;
+    let dialog = deleting(&inside, &key, Input::default()).await?;
+    inside.with_dialog(dialog).await
+}
+
+pub(super) async fn delete(inside: Inside) -> Outcome {
+    let key = inside.key().await?;
+    let typed = inside.form.get("confirm");
+    if typed != Name::new(key.record.name.clone()).plain() {
+        let typed = Input::wrong(typed, "Type the name exactly as it is shown. Nothing was deleted.");
+        let dialog = deleting(&inside, &key, typed).await?;
+        return inside.refused_dialog(dialog).await;
+    }
+    let record = inside.member.delete_key(key.id).await?;
+    let to = format!("{}/keys", inside.base());
+    Ok(inside.done(&to, &format!("{} was deleted. Nothing can be read with it any more.", record.name)))
+}
+
+/// The key that somebody means: by the whole of it, or by the prefix that is shown. Only its first characters count,
+/// and none of it is written anywhere.
+async fn meant(inside: &Inside, text: &str) -> Result<Option<ListedKey>, Failed> {
+    let text = text.trim();
+    // `sql_` and six characters of the id tell keys of one organization apart.
+    if text.len() < 10 || !text.is_ascii() {
+        return Ok(None);
+    }
+    let keys = inside.member.list_keys().await?;
+    let mut meant = keys.into_iter().filter(|key| {
+        let visible = prefix(&key.id);
+        visible.starts_with(text) || text.starts_with(visible.as_str())
+    });
+    Ok(match (meant.next(), meant.next()) {
+        (Some(key), None) => Some(key),
+        _ => None,
+    })
+}
+
+async fn leaked_page(inside: &Inside, asked: Input, key: Option<ListedKey>) -> Result<Leaked, Failed> {
+    let found = match key {
+        None => None,
+        Some(key) => {
+            let (sources, owners) = (inside.member.list_sources()?, Owners::of(inside).await?);
+            let report = inside.used(key.id, 30).await?;
+            let uses = report.map(|report| uses(inside, &report, &sources)).unwrap_or_default();
+            let once = inside.dashboard().once.token()?;
+            Some(LeakedKey { key: inside.row(&key, &sources, &owners), uses, once })
+        }
+    };
+    Ok(Leaked { shell: inside.org_shell(Room::Keys).await?, asked, found })
+}
+
+/// The lines of a report by data source, the most asked first.
+fn uses(inside: &Inside, report: &UsageReport, sources: &[Arc<Source>]) -> Vec<Use> {
+    let mut uses: Vec<(Option<crate::credential::SourceId>, Use)> = Vec::new();
+    for line in &report.lines {
+        let midnight =
+            line.day.to_zoned(jiff::tz::TimeZone::UTC).map_or(0, |day| day.timestamp().as_millisecond());
+        let at = uses.iter().position(|(source, _)| *source == line.source).unwrap_or_else(|| {
+            let named = line.source.and_then(|id| sources.iter().find(|source| source.id() == id));
+            let source = match (line.source, named) {
+                (None, _) => Name::new("no data source"),
+                (Some(_), Some(source)) => Name::new(source.record().name.clone()),
+                (Some(_), None) => Name::new("a removed source"),
+            };
+            // Lines come with the newest day first.
+            let last = When::from_millis(midnight, inside.now.0);
+            uses.push((line.source, Use { source, calls: 0, rows: 0, last }));
+            uses.len() - 1
+        });
+        uses[at].1.calls += count(line.usage.calls);
+        uses[at].1.rows += count(line.usage.rows);
+    }
+    let mut uses: Vec<Use> = uses.into_iter().map(|(_, used)| used).collect();
+    uses.sort_by_key(|used| std::cmp::Reverse(used.calls));
+    uses
+}
+
+pub(super) async fn leaked(inside: Inside) -> Outcome {
+    let asked = inside.query.trimmed("key").to_owned();
+    let key = meant(&inside, &asked).await?;
+    inside.show(&leaked_page(&inside, Input::of(asked), key).await?)
+}
+
+pub(super) async fn find_leaked(inside: Inside) -> Outcome {
+    let sent = inside.form.trimmed("key").to_owned();
+    match meant(&inside, &sent).await? {
+        // Of a whole key only the part that is shown anyway comes back.
+        Some(key) => {
+            let asked = Input::of(prefix(&key.id));
+            Reply::page(&leaked_page(&inside, asked, Some(key)).await?)
+        }
+        None => {
+            let shown: String = sent.chars().take(14).collect();
+            let error =
+                "No key of this organization that you may see begins so. Compare the first ten characters.";
+            Reply::refused(&leaked_page(&inside, Input::wrong(shown, error), None).await?)
+        }
+    }
+}

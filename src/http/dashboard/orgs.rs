@@ -1,0 +1,167 @@
+//! Organizations: a new one, the first page, settings, the end and the way back.
+
+use super::reply::{Failed, Refusal, Reply};
+use super::shell::base_of;
+use super::visit::{Inside, Outcome, Session};
+use crate::context::Timestamp;
+use crate::credential::OrgId;
+use crate::flow::{create_org, delete_org, members as flow_members, rename_org};
+use crate::org::ChangeError;
+use crate::org::permission::{Action, Role};
+use crate::org::usage::{UsageQuery, day_of};
+use crate::pages::{DeletedOrg, FirstCall, Input, Name, NewOrg, OrgSettings, Overview, Room};
+
+const WEEK_MS: i64 = 7 * 86_400_000;
+
+impl Session {
+    async fn new_org_page(&self, name: Input) -> Result<NewOrg, Failed> {
+        let shell = self.shell(Room::Elsewhere).await?;
+        Ok(NewOrg { shell, name, may_create: true, once: self.dashboard().once.token()? })
+    }
+}
+
+pub(super) async fn new(session: Session) -> Outcome {
+    session.show(&session.new_org_page(Input::default()).await?)
+}
+
+pub(super) async fn create(session: Session) -> Outcome {
+    let people = &session.dashboard().people;
+    let name = session.form.trimmed("name");
+    let author = session.person().author();
+    let made = create_org::create_org(&people.registry, &people.index, &people.context, &author, name).await;
+    let id = match made {
+        Ok((id, _)) => id,
+        Err(error) => match error.into() {
+            Refusal::Told(text) | Refusal::Name(text) => {
+                return Reply::refused(&session.new_org_page(Input::wrong(name, text)).await?);
+            }
+            Refusal::Failed(failed) => return Err(failed),
+        },
+    };
+    let org = people.registry.resolve(id).await.map_err(ChangeError::from)?.by(author);
+    flow_members::add_member(people, &org, (session.who.user, &session.who.record), Role::Owner).await?;
+    Ok(session.done(&base_of(id), &format!("{name} was created.")))
+}
+
+pub(super) async fn overview(inside: Inside) -> Outcome {
+    let keys = inside.member.list_keys().await.or_else(|error| match error {
+        ChangeError::Forbidden => Ok(Vec::new()),
+        error => Err(error),
+    })?;
+    let from = day_of(Timestamp(inside.now.0 - WEEK_MS));
+    let calls = match inside.member.usage(UsageQuery { from, key: None, source: None }).await {
+        Ok(report) => report.total.calls,
+        Err(ChangeError::Forbidden) => 0,
+        Err(error) => return Err(error.into()),
+    };
+    let is_on = |record: &crate::org::record::KeyRecord| {
+        record.is_on() && record.expires_at.is_none_or(|end| inside.now < end)
+    };
+    let used = keys.iter().filter_map(|key| key.last_used_at).min();
+    let page = Overview {
+        shell: inside.org_shell(Room::Overview).await?,
+        sources: inside.member.list_sources()?.len(),
+        keys: keys.iter().filter(|key| is_on(&key.record)).count(),
+        members: inside.member.list_members().await?.len(),
+        calls: usize::try_from(calls).unwrap_or(usize::MAX),
+        first_call: used.filter(|_| calls > 0).map(|at| FirstCall {
+            client: Name::new("A client"),
+            tool: "a tool".to_owned(),
+            when: inside.when(at),
+        }),
+        may_connect: inside.member.may(Action::Sources),
+        demo_offered: false,
+    };
+    inside.show(&page)
+}
+
+impl Inside {
+    async fn settings_page(
+        &self,
+        name: Option<Input>,
+        deleting: Option<Input>,
+    ) -> Result<OrgSettings, Failed> {
+        let record = self.member.record().await?;
+        Ok(OrgSettings {
+            shell: self.org_shell(Room::Organization).await?,
+            name: name.unwrap_or_else(|| Input::of(record.name)),
+            id: self.member.org_id().to_string(),
+            created: self.when(record.created_at),
+            may_rename: self.member.may(Action::Rename),
+            may_delete: self.member.may(Action::Delete),
+            grace_days: self.dashboard().delete_grace.as_secs() / 86_400,
+            deleting,
+        })
+    }
+}
+
+pub(super) async fn settings(inside: Inside) -> Outcome {
+    inside.show(&inside.settings_page(None, None).await?)
+}
+
+pub(super) async fn rename(inside: Inside) -> Outcome {
+    let people = &inside.dashboard().people;
+    let name = inside.form.trimmed("name");
+    let org = inside.member.to_rename()?;
+    match rename_org::rename_org(&people.registry, &people.index, &org, name).await {
+        Ok(record) => {
+            let to = format!("{}/settings", inside.base());
+            Ok(inside.done(&to, &format!("The organization is called {} now.", record.name)))
+        }
+        Err(error) => match error.into() {
+            Refusal::Told(text) | Refusal::Name(text) => {
+                Reply::refused(&inside.settings_page(Some(Input::wrong(name, text)), None).await?)
+            }
+            Refusal::Failed(failed) => Err(failed),
+        },
+    }
+}
+
+pub(super) async fn ask_delete(inside: Inside) -> Outcome {
+    inside.member.to_delete()?;
+    Reply::page(&inside.settings_page(None, Some(Input::default())).await?)
+}
+
+pub(super) async fn delete(inside: Inside) -> Outcome {
+    let org = inside.member.to_delete()?;
+    let dashboard = inside.dashboard();
+    let typed = inside.form.get("confirm");
+    if typed != Name::new(inside.member.record().await?.name).plain() {
+        let typed = Input::wrong(typed, "Type the name exactly as it is shown. Nothing was deleted.");
+        return Reply::refused(&inside.settings_page(None, Some(typed)).await?);
+    }
+    let people = &dashboard.people;
+    delete_org::delete_org(&people.index, &people.context, &org, dashboard.delete_grace).await?;
+    Ok(Reply::see(&format!("{}/restore", inside.base())))
+}
+
+/// A deleted organization of which the reader was an owner; for everybody else there is none.
+async fn deleted_of(session: &Session) -> Result<(OrgId, crate::org::record::DeletedOrgRecord), Failed> {
+    let id: OrgId = session.part("org").parse().map_err(|_| Failed::NOT_FOUND)?;
+    let registry = &session.dashboard().people.registry;
+    let role = registry.former_role(id, session.who.user).await?;
+    if role != Some(Role::Owner) {
+        return Err(Failed::NOT_FOUND);
+    }
+    Ok((id, registry.deleted(id).await?.ok_or(Failed::NOT_FOUND)?))
+}
+
+pub(super) async fn deleted(session: Session) -> Outcome {
+    let (id, record) = deleted_of(&session).await?;
+    let page = DeletedOrg {
+        shell: session.shell(Room::Elsewhere).await?,
+        name: Name::new(record.name),
+        base: base_of(id),
+        until: session.when(record.purge_at),
+    };
+    Reply::page(&page)
+}
+
+pub(super) async fn restore(session: Session) -> Outcome {
+    let (id, _) = deleted_of(&session).await?;
+    let people = &session.dashboard().people;
+    let author = session.person().author();
+    let (_, record) =
+        delete_org::restore_org(&people.registry, &people.index, &author, &id.to_string()).await?;
+    Ok(session.done(&base_of(id), &format!("{} is back, with its keys and data sources.", record.name)))
+}

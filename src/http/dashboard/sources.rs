@@ -1,0 +1,330 @@
+//! *Data sources*: connect, test, change and remove databases, with forms made from what connectors declare.
+
+use std::sync::Arc;
+
+use sequel_connector::Settings;
+use serde_json::Value;
+
+use super::reply::{Failed, Refusal, Reply};
+use super::visit::{Inside, Outcome};
+use crate::org::permission::Action;
+use crate::org::sources::{NewSource, SourceEdit};
+use crate::org::{ChangeError, Source};
+use crate::pages::{
+    Check, CheckOutcome, Declared, DeclaredKind, Health, Input, Name, Room, SourceForm, SourceKind,
+    SourcePage, SourceRow, Sources,
+};
+
+/// What one kind of database is called, and what has to be said to connect one.
+struct Kind {
+    word: &'static str,
+    label: &'static str,
+    settings: &'static [Setting],
+}
+
+/// One setting of a kind.
+struct Setting {
+    name: &'static str,
+    label: &'static str,
+    help: &'static str,
+}
+
+/// The kinds that this program can connect, in the order in which they are offered.
+const KINDS: &[Kind] = &[Kind {
+    word: "sqlite",
+    label: "SQLite",
+    settings: &[Setting {
+        name: "path",
+        label: "File",
+        help: "Where the file is on the server, below a folder that its operator allows (sources.sqlite.folders).",
+    }],
+}];
+
+/// What a kind is called.
+pub(super) fn label(kind: &str) -> String {
+    KINDS
+        .iter()
+        .find(|known| known.word == kind)
+        .map_or_else(|| kind.to_owned(), |known| known.label.to_owned())
+}
+
+impl Inside {
+    fn source(&self) -> Result<Arc<Source>, Failed> {
+        // By its id alone: a name in an address would be another source's after a rename.
+        let word = self.part("source");
+        let source = self.member.find_source(word)?;
+        if source.id().to_string() == word { Ok(source) } else { Err(Failed::NOT_FOUND) }
+    }
+
+    fn source_row(&self, source: &Source) -> SourceRow {
+        let record = source.record();
+        let place = record.settings.values().find_map(Value::as_str).unwrap_or_default();
+        SourceRow {
+            id: source.id().to_string(),
+            name: Name::new(record.name.clone()),
+            kind: label(&record.kind),
+            place: Name::new(place),
+            health: match source.failing() {
+                Some((since, cause)) => {
+                    Health::Failing { since: self.when(since), cause: super::reply::sentence(&cause) }
+                }
+                None if source.is_open() => Health::Healthy,
+                None => Health::Unknown,
+            },
+            last_query: None,
+        }
+    }
+
+    async fn sources_page(&self, removing: Option<(SourceRow, Input, usize)>) -> Result<Sources, Failed> {
+        let sources = self.member.list_sources()?;
+        Ok(Sources {
+            shell: self.org_shell(Room::Sources).await?,
+            rows: sources.iter().map(|source| self.source_row(source)).collect(),
+            may_change: self.member.may(Action::Sources),
+            removing,
+        })
+    }
+
+    fn sources_at(&self) -> String {
+        format!("{}/sources", self.base())
+    }
+
+    fn needs_sources(&self) -> Result<(), Failed> {
+        if self.member.may(Action::Sources) { Ok(()) } else { Err(ChangeError::Forbidden.into()) }
+    }
+}
+
+pub(super) async fn list(inside: Inside) -> Outcome {
+    inside.show(&inside.sources_page(None).await?)
+}
+
+pub(super) async fn first_kind(inside: Inside) -> Outcome {
+    let first = KINDS.first().ok_or(Failed::NOT_FOUND)?;
+    Ok(Reply::see(&format!("{}/new/{}", inside.sources_at(), first.word)))
+}
+
+fn kind(word: &str) -> Result<&'static Kind, Failed> {
+    KINDS.iter().find(|kind| kind.word == word).ok_or(Failed::NOT_FOUND)
+}
+
+/// The form with values of a source, of what was sent, or of nothing.
+async fn form(
+    inside: &Inside,
+    kind: &'static Kind,
+    editing: Option<&Source>,
+    value: impl Fn(&str) -> String,
+) -> Result<SourceForm, Failed> {
+    let of_kind = |kind: &Kind| SourceKind { word: kind.word.to_owned(), label: kind.label.to_owned() };
+    let declared = kind.settings.iter().map(|setting| Declared {
+        name: setting.name.to_owned(),
+        label: setting.label.to_owned(),
+        kind: DeclaredKind::Machine,
+        help: Some(setting.help.to_owned()),
+        required: true,
+        input: Input::of(value(&format!("set-{}", setting.name))),
+    });
+    Ok(SourceForm {
+        shell: inside.org_shell(Room::Sources).await?,
+        editing: editing.map(|source| (source.id().to_string(), Name::new(source.record().name.clone()))),
+        kinds: KINDS.iter().map(of_kind).collect(),
+        kind: of_kind(kind),
+        name: Input::of(value("name")),
+        description: Input::of(value("description")),
+        declared: declared.collect(),
+        checks: Vec::new(),
+        repair: None,
+    })
+}
+
+async fn sent(inside: &Inside, kind: &'static Kind, editing: Option<&Source>) -> Result<SourceForm, Failed> {
+    form(inside, kind, editing, |name| inside.form.trimmed(name).to_owned()).await
+}
+
+fn settings_sent(inside: &Inside, kind: &Kind) -> Settings {
+    let value = |setting: &Setting| {
+        (setting.name.to_owned(), Value::from(inside.form.trimmed(&format!("set-{}", setting.name))))
+    };
+    kind.settings.iter().map(value).collect()
+}
+
+pub(super) async fn new(inside: Inside) -> Outcome {
+    inside.needs_sources()?;
+    let kind = kind(inside.part("kind"))?;
+    Reply::page(&form(&inside, kind, None, |_| String::new()).await?)
+}
+
+/// Opens a source that is not connected yet, or one as it would be, and says how that went.
+async fn try_out(inside: &Inside, source: &Arc<Source>) -> (Vec<Check>, bool) {
+    let clock = &inside.dashboard().people.context.clock;
+    let started = clock.elapsed();
+    let outcome = tokio::time::timeout(inside.dashboard().test_timeout, source.try_out()).await;
+    let error = outcome.unwrap_or_else(|_| Err("it did not answer in time".to_owned())).err();
+    let millis = u64::try_from((clock.elapsed() - started).as_millis()).ok();
+    let (text, outcome) = match &error {
+        None => ("It was opened read only and answered.".to_owned(), CheckOutcome::Passed),
+        Some(error) => (super::reply::sentence(error), CheckOutcome::Failed),
+    };
+    (vec![Check { text, outcome, millis }], error.is_none())
+}
+
+/// What was refused, in the form.
+fn told(mut form: SourceForm, error: ChangeError) -> Result<SourceForm, Failed> {
+    match error.into() {
+        Refusal::Name(text) => form.name.error = Some(text),
+        // Settings are what a connector refuses; a name has its own rules, and says so.
+        Refusal::Told(text) => match form.declared.first_mut().filter(|_| !text.contains("name")) {
+            Some(first) => first.input.error = Some(text),
+            None => form.name.error = Some(text),
+        },
+        Refusal::Failed(failed) => return Err(failed),
+    }
+    Ok(form)
+}
+
+pub(super) async fn add(inside: Inside) -> Outcome {
+    inside.needs_sources()?;
+    let kind = kind(inside.part("kind"))?;
+    let mut form = sent(&inside, kind, None).await?;
+    let new = NewSource {
+        name: form.name.value.clone(),
+        kind: kind.word.to_owned(),
+        settings: settings_sent(&inside, kind),
+        description: Some(form.description.value.clone()).filter(|text| !text.is_empty()),
+    };
+    let candidate = match inside.member.candidate(new.clone()).await {
+        Ok(candidate) => candidate,
+        Err(error) => return Reply::refused(&told(form, error)?),
+    };
+    let (checks, is_well) = try_out(&inside, &candidate).await;
+    form.checks = checks;
+    if inside.form.get("only") == "test" {
+        return Reply::page(&form);
+    }
+    if !is_well {
+        return Reply::refused(&form);
+    }
+    match inside.member.add_source(new).await {
+        Ok((id, record)) => {
+            let to = format!("{}/{id}", inside.sources_at());
+            Ok(inside.done(&to, &format!("{} is connected.", record.name)))
+        }
+        Err(error) => Reply::refused(&told(form, error)?),
+    }
+}
+
+async fn source_page(inside: &Inside, source: &Source, checks: Vec<Check>) -> Result<SourcePage, Failed> {
+    let record = source.record();
+    let kind = KINDS.iter().find(|kind| kind.word == record.kind);
+    let label = |name: &str| {
+        let declared = kind.and_then(|kind| kind.settings.iter().find(|setting| setting.name == name));
+        declared.map_or_else(|| name.to_owned(), |setting| setting.label.to_owned())
+    };
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    Ok(SourcePage {
+        shell: inside.org_shell(Room::Sources).await?,
+        source: inside.source_row(source),
+        description: record.description.clone().map(Name::new),
+        settings: record.settings.iter().map(|(name, value)| (label(name), Name::new(text(value)))).collect(),
+        created: inside.when(record.created_at),
+        checks,
+        may_change: inside.member.may(Action::Sources),
+    })
+}
+
+pub(super) async fn one(inside: Inside) -> Outcome {
+    let source = inside.source()?;
+    inside.show(&source_page(&inside, &source, Vec::new()).await?)
+}
+
+pub(super) async fn test(inside: Inside) -> Outcome {
+    let source = inside.source()?;
+    let source = inside.member.source_to_test(&source.id().to_string())?;
+    let (checks, _) = try_out(&inside, &source).await;
+    Reply::page(&source_page(&inside, &source, checks).await?)
+}
+
+pub(super) async fn edit(inside: Inside) -> Outcome {
+    inside.needs_sources()?;
+    let source = inside.source()?;
+    let record = source.record();
+    let kind = kind(&record.kind)?;
+    let value = |name: &str| match name {
+        "name" => record.name.clone(),
+        "description" => record.description.clone().unwrap_or_default(),
+        name => {
+            let setting = name.strip_prefix("set-").and_then(|name| record.settings.get(name));
+            setting.map_or_else(String::new, |value| {
+                value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+            })
+        }
+    };
+    Reply::page(&form(&inside, kind, Some(&*source), value).await?)
+}
+
+pub(super) async fn save(inside: Inside) -> Outcome {
+    inside.needs_sources()?;
+    let source = inside.source()?;
+    let kind = kind(&source.record().kind)?;
+    let mut form = sent(&inside, kind, Some(&*source)).await?;
+    let settings = settings_sent(&inside, kind);
+    let new = NewSource {
+        name: form.name.value.clone(),
+        kind: kind.word.to_owned(),
+        settings: settings.clone(),
+        description: None,
+    };
+    let candidate = match inside.member.candidate(new).await {
+        Ok(candidate) => candidate,
+        Err(error) => return Reply::refused(&told(form, error)?),
+    };
+    let (checks, is_well) = try_out(&inside, &candidate).await;
+    form.checks = checks;
+    if inside.form.get("only") == "test" {
+        return Reply::page(&form);
+    }
+    if !is_well {
+        return Reply::refused(&form);
+    }
+    let edit = SourceEdit {
+        name: Some(form.name.value.clone()),
+        settings: Some(settings),
+        description: Some(form.description.value.clone()),
+    };
+    match inside.member.alter_source(&source, edit).await {
+        Ok(record) => {
+            let to = format!("{}/{}", inside.sources_at(), source.id());
+            Ok(inside.done(&to, &format!("{} was saved.", record.name)))
+        }
+        Err(error) => Reply::refused(&told(form, error)?),
+    }
+}
+
+/// How many keys name a source: those that will reach one less.
+async fn naming(inside: &Inside, source: &Source) -> Result<usize, Failed> {
+    let keys = inside.member.list_keys().await?;
+    let names = |sources: &Vec<_>| sources.contains(&source.id());
+    Ok(keys.iter().filter(|key| key.record.sources.as_ref().is_some_and(names)).count())
+}
+
+pub(super) async fn ask_remove(inside: Inside) -> Outcome {
+    inside.needs_sources()?;
+    let source = inside.source()?;
+    let keys = naming(&inside, &source).await?;
+    let removing = Some((inside.source_row(&source), Input::default(), keys));
+    Reply::page(&inside.sources_page(removing).await?)
+}
+
+pub(super) async fn remove(inside: Inside) -> Outcome {
+    inside.needs_sources()?;
+    let source = inside.source()?;
+    let row = inside.source_row(&source);
+    let typed = inside.form.get("confirm");
+    if typed != Sources::expected(&row) {
+        let keys = naming(&inside, &source).await?;
+        let typed = Input::wrong(typed, "Type the name exactly as it is shown. Nothing was removed.");
+        return Reply::refused(&inside.sources_page(Some((row, typed, keys))).await?);
+    }
+    let record = inside.member.remove_source(source.id()).await?;
+    Ok(inside
+        .done(&inside.sources_at(), &format!("{} was removed. Its database was not touched.", record.name)))
+}

@@ -1,0 +1,109 @@
+// Sequel: everything here is an addition. Each page does its whole job without it.
+(() => {
+  const on = (type, selector, act) => document.addEventListener(type, e => {
+    const hit = e.target.closest?.(selector);
+    if (hit) act(hit, e);
+  });
+  const say = text => {
+    const box = document.getElementById('say');
+    if (box) { box.textContent = ''; setTimeout(() => { box.textContent = text; }, 50); }
+  };
+  // Icons are parts of one file whose name changes with its content: only the part is exchanged.
+  const icon = (el, name) => {
+    const use = el.querySelector('use');
+    use?.setAttribute('href', use.getAttribute('href').replace(/#.*/, '#' + name));
+  };
+
+  // What only works with script is hidden in the HTML and shown here.
+  for (const el of document.querySelectorAll('[data-js]')) el.hidden = false;
+
+  // A dialog that the server rendered open becomes a true modal.
+  for (const d of document.querySelectorAll('dialog[open]')) { d.close(); d.showModal(); }
+  on('click', 'dialog [data-close]', (el, e) => { e.preventDefault(); el.closest('dialog').close(); });
+  // A key shown once is not lost to a stray Escape, in browsers without closedby too.
+  document.addEventListener('keydown', e => {
+    if (e.key === 'Escape' && document.querySelector('dialog[open][closedby=none]')) e.preventDefault();
+  }, true);
+
+  // Copy: works on plain http too, where navigator.clipboard is missing.
+  on('click', '[data-copy]', async el => {
+    const from = document.getElementById(el.dataset.copy);
+    const label = el.querySelector('span') ?? el;
+    try {
+      await navigator.clipboard.writeText(from.textContent.trim());
+    } catch {
+      getSelection().selectAllChildren(from);
+      if (!document.execCommand('copy')) { say('Selected. Press Ctrl+C or ⌘C to copy.'); return; }
+    }
+    const was = el.dataset.was ??= label.textContent;
+    label.textContent = el.dataset.done ?? 'Copied';
+    icon(el, 'check');
+    el.classList.add('done');
+    say('Copied to the clipboard');
+    if (!el.dataset.done) setTimeout(() => { label.textContent = was; icon(el, 'copy'); el.classList.remove('done'); }, 2500);
+  });
+
+  // Menus: one open at a time; a click elsewhere or Escape closes.
+  document.addEventListener('click', e => {
+    const mine = e.target.closest?.('.menu');
+    for (const m of document.querySelectorAll('.menu[open]')) if (m !== mine) m.open = false;
+  });
+  document.addEventListener('keydown', e => {
+    const menu = document.querySelector('.menu[open]');
+    if (e.key === 'Escape' && menu) { menu.open = false; menu.querySelector('summary').focus(); }
+  });
+
+  // Filter a list by what is typed. Without script the field submits and the server filters.
+  on('input', '[data-filter]', el => {
+    const want = el.value.trim().toLowerCase();
+    let left = 0;
+    for (const row of document.getElementById(el.dataset.filter).children) {
+      row.hidden = !row.textContent.toLowerCase().includes(want);
+      if (!row.hidden) left += 1;
+    }
+    say(left + ' shown');
+  });
+
+  // Type-the-name confirmation. The server checks it again.
+  const match = el => {
+    const same = el.value === el.dataset.expect;
+    if (same) el.removeAttribute('aria-invalid');
+    el.form.querySelector('[type=submit]').setAttribute('aria-disabled', String(!same));
+  };
+  document.querySelectorAll('[data-expect]').forEach(match);
+  on('input', '[data-expect]', match);
+  // One click, one submit; an aria-disabled button says why instead of acting.
+  document.addEventListener('submit', e => {
+    const form = e.target, go = e.submitter ?? form.querySelector('[type=submit]');
+    const field = form.querySelector('[data-expect]');
+    if (form.dataset.sent || go?.ariaDisabled === 'true') {
+      e.preventDefault();
+      if (field && !form.dataset.sent) { field.setAttribute('aria-invalid', 'true'); field.focus(); }
+    } else if (form.method === 'post') {
+      form.dataset.sent = '1';
+      go?.setAttribute('aria-disabled', 'true');
+    }
+  });
+  // Back to a page that was left by a submit: its form works again.
+  addEventListener('pageshow', () => {
+    for (const form of document.querySelectorAll('form[data-sent]')) {
+      delete form.dataset.sent;
+      form.querySelector('[type=submit]')?.removeAttribute('aria-disabled');
+    }
+  });
+  on('click', '.toast [data-close]', el => el.closest('.toast').remove());
+
+  // Wait for the first call: 204 while there is none, then one line of text.
+  const live = document.querySelector('[data-live]');
+  const look = async () => {
+    const answer = await fetch(live.dataset.live).catch(() => null);
+    if (answer?.status !== 200) {
+      if (!(answer?.status >= 400 && answer.status < 500)) setTimeout(look, answer?.ok ? 2000 : 9000);
+      return;
+    }
+    live.querySelector('[role=status]').textContent = await answer.text();
+    live.querySelector('.pulse').hidden = true;
+    live.querySelector('.i').removeAttribute('hidden');
+  };
+  if (live) look();
+})();

@@ -1,0 +1,84 @@
+//! Pages for what did not work. They need no session and no organization, and tell of neither.
+
+use askama::Template;
+
+use super::filters;
+
+/// What did not work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureKind {
+    /// There is no such page; the same where it is not the reader's.
+    NotFound,
+    /// The reader's role does not go so far.
+    Forbidden,
+    /// The form was made for another session, or is too old. Nothing was changed.
+    Stale,
+    /// Too many of these in a short time.
+    TooMany,
+    /// A fault of ours.
+    Internal,
+    /// The store does not answer, or there is too much to do.
+    Unavailable,
+}
+
+/// A page for what did not work.
+#[derive(Debug, Clone, Template)]
+#[template(path = "failure.html")]
+pub struct Failure {
+    /// What.
+    pub kind: FailureKind,
+    /// What is written into the log beside it.
+    pub request_id: Option<String>,
+    /// Where to go on: a path of this server.
+    pub back: String,
+}
+
+impl FailureKind {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::NotFound, Self::Forbidden, Self::Stale, Self::TooMany, Self::Internal, Self::Unavailable];
+
+    /// The status that its page is sent with.
+    pub fn status(self) -> u16 {
+        match self {
+            Self::NotFound => 404,
+            Self::Forbidden => 403,
+            Self::Stale => 409,
+            Self::TooMany => 429,
+            Self::Internal => 500,
+            Self::Unavailable => 503,
+        }
+    }
+
+    fn title(self) -> &'static str {
+        match self {
+            Self::NotFound => "There is nothing here",
+            Self::Forbidden => "Your role does not go so far",
+            Self::Stale => "This page was too old",
+            Self::TooMany => "Too many in a short time",
+            Self::Internal => "Something broke on our side",
+            Self::Unavailable => "The server cannot answer right now",
+        }
+    }
+
+    fn text(self) -> &'static str {
+        match self {
+            Self::NotFound => {
+                "The page is gone, never was, or belongs to an organization that you are no member of."
+            }
+            Self::Forbidden => {
+                "You may look at this organization, but not do that. An owner or admin can, or can change your role."
+            }
+            Self::Stale => {
+                "It was made before you signed in again, or something changed meanwhile. Nothing was changed. Load the page again and repeat what you did."
+            }
+            Self::TooMany => "Nothing was changed. Wait a minute and try again.",
+            Self::Internal => {
+                "Whether the last change was made is not sure: look before you repeat it. The server's log has more under the number below."
+            }
+            Self::Unavailable => {
+                "Its store did not answer in time. Nothing was changed that this page does not show. Try again in a moment."
+            }
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! The pages that people see: a typed context and a template for each, the files that they load, the headers
+//! that they are sent with, and the documentation inside.
+//!
+//! A context holds what its page says and nothing else: strings, times and enums of this module. It knows no
+//! request, no organization and no store; whoever fills it has decided already what may be seen. Templates escape
+//! by default, and what people named is a [`Name`], which cannot be shown otherwise than escaped and isolated.
+//!
+//! Addresses are spelled in the templates; the snapshot `every_address_that_the_pages_name` lists them all.
+//!
+//! **Invariant:** every page renders with nothing, with the usual and with hostile content, without inline style or
+//! script, within its budget (`tests.rs`).
+
+mod account;
+pub mod assets;
+mod audit;
+pub mod docs;
+mod failure;
+mod form;
+mod gate;
+mod headers;
+mod installing;
+mod keys;
+mod members;
+mod orgs;
+mod overview;
+#[cfg(any(test, feature = "preview"))]
+mod parts;
+#[cfg(any(test, feature = "preview"))]
+mod samples;
+mod shell;
+mod sources;
+mod text;
+mod when;
+
+pub use account::{Account, Session};
+pub use askama::Template;
+pub use audit::{Audit, AuditDetail, AuditFilter, AuditRow};
+pub use docs::{Doc, DocPage};
+pub use failure::{Failure, FailureKind};
+pub use form::{Control, Field, Input, Pick, Problems};
+pub use gate::{Forgot, Gate, Invitation, LinkKind, LinkOver, Reset, SetUp, SignIn, SignInRefusal, Standing};
+pub use headers::{ASSET, PAGE};
+pub use installing::{FirstCall, Install, InstallState};
+pub use keys::{
+    Deleting, KeyDialog, KeyForm, KeyPage, KeyRow, KeyState, Keys, Leaked, LeakedKey, Reach, Rotating, Shown,
+    Sort, Use,
+};
+pub use members::{Invited, MemberDialog, MemberRow, Members, Role};
+pub use orgs::{DeletedOrg, NewOrg, OrgSettings};
+pub use overview::{Overview, Step};
+#[cfg(any(test, feature = "preview"))]
+pub use samples::{Rendered, all as all_samples};
+pub use shell::{Member, OrgLink, Paging, Room, Shell};
+pub use sources::{
+    Check, CheckOutcome, Declared, DeclaredKind, Health, SourceForm, SourceKind, SourcePage, SourceRow,
+    Sources,
+};
+pub use text::Name;
+pub use when::When;
+
+use text::filters;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,133 @@
+//! Words that people chose, and the small marks of templates.
+//!
+//! **Invariant:** a name that somebody chose reaches a page only as a [`Name`]: escaped, and isolated from the
+//! direction of the text around it (`hostile_names_stay_text` in `tests.rs`).
+
+use std::fmt;
+
+use askama::filters::HtmlSafe;
+
+/// A name that somebody chose: of a person, a key, an organization, a data source, a client.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Name(String);
+
+impl Name {
+    /// As it was chosen.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// As text for an attribute or a title, where no element can isolate it: without characters that steer
+    /// direction or a terminal. Templates escape it.
+    pub fn plain(&self) -> String {
+        self.0.chars().filter(|c| !steers(*c)).collect()
+    }
+
+    /// As it was chosen, for a form's value or for what has to be typed.
+    pub fn raw(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Whether a character changes how others are shown: controls, and what sets or ends a direction.
+fn steers(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// `<bdi>` around the escaped text. A closing isolate without an opening one would end the element's own, so that
+/// steering characters go here too.
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "<bdi>{}</bdi>", escaped(&self.plain()))
+    }
+}
+
+impl HtmlSafe for Name {}
+
+impl From<&str> for Name {
+    fn from(text: &str) -> Self {
+        Self::new(text)
+    }
+}
+
+/// Text as HTML.
+pub(super) fn escaped(text: &str) -> impl fmt::Display {
+    let Ok(escaped) = askama::filters::escape(text, askama::filters::Html);
+    escaped.to_string()
+}
+
+/// A number as people read it: `12,345`.
+pub(super) fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// What templates write after a bar.
+#[expect(unreachable_pub, reason = "filter_fn makes a public type of each, whatever it stands on")]
+pub(super) mod filters {
+    use askama::filters::Safe;
+
+    use crate::pages::assets;
+
+    /// An icon of the sprite, for eyes alone: `{{ "key"|icon }}`.
+    #[askama::filter_fn]
+    pub(crate) fn icon(name: &str, _: &dyn askama::Values) -> askama::Result<Safe<String>> {
+        Ok(Safe(mark("i", name)))
+    }
+
+    /// The same with more classes: `{{ "check"|icon_as("ok") }}`.
+    #[askama::filter_fn]
+    pub(crate) fn icon_as(name: &str, _: &dyn askama::Values, class: &str) -> askama::Result<Safe<String>> {
+        Ok(Safe(mark(&format!("i {class}"), name)))
+    }
+
+    /// The logo before the product's name.
+    #[askama::filter_fn]
+    pub(crate) fn logo(name: &str, _: &dyn askama::Values) -> askama::Result<Safe<String>> {
+        Ok(Safe(mark("logo", name)))
+    }
+
+    /// `{{ 12345|n }}` is 12,345.
+    #[askama::filter_fn]
+    pub(crate) fn n(number: &usize, _: &dyn askama::Values) -> askama::Result<String> {
+        Ok(crate::pages::text::thousands(*number as u64))
+    }
+
+    /// The address of an embedded file.
+    #[askama::filter_fn]
+    pub(crate) fn asset(name: &str, _: &dyn askama::Values) -> askama::Result<&'static str> {
+        Ok(assets::path(name))
+    }
+
+    fn mark(class: &str, name: &str) -> String {
+        let sprite = assets::path("sprite.svg");
+        format!("<svg class=\"{class}\" aria-hidden=\"true\"><use href=\"{sprite}#{name}\"/></svg>")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_escaped_and_steers_nothing() {
+        let name = Name::new("<b>\u{202e}\"x\"\u{2069}\n&");
+        assert_eq!(name.to_string(), "<bdi>&#60;b&#62;&#34;x&#34;&#38;</bdi>");
+        assert_eq!(name.plain(), "<b>\"x\"&");
+        assert_eq!(name.raw(), "<b>\u{202e}\"x\"\u{2069}\n&");
+    }
+
+    #[test]
+    fn numbers_have_commas() {
+        let shown = [0, 12, 999, 1000, 12345, 1234567].map(thousands);
+        assert_eq!(shown, ["0", "12", "999", "1,000", "12,345", "1,234,567"]);
+    }
+}

@@ -133,13 +133,17 @@ impl OrgActor {
         let mut view = View::clone(&self.view);
         view.revision = revision;
         let mut touched = Vec::new();
+        // Whether a key reaches less than it did, for which nobody can tell what of it runs just now.
+        let mut is_narrower = false;
         match edit {
             Edit::End => {
                 self.end();
                 return false;
             }
             Edit::PutKey(id, record) => {
-                let key = KeyView::new(&record, view.keys.get(&id));
+                let former = view.keys.get(&id);
+                let key = KeyView::new(&record, former);
+                is_narrower = former.is_some_and(|former| !key.reaches_as_far_as(former));
                 view.keys.insert(id, key);
                 touched.push(id);
             }
@@ -180,7 +184,7 @@ impl OrgActor {
         for id in touched {
             let now = self.desk.context.clock.now();
             let key = self.view.keys.get(&id);
-            let holds = |d: &_| key.is_some_and(|key| key.accepts(d, now).is_ok());
+            let holds = |d: &_| !is_narrower && key.is_some_and(|key| key.accepts(d, now).is_ok());
             let ended = self.entry.inflight.sweep(id, holds) + self.entry.streams.sweep(id, holds);
             if ended > 0 {
                 tracing::info!(key = %crate::credential::prefix(&id), ended, "running calls were ended");

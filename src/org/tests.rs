@@ -22,7 +22,7 @@ use sequel_store::{
 use tokio::sync::{Notify, Semaphore};
 
 use super::actor::Panic;
-use super::keys::{MintedKey, NewKey};
+use super::keys::{KeyEdit, MintedKey, NewKey};
 use super::record::OrgRecord;
 use super::sources::NewSource;
 use super::*;
@@ -744,6 +744,38 @@ async fn a_key_reaches_only_the_sources_it_names() {
     assert!(matches!(org.create_key(unknown).await, Err(ChangeError::Invalid(_))));
     let none = NewKey { sources: Some(vec![]), ..named("x") };
     assert!(matches!(org.create_key(none).await, Err(ChangeError::Invalid(_))));
+}
+
+#[actix::test]
+async fn a_key_that_reaches_less_than_before_loses_what_runs_and_one_that_reaches_more_does_not() {
+    let house = House::new();
+    let org = house.org("Acme").await;
+    org.add_source(source("sales")).await.unwrap();
+    org.add_source(source("people")).await.unwrap();
+    let key = org.create_key(named("k")).await.unwrap();
+    let begin = async |number: &str| {
+        let principal = house.registry.authenticate(&credential(&key), None).await.unwrap();
+        principal.begin(CallKey(number.into())).unwrap()
+    };
+    let only = |names: &[&str]| Some(Some(names.iter().map(|name| (*name).to_owned()).collect()));
+    let soon = Some(Some(house.context.clock.now().plus(Duration::from_secs(60))));
+    // Each beside the one before: whether it ends what runs.
+    let edits = [
+        (KeyEdit { name: Some("other".into()), ..KeyEdit::default() }, false),
+        (KeyEdit { sources: only(&["sales", "people"]), ..KeyEdit::default() }, true),
+        (KeyEdit { sources: only(&["people"]), ..KeyEdit::default() }, true),
+        (KeyEdit { sources: only(&["people", "sales"]), ..KeyEdit::default() }, false),
+        (KeyEdit { sources: Some(None), ..KeyEdit::default() }, false),
+        (KeyEdit { expires_at: soon, ..KeyEdit::default() }, true),
+        (KeyEdit { expires_at: Some(None), ..KeyEdit::default() }, false),
+    ];
+    for (number, (edit, ends)) in edits.into_iter().enumerate() {
+        let running = begin(&number.to_string()).await;
+        org.edit_key(key.id, edit.clone()).await.unwrap();
+        assert_eq!(running.token().is_cancelled(), ends, "{edit:?}");
+    }
+    let past = KeyEdit { expires_at: Some(Some(Timestamp(0))), ..KeyEdit::default() };
+    assert!(matches!(org.edit_key(key.id, past).await, Err(ChangeError::Invalid(_))));
 }
 
 #[actix::test]

@@ -37,6 +37,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "context",
             "credential",
             "flow",
+            "install",
             "mcp",
             "metrics",
             "oauth",

@@ -178,7 +178,7 @@ fn the_demo_answers_from_real_tables_and_goes_on_when_it_is_run_again() {
     let home = Home::new();
     std::fs::remove_dir(home.data()).unwrap();
     let mut server = home.demo();
-    assert_eq!(members(&server.printed), ["api_key", "mcp_url", "org"]);
+    assert_eq!(members(&server.printed), ["api_key", "mcp_url", "org", "set_up_url"]);
     assert_eq!(server.printed["org"], "demo");
     let key = server.printed["api_key"].as_str().unwrap().to_owned();
     let join = "SELECT s.name, count(*) FROM flights f JOIN airports a ON a.iata = f.origin JOIN states s ON s.code = a.state \

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use sequel_connector::Settings;
 use serde_json::Value;
 
 use super::reply::{Failed, Refusal, Reply};
@@ -140,7 +139,8 @@ async fn sent(inside: &Inside, kind: &'static Kind, editing: Option<&Source>) ->
     form(inside, kind, editing, |name| inside.form.trimmed(name).to_owned()).await
 }
 
-fn settings_sent(inside: &Inside, kind: &Kind) -> Settings {
+/// Name and value of each setting, as it was sent.
+fn settings_sent(inside: &Inside, kind: &Kind) -> Vec<(String, Value)> {
     let value = |setting: &Setting| {
         (setting.name.to_owned(), Value::from(inside.form.trimmed(&format!("set-{}", setting.name))))
     };
@@ -188,7 +188,7 @@ pub(super) async fn add(inside: Inside) -> Outcome {
     let new = NewSource {
         name: form.name.value.clone(),
         kind: kind.word.to_owned(),
-        settings: settings_sent(&inside, kind),
+        settings: settings_sent(&inside, kind).into_iter().collect(),
         description: Some(form.description.value.clone()).filter(|text| !text.is_empty()),
     };
     let candidate = match inside.member.candidate(new.clone()).await {
@@ -270,7 +270,7 @@ pub(super) async fn save(inside: Inside) -> Outcome {
     let new = NewSource {
         name: form.name.value.clone(),
         kind: kind.word.to_owned(),
-        settings: settings.clone(),
+        settings: settings.clone().into_iter().collect(),
         description: None,
     };
     let candidate = match inside.member.candidate(new).await {
@@ -287,7 +287,7 @@ pub(super) async fn save(inside: Inside) -> Outcome {
     }
     let edit = SourceEdit {
         name: Some(form.name.value.clone()),
-        settings: Some(settings),
+        settings: Some(settings.into_iter().collect()),
         description: Some(form.description.value.clone()),
     };
     match inside.member.alter_source(&source, edit).await {

@@ -15,6 +15,7 @@ pub mod install;
 pub mod mcp;
 pub mod metrics;
 pub mod org;
+mod places;
 pub mod record;
 pub mod run;
 pub mod sweep;

@@ -45,9 +45,10 @@ pub use handle::Org;
 pub use inflight::{CallKey, Stopped};
 pub use lifecycle::Purged;
 pub use listen::{Listening, Over};
-pub use open::{OpenSources, Source, SourceInUse};
+pub use open::{Had, OpenSources, Source, SourceInUse};
 pub use progress::{Progress, Step};
 pub use registry::{Registry, RegistryLimits, RegistryParts};
+pub(crate) use throttle::block_of;
 pub use upkeep::Retention;
 pub use view::{KeyView, Refusal, View};
 

@@ -72,7 +72,7 @@ impl Throttle {
 }
 
 /// One IPv6 customer has a /64; counting single addresses would count nothing.
-fn block_of(address: IpAddr) -> IpAddr {
+pub(crate) fn block_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => {
             let [a, b, c, d, ..] = v6.segments();

@@ -54,8 +54,10 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("metrics", &["context"]),
     ("mcp", &[]),
     ("oauth", &[]),
-    ("org", &["catalog", "context", "credential", "metrics", "oauth", "record"]),
+    ("org", &["catalog", "context", "credential", "metrics", "oauth", "places", "record"]),
     ("pages", &[]),
+    // Who may work next where few may at once; it knows neither who they are nor at what.
+    ("places", &[]),
     // The form that records of `org` and `system` share.
     ("record", &["context", "credential"]),
     (
@@ -74,6 +76,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "mcp",
             "metrics",
             "org",
+            "places",
             "sweep",
             "system",
             "tls",

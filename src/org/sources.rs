@@ -10,7 +10,7 @@ use super::audit::Event;
 use super::error::ChangeError;
 use super::handle::Org;
 use super::keys::check_name;
-use super::open::Source;
+use super::open::{Source, party_of};
 use super::record::{NameRecord, SourceRecord, encode, source_at, source_name_at};
 use super::view::View;
 use crate::credential::SourceId;
@@ -187,7 +187,8 @@ impl Org {
         let context = &self.entry.context;
         let created_at = context.clock.now();
         let record = SourceRecord { name, kind, settings, description, created_at };
-        Ok(Source::new(SourceId::mint(&context.rng)?, record, self.shared_sources()))
+        let id = SourceId::mint(&context.rng)?;
+        Ok(Source::new(id, record, party_of(self.id()), self.shared_sources()))
     }
 
     /// Changes a source. New settings are checked; calls under way finish on the old ones.

@@ -7,7 +7,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use sequel::catalog::Catalog;
-use sequel_connector::{Connector, Dialect, SchemaAsk, Settings};
+use sequel_connector::{Connector, Dialect, Party, SchemaAsk, Settings};
 use sequel_connector_sqlite::{Policy, SqliteConnector};
 use tokio_util::sync::CancellationToken;
 
@@ -24,7 +24,7 @@ fn main() {
     let policy = Policy { folders: vec![folder.path().into()], ..Policy::default() };
     let connector = SqliteConnector::new(policy).expect("threads");
     let settings = Settings::from_iter([("path".into(), "bench.db".into())]);
-    let source = runtime.block_on(connector.open(&settings)).expect("a source");
+    let source = runtime.block_on(connector.open(&settings, &Party::new("a"))).expect("a source");
     let ask = || SchemaAsk {
         tables: 20_000,
         bytes: 64 << 20,

@@ -12,7 +12,7 @@ use anyhow::Context as _;
 use sequel::config::{Config, Log};
 use sequel::mcp::{Decision, HeaderField, RequestHead, ServerFacts, Task, ToolCall, decide};
 use sequel::tools::encode::QueryEncoder;
-use sequel_connector::{Connector, DataSource, Limits, Query, Settings};
+use sequel_connector::{Connector, DataSource, Limits, Party, Query, Settings};
 use sequel_connector_sqlite::{Policy, SqliteConnector};
 use tokio_util::sync::CancellationToken;
 
@@ -88,7 +88,7 @@ fn bare_role(port: &str, arguments: &[String]) -> anyhow::Result<()> {
         let connector = SqliteConnector::new(Policy { folders: vec![folder], ..Policy::default() })?;
         let mut handles = Vec::new();
         for _ in 0..sources {
-            handles.push(connector.open(&settings).await?);
+            handles.push(connector.open(&settings, &Party::new("a")).await?);
         }
         let query = Config::default().query;
         let bare = Data::new(Bare {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use actix_rt::Arbiter;
 use async_trait::async_trait;
-use sequel_connector::{Connector, DataSource, OpenError, Settings};
+use sequel_connector::{Connector, DataSource, OpenError, Party, Settings};
 use sequel_store::{
     Batch, Changes, CommitError, CommitId, ExportStream, Fence, HintStream, Key, KeyRange, Lane, MemoryStore,
     Page, ReadError, Record, Registration, Revision, ScanLimit, Scope, Store, Write,
@@ -129,7 +129,7 @@ impl Connector for Nothing {
     async fn check(&self, settings: &Settings) -> Result<Settings, OpenError> {
         Ok(settings.clone())
     }
-    async fn open(&self, _: &Settings) -> Result<Arc<dyn DataSource>, OpenError> {
+    async fn open(&self, _: &Settings, _: &Party) -> Result<Arc<dyn DataSource>, OpenError> {
         Err(OpenError::Unavailable("nobody opens it".into()))
     }
 }

@@ -18,7 +18,7 @@ use super::entry::Entry;
 use super::error::ChangeError;
 use super::inflight::Stopped;
 use super::member::Demand;
-use super::open::{OpenSources, Source};
+use super::open::{OpenSources, Source, party_of};
 use super::org_store::{OrgStore, UNKNOWN_TRIES};
 use super::permission::Role;
 use super::record::{self, KeyRecord, SourceRecord, UsedRecord};
@@ -164,7 +164,7 @@ impl OrgActor {
             Edit::PutSource(id, record) => {
                 let others = view.sources.iter().filter(|source| source.id() != id).cloned();
                 let former = view.sources.iter().find(|source| source.id() == id);
-                let added = Source::following(former, id, record, &self.desk.open);
+                let added = Source::following(former, id, record, party_of(self.desk.org), &self.desk.open);
                 view.sources = by_name(others.chain([added]).collect());
             }
             Edit::RemoveSource(id) => {

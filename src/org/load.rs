@@ -19,7 +19,7 @@ use super::error::ResolveError;
 use super::handle::Org;
 use super::inflight::Concurrency;
 use super::members::Members;
-use super::open::Source;
+use super::open::{Source, party_of};
 use super::org_store::OrgStore;
 use super::rate::RateCell;
 use super::record::{self, KeyRecord, MemberRecord, OrgRecord, Owner, SourceRecord, decode, id_after};
@@ -178,10 +178,12 @@ impl Registry {
     /// The sources of a freshly read organization: those that the last view had and that are unchanged stay
     /// the same, those that are gone are retired.
     fn go_on_with(&self, entry: &Entry, read: Vec<(SourceId, SourceRecord)>) -> Arc<[Arc<Source>]> {
+        let party = party_of(entry.id);
         let mut last = entry.sources.lock();
         let list = read.into_iter().map(|(id, record)| {
             let kept = last.iter().find(|source| source.id() == id && *source.record() == record);
-            kept.cloned().unwrap_or_else(|| Source::new(id, record, Arc::clone(&self.0.parts.open)))
+            kept.cloned()
+                .unwrap_or_else(|| Source::new(id, record, party.clone(), Arc::clone(&self.0.parts.open)))
         });
         let list = by_name(list.collect());
         for source in last.iter().filter(|source| !list.iter().any(|kept| Arc::ptr_eq(kept, source))) {

@@ -11,15 +11,16 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use sequel_connector::{DataSource, OpenError, QueryError};
+use sequel_connector::{DataSource, OpenError, Party, QueryError};
 use tokio::sync::Mutex as AsyncMutex;
 use tokio_util::sync::CancellationToken;
 
 use self::schema::{CatalogCell, Shelf};
 use super::record::SourceRecord;
 use crate::context::{Clock, Timestamp};
-use crate::credential::SourceId;
+use crate::credential::{OrgId, SourceId};
 
+mod places;
 mod schema;
 
 /// How long a failure to open is answered from memory, so that a broken source is not hammered.
@@ -32,6 +33,8 @@ const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Source {
     id: SourceId,
     record: SourceRecord,
+    // Its organization, as far as those it shares something with have to know.
+    party: Party,
     state: AsyncMutex<State>,
     used: AtomicBool,
     // Cancelled when the source is removed: what runs on it ends.
@@ -67,6 +70,11 @@ pub struct OpenSources {
     // In the order of opening; a second chance for those used since (the clock algorithm).
     list: Mutex<VecDeque<Weak<Source>>>,
     shelf: Shelf,
+}
+
+/// What connectors are told of an organization.
+pub(super) fn party_of(org: OrgId) -> Party {
+    Party::new(org.as_str())
 }
 
 impl OpenSources {
@@ -116,10 +124,11 @@ impl OpenSources {
 }
 
 impl Source {
-    pub(super) fn new(id: SourceId, record: SourceRecord, open: Arc<OpenSources>) -> Arc<Self> {
+    pub(super) fn new(id: SourceId, record: SourceRecord, party: Party, open: Arc<OpenSources>) -> Arc<Self> {
         Arc::new(Self {
             id,
             record,
+            party,
             state: AsyncMutex::new(State::Closed),
             used: AtomicBool::new(false),
             retired: CancellationToken::new(),
@@ -133,9 +142,10 @@ impl Source {
         former: Option<&Arc<Self>>,
         id: SourceId,
         record: SourceRecord,
+        party: Party,
         open: &Arc<OpenSources>,
     ) -> Arc<Self> {
-        let mut source = Self::new(id, record, Arc::clone(open));
+        let mut source = Self::new(id, record, party, Arc::clone(open));
         if let (Some(former), Some(source)) = (former, Arc::get_mut(&mut source)) {
             source.retired = former.retired.clone();
         }
@@ -175,7 +185,7 @@ impl Source {
         }
         let opened = match self.open.connectors.get(&self.record.kind) {
             Ok(connector) => {
-                let opening = connector.open(&self.record.settings);
+                let opening = connector.open(&self.record.settings, &self.party);
                 let in_time = tokio::time::timeout(OPEN_TIMEOUT, opening).await;
                 in_time.unwrap_or_else(|_| {
                     Err(OpenError::Unavailable(format!("no answer within {OPEN_TIMEOUT:?}").into()))

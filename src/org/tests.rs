@@ -267,7 +267,7 @@ pub(super) fn credential(key: &MintedKey) -> Credential {
 /// A connector whose sources open at once and answer nothing.
 mod connectors {
     use sequel_connector::{
-        Connector, DataSource, Dialect, OpenError, Plan, Query, QueryError, Registry, Rows, Schema,
+        Connector, DataSource, Dialect, OpenError, Party, Plan, Query, QueryError, Registry, Rows, Schema,
         SchemaAsk, Settings,
     };
 
@@ -283,7 +283,7 @@ mod connectors {
         async fn check(&self, settings: &Settings) -> Result<Settings, OpenError> {
             Ok(settings.clone())
         }
-        async fn open(&self, _: &Settings) -> Result<Arc<dyn DataSource>, OpenError> {
+        async fn open(&self, _: &Settings, _: &Party) -> Result<Arc<dyn DataSource>, OpenError> {
             Ok(Arc::new(Nothing))
         }
     }

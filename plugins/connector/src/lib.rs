@@ -15,6 +15,7 @@ mod functions;
 mod guard;
 mod identifier;
 mod nearest;
+mod party;
 mod plan;
 mod profile;
 mod query;
@@ -26,6 +27,7 @@ pub use error::{OpenError, QueryError};
 pub use functions::refused_function;
 pub use guard::{Dialect, SQL_BYTES_MAX, check, check_explainable};
 pub use nearest::nearest;
+pub use party::Party;
 pub use plan::{Plan, PlanStep};
 pub use profile::{Profile, ProfileAsk, RowCount, SampleLimits, profile_by_queries};
 pub use query::{Limits, Query};
@@ -52,8 +54,9 @@ pub trait Connector: Send + Sync + 'static {
     /// names on the connector's own threads, never on the caller's.
     async fn check(&self, settings: &Settings) -> Result<Settings, OpenError>;
 
-    /// Opens a handle; checks settings and policy again, on what is really opened.
-    async fn open(&self, settings: &Settings) -> Result<Arc<dyn DataSource>, OpenError>;
+    /// Opens a handle for a party; checks settings and policy again, on what is really opened. Where handles have to
+    /// share something (the processor, a pool), each party gets the same share of it, however many handles it has.
+    async fn open(&self, settings: &Settings, party: &Party) -> Result<Arc<dyn DataSource>, OpenError>;
 }
 
 /// An open handle to one database, shared by concurrent calls. Dropping the last one closes it,

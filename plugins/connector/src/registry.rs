@@ -48,7 +48,7 @@ mod tests {
     use async_trait::async_trait;
 
     use super::*;
-    use crate::{DataSource, Settings};
+    use crate::{DataSource, Party, Settings};
 
     struct Named(&'static str);
 
@@ -62,7 +62,7 @@ mod tests {
             Ok(settings.clone())
         }
 
-        async fn open(&self, _: &Settings) -> Result<Arc<dyn DataSource>, OpenError> {
+        async fn open(&self, _: &Settings, _: &Party) -> Result<Arc<dyn DataSource>, OpenError> {
             Err(OpenError::Settings("only a name".into()))
         }
     }

@@ -7,7 +7,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use rusqlite::types::ValueRef;
-use sequel_connector::{Connector, Limits, Query, RowBatchBuilder, Settings, Value};
+use sequel_connector::{Connector, Limits, Party, Query, RowBatchBuilder, Settings, Value};
 use sequel_connector_sqlite::{Policy, SqliteConnector};
 use tokio_util::sync::CancellationToken;
 
@@ -36,7 +36,9 @@ fn main() {
     let connector = SqliteConnector::new(Policy { folders: vec![folder.path().into()], ..Policy::default() })
         .expect("threads");
     let source = runtime
-        .block_on(connector.open(&Settings::from_iter([("path".into(), "bench.db".into())])))
+        .block_on(
+            connector.open(&Settings::from_iter([("path".into(), "bench.db".into())]), &Party::new("a")),
+        )
         .expect("a source");
     let query = |sql: &str| {
         let query = Query { sql: sql.into(), limits: LIMITS, cancel: CancellationToken::new() };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use rusqlite::Connection;
-use sequel_connector::OpenError;
+use sequel_connector::{OpenError, Party};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::connection;
@@ -33,6 +33,7 @@ fn has_room_for_a_page(place: &Place) -> Result<(), OpenError> {
 pub(crate) struct Pool {
     policy: Arc<Policy>,
     path: String,
+    pub(crate) party: Party,
     connections_max: usize,
     permits: Arc<Semaphore>,
     pub(crate) idle: Mutex<Idle>,
@@ -54,7 +55,7 @@ pub(crate) struct Lent {
 
 impl Pool {
     /// Opens the first connection, so that a wrong file is found out at once. Blocks.
-    pub(crate) fn open(policy: Arc<Policy>, path: String) -> Result<Self, OpenError> {
+    pub(crate) fn open(policy: Arc<Policy>, path: String, party: Party) -> Result<Self, OpenError> {
         let place = policy.locate(&path)?;
         let first = connection::open(&policy, &place)?;
         has_room_for_a_page(&place)?;
@@ -66,7 +67,7 @@ impl Pool {
         let idle = Mutex::new(Idle { identity: place.identity, connections: vec![first] });
         let connections_max = policy.connections_per_source.clamp(1, CONNECTIONS_MAX);
         let permits = Arc::new(Semaphore::new(connections_max));
-        Ok(Self { policy, path, connections_max, permits, idle })
+        Ok(Self { policy, path, party, connections_max, permits, idle })
     }
 
     /// A permit to take a connection; waits while all are at work.

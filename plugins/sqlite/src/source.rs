@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rusqlite::Connection;
 use sequel_connector::{
-    Connector, DataSource, Dialect, OpenError, Plan, Profile, ProfileAsk, Query, QueryError, RowSender, Rows,
-    Schema, SchemaAsk, Settings, check, check_explainable, profile_by_queries, row_channel,
+    Connector, DataSource, Dialect, OpenError, Party, Plan, Profile, ProfileAsk, Query, QueryError,
+    RowSender, Rows, Schema, SchemaAsk, Settings, check, check_explainable, profile_by_queries, row_channel,
 };
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +18,7 @@ use crate::place::{Policy, Wanted, wanted};
 use crate::pool::{Lent, Pool};
 use crate::pump;
 use crate::threads::Threads;
+use crate::turns::Asker;
 use crate::watch::Watch;
 
 /// How long a query waits for a connection. Longer than most queries take, and short enough that a source whose
@@ -58,17 +59,18 @@ impl Connector for SqliteConnector {
         Ok(settings)
     }
 
-    async fn open(&self, settings: &Settings) -> Result<Arc<dyn DataSource>, OpenError> {
-        Ok(Arc::new(self.open_source(settings).await?))
+    async fn open(&self, settings: &Settings, party: &Party) -> Result<Arc<dyn DataSource>, OpenError> {
+        Ok(Arc::new(self.open_source(settings, party).await?))
     }
 }
 
 impl SqliteConnector {
-    async fn open_source(&self, settings: &Settings) -> Result<SqliteSource, OpenError> {
+    async fn open_source(&self, settings: &Settings, party: &Party) -> Result<SqliteSource, OpenError> {
         let wanted = wanted(settings)?;
+        let party = party.clone();
         let opened = self.on_threads(&wanted, |policy, path| {
             let path = canonical(&policy, path)?;
-            Pool::open(policy, path)
+            Pool::open(policy, path, party)
         });
         let pool = Arc::new(opened.await?);
         let samples = wanted.samples && self.policy.samples;
@@ -269,8 +271,8 @@ fn with_connection<T>(
     }
     let unavailable = |error: rusqlite::Error| QueryError::Unavailable(Box::new(error));
     let lent: Lent = pool.take().map_err(|error| QueryError::Unavailable(Box::new(error)))?;
-    let source = std::ptr::from_ref(pool).addr();
-    watch.attach(&lent.connection, threads, source).map_err(unavailable)?;
+    let asker = Asker { party: pool.party.clone(), source: std::ptr::from_ref(pool).addr() };
+    watch.attach(&lent.connection, threads, asker).map_err(unavailable)?;
     let done = work(&lent.connection);
     watch.detach(&lent.connection).map_err(unavailable)?;
     pool.give_back(lent);
@@ -297,7 +299,7 @@ mod tests {
         let policy = Policy { folders: vec![folder.path().into()], ..Policy::default() };
         let connector = SqliteConnector::new(policy).unwrap();
         let settings = Settings::from_iter([("path".to_owned(), "a.db".into())]);
-        let source = connector.open_source(&settings).await.unwrap();
+        let source = connector.open_source(&settings, &Party::new("a")).await.unwrap();
         let (sender, told) = std::sync::mpsc::channel();
         let mark = Told(sender);
         let with_mark = move || {

@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use crate::threads::Threads;
-use crate::turns::{LONG, SLICE, Turns};
+use crate::turns::{Asker, LONG, SLICE, Turns};
 
 /// Virtual-machine instructions between two looks. One instruction may be a function over [a whole text]
 /// that takes tens of milliseconds, and a loop needs some four instructions for each such call, so a look must come
@@ -60,7 +60,7 @@ pub(crate) struct Watch {
     turn_us: AtomicU64,
     // Microseconds that it waited for its turns.
     waited_us: AtomicU64,
-    turns: OnceLock<(Arc<Turns>, usize)>,
+    turns: OnceLock<(Arc<Turns>, Asker)>,
     // When it last let others have the core.
     yielded_us: AtomicU64,
 }
@@ -156,7 +156,7 @@ impl Watch {
 
     /// Waits until a query that has worked for long may go on. False where it has to stop instead.
     fn has_its_turn(&self) -> bool {
-        let Some((turns, source)) = self.turns.get() else { return true };
+        let Some((turns, asker)) = self.turns.get() else { return true };
         let now = self.started.elapsed().as_micros() as u64;
         let since = self.turn_us.load(Ordering::Relaxed);
         let worked = now.saturating_sub(self.attached_us.load(Ordering::Relaxed));
@@ -169,7 +169,7 @@ impl Watch {
             return true;
         }
         self.rest();
-        let got = turns.take(*source, || self.over.load(Ordering::Relaxed) || self.is_due());
+        let got = turns.take(asker, || self.over.load(Ordering::Relaxed) || self.is_due());
         let then = self.started.elapsed().as_micros() as u64;
         self.waited_us.fetch_add(then - now, Ordering::Relaxed);
         if got {
@@ -208,16 +208,15 @@ impl Watch {
         });
     }
 
-    /// Lets the engine and its functions watch while they work on this thread, for a source that is told
-    /// from others by `source`.
+    /// Lets the engine and its functions watch while they work on this thread.
     pub(crate) fn attach(
         self: &Arc<Self>,
         connection: &Connection,
         threads: &Threads,
-        source: usize,
+        asker: Asker,
     ) -> rusqlite::Result<()> {
         // Set already where a watch is attached again.
-        let _ = self.turns.set((threads.turns().clone(), source));
+        let _ = self.turns.set((threads.turns().clone(), asker));
         CURRENT.set(Some(self.clone()));
         self.attached_us.store(self.started.elapsed().as_micros() as u64, Ordering::Relaxed);
         let (watch, runtime) = (self.clone(), threads.handle().clone());

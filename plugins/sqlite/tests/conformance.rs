@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use sequel_connector::conformance::{Fixture, SETUP};
-use sequel_connector::{Connector, DataSource, Settings, conformance_tests};
+use sequel_connector::{Connector, DataSource, Party, Settings, conformance_tests};
 use sequel_connector_sqlite::{Policy, SqliteConnector};
 
 struct Sqlite {
@@ -27,7 +27,10 @@ impl Fixture for Sqlite {
     async fn open(&self) -> Arc<dyn DataSource> {
         let policy = Policy { folders: vec![self.folder.path().to_owned()], ..Policy::default() };
         let connector = SqliteConnector::new(policy).unwrap();
-        connector.open(&Settings::from_iter([("path".to_owned(), "suite.db".into())])).await.unwrap()
+        connector
+            .open(&Settings::from_iter([("path".to_owned(), "suite.db".into())]), &Party::new("a"))
+            .await
+            .unwrap()
     }
 
     fn endless(&self) -> String {

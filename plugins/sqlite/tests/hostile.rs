@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sequel_connector::{
-    Connector, DataSource, Limits, Query, QueryError, RowBatch, Schema, SchemaAsk, Settings, Truncated,
+    Connector, DataSource, Limits, Party, Query, QueryError, RowBatch, Schema, SchemaAsk, Settings, Truncated,
 };
 use sequel_connector_sqlite::{Policy, SqliteConnector};
 use tokio_util::sync::CancellationToken;
@@ -36,7 +36,7 @@ impl Open {
         let policy = Policy { folders: vec![folder.path().into()], ..policy };
         let connector = SqliteConnector::new(policy).unwrap();
         let settings = Settings::from_iter([("path".to_owned(), "victim.db".into())]);
-        let source = connector.open(&settings).await.unwrap();
+        let source = connector.open(&settings, &Party::new("a")).await.unwrap();
         Self { folder, source }
     }
 

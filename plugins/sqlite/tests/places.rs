@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sequel_connector::{Connector, DataSource, Limits, OpenError, Query, QueryError, Settings};
+use sequel_connector::{Connector, DataSource, Limits, OpenError, Party, Query, QueryError, Settings};
 use sequel_connector_sqlite::{Policy, SqliteConnector};
 use tokio_util::sync::CancellationToken;
 
@@ -42,7 +42,7 @@ impl House {
     async fn open(&self, path: impl AsRef<Path>) -> Result<Arc<dyn DataSource>, OpenError> {
         let settings = settings(path.as_ref().to_str().unwrap());
         let checked = self.connector.check(&settings).await;
-        let opened = self.connector.open(&settings).await;
+        let opened = self.connector.open(&settings, &Party::new("a")).await;
         // What is wrong with the path is found before anything is opened, and again when it is.
         if let (Err(checked), Err(opened)) = (&checked, &opened) {
             assert_eq!(checked.to_string(), opened.to_string());
@@ -243,12 +243,12 @@ async fn a_copy_of_the_servers_own_store_is_refused_by_what_it_says_of_itself() 
     let policy =
         Policy { folders: vec![house.path("data")], refused_application_ids: vec![id], ..Policy::default() };
     let connector = SqliteConnector::new(policy).unwrap();
-    let refused = connector.open(&settings("copy.db")).await.map(|_| ()).unwrap_err();
+    let refused = connector.open(&settings("copy.db"), &Party::new("a")).await.map(|_| ()).unwrap_err();
     assert!(
         matches!(&refused, OpenError::Policy(said) if said.contains("belongs to the server")),
         "{refused:?}"
     );
-    let source = connector.open(&settings("good.db")).await.unwrap();
+    let source = connector.open(&settings("good.db"), &Party::new("a")).await.unwrap();
     assert_eq!(count(&*source).await.unwrap(), 1);
     // Also where it takes the place of a file that was fine.
     std::fs::rename(house.path("data/good.db"), house.path("data/old.db")).unwrap();

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sequel_connector::{
-    Connector, DataSource, Dialect, Limits, Profile, ProfileAsk, Query, QueryError, RowCount, SampleLimits,
-    Schema, SchemaAsk, Settings, Table,
+    Connector, DataSource, Dialect, Limits, Party, Profile, ProfileAsk, Query, QueryError, RowCount,
+    SampleLimits, Schema, SchemaAsk, Settings, Table,
 };
 use sequel_connector_sqlite::{Policy, SqliteConnector};
 use tokio_util::sync::CancellationToken;
@@ -27,7 +27,7 @@ impl Open {
             SqliteConnector::new(Policy { folders: vec![folder.path().into()], ..policy }).unwrap();
         settings.insert("path".to_owned(), "a.db".into());
         let settings = connector.check(&settings).await.unwrap();
-        Self { source: connector.open(&settings).await.unwrap(), _folder: folder }
+        Self { source: connector.open(&settings, &Party::new("a")).await.unwrap(), _folder: folder }
     }
 
     async fn schema(&self) -> Schema {

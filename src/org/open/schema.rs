@@ -9,7 +9,8 @@
 //! (`a_fresh_catalog_is_one_that_was_read_after_it_was_asked_for`). Who comes too soon behind such a reading gets what
 //! it brought (`who_asks_for_fresh_ones_again_and_again_gets_the_one_that_is_kept`).
 //! **Invariant:** over all sources at most [`READINGS_MAX`] schemas are read at once, each until its catalog is made
-//! (`readings_under_way_are_bounded_over_all_sources`).
+//! (`readings_under_way_are_bounded_over_all_sources`), and no organization takes all of them
+//! (`an_organization_that_reads_many_schemas_leaves_room_for_another`).
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,9 +19,10 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use sequel_connector::{QueryError, SchemaAsk};
-use tokio::sync::{Mutex as AsyncMutex, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Mutex as AsyncMutex;
 use tokio_util::sync::CancellationToken;
 
+use super::places::{Place, Places};
 use super::{Source, SourceInUse};
 use crate::catalog::{Catalog, CatalogError};
 
@@ -70,9 +72,9 @@ pub(super) struct Shelf {
     bytes: Arc<AtomicUsize>,
     // In the order of reading; what is read first makes room first. Locked before any `kept`, and while one is stored.
     order: Mutex<VecDeque<Weak<Source>>>,
-    readings: Arc<Semaphore>,
+    readings: Places,
     // Work on catalogs, which takes a processor to itself.
-    works: Arc<Semaphore>,
+    works: Places,
 }
 
 impl Default for Shelf {
@@ -81,9 +83,9 @@ impl Default for Shelf {
         Self {
             bytes: Arc::default(),
             order: Mutex::default(),
-            readings: Arc::new(Semaphore::new(READINGS_MAX)),
+            readings: Places::new(READINGS_MAX),
             // One is left to whoever does something else.
-            works: Arc::new(Semaphore::new((cores - 1).max(1))),
+            works: Places::new(cores - 1),
         }
     }
 }
@@ -148,10 +150,6 @@ impl Shelf {
         kept.catalog = Some((Arc::clone(catalog), charge));
         order.push_back(Arc::downgrade(source));
         gone
-    }
-
-    async fn permit(of: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, QueryError> {
-        Arc::clone(of).acquire_owned().await.map_err(|error| QueryError::Unavailable(Box::new(error)))
     }
 }
 
@@ -237,10 +235,10 @@ impl Source {
         catalog: &Arc<Catalog>,
         work: impl FnOnce(&Catalog) -> T + Send + 'static,
     ) -> Result<T, QueryError> {
-        let permit = Shelf::permit(&self.open.shelf.works).await?;
+        let place = self.open.shelf.works.take(&self.party).await;
         let catalog = Arc::clone(catalog);
         let done = tokio::task::spawn_blocking(move || {
-            let _permit = permit;
+            let _place = place;
             work(&catalog)
         });
         done.await.map_err(|error| QueryError::Unavailable(Box::new(error)))
@@ -253,19 +251,16 @@ impl Source {
             Ok(handle) => handle,
             Err(error) => return (Duration::ZERO, Err(CatalogError::Open(error))),
         };
-        let permit = match Shelf::permit(&self.open.shelf.readings).await {
-            Ok(permit) => permit,
-            Err(error) => return (Duration::ZERO, Err(CatalogError::Read(Arc::new(error)))),
-        };
+        let place = self.open.shelf.readings.take(&self.party).await;
         let started = self.now();
-        let read = Self::read_with(&handle, permit, time).await;
+        let read = Self::read_with(&handle, place, time).await;
         let took = self.now().saturating_sub(started);
         (took, read.map_err(|error| CatalogError::Read(Arc::new(error))))
     }
 
     async fn read_with(
         handle: &SourceInUse,
-        permit: OwnedSemaphorePermit,
+        place: Place,
         time: Duration,
     ) -> Result<Arc<Catalog>, QueryError> {
         let ask = SchemaAsk {
@@ -279,7 +274,7 @@ impl Source {
         let dialect = handle.dialect();
         // Tens of milliseconds for a large one, which no thread that answers requests has to spare.
         let made = tokio::task::spawn_blocking(move || {
-            let _permit = permit;
+            let _place = place;
             Arc::new(Catalog::new(schema, dialect))
         });
         made.await.map_err(|error| QueryError::Unavailable(Box::new(error)))

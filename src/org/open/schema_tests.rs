@@ -4,8 +4,8 @@ use std::sync::atomic::AtomicBool;
 
 use async_trait::async_trait;
 use sequel_connector::{
-    ColumnSchema, Connector, DataSource, Dialect, OpenError, Plan, Query, Registry, Rows, Schema, Settings,
-    Table, TableKind,
+    ColumnSchema, Connector, DataSource, Dialect, OpenError, Party, Plan, Query, Registry, Rows, Schema,
+    Settings, Table, TableKind,
 };
 use tokio::sync::Semaphore;
 
@@ -33,7 +33,7 @@ impl Connector for Counted {
     async fn check(&self, settings: &Settings) -> Result<Settings, OpenError> {
         Ok(settings.clone())
     }
-    async fn open(&self, _: &Settings) -> Result<Arc<dyn DataSource>, OpenError> {
+    async fn open(&self, _: &Settings, _: &Party) -> Result<Arc<dyn DataSource>, OpenError> {
         Ok(Arc::new(self.clone()))
     }
 }
@@ -90,11 +90,12 @@ fn stage(allowed: usize) -> Stage {
     let clock = Clock::starting_at(Timestamp(1_000_000));
     let registry = Registry::new([Arc::new(database.clone()) as Arc<dyn Connector>]);
     let open = OpenSources::new(registry, clock.clone(), 10);
-    let source = source(&open);
+    let source = source("acme", &open);
     Stage { database, clock, open, source }
 }
 
-fn source(open: &Arc<OpenSources>) -> Arc<Source> {
+/// A source of an organization.
+fn source(org: &str, open: &Arc<OpenSources>) -> Arc<Source> {
     let record = SourceRecord {
         name: "a".into(),
         kind: "counted".into(),
@@ -102,7 +103,7 @@ fn source(open: &Arc<OpenSources>) -> Arc<Source> {
         description: None,
         created_at: Timestamp(0),
     };
-    Source::new(SourceId::mint(&Rng::system()).unwrap(), record, Arc::clone(open))
+    Source::new(SourceId::mint(&Rng::system()).unwrap(), record, Party::new(org), Arc::clone(open))
 }
 
 impl Stage {
@@ -232,7 +233,7 @@ async fn a_failure_is_shared_for_a_second_and_the_known_catalog_comes_back_after
 #[tokio::test]
 async fn catalogs_beyond_the_room_for_them_are_let_go() {
     let stage = stage(10);
-    let others: Vec<_> = (0..3).map(|_| source(&stage.open)).collect();
+    let others: Vec<_> = (0..3).map(|_| source("acme", &stage.open)).collect();
     let shelf = Shelf::default();
     let catalog = stage.source.catalog(false, TIME).await.unwrap();
     let bytes = catalog.bytes();
@@ -281,7 +282,7 @@ async fn who_asks_for_fresh_ones_again_and_again_gets_the_one_that_is_kept() {
 #[tokio::test]
 async fn readings_under_way_are_bounded_over_all_sources() {
     let stage = stage(0);
-    let sources: Vec<_> = (0..8).map(|_| source(&stage.open)).collect();
+    let sources: Vec<_> = (0..8).map(|n| source(&n.to_string(), &stage.open)).collect();
     let calls: Vec<_> = sources
         .iter()
         .map(|source| {
@@ -299,27 +300,49 @@ async fn readings_under_way_are_bounded_over_all_sources() {
     for call in calls.into_iter().skip(1) {
         call.await.unwrap().unwrap();
     }
-    assert_eq!(stage.open.shelf.readings.available_permits(), READINGS_MAX);
+    assert_eq!(stage.open.shelf.readings.free(), READINGS_MAX);
+}
+
+#[tokio::test]
+async fn an_organization_that_reads_many_schemas_leaves_room_for_another() {
+    let stage = stage(0);
+    let read = |org: &str| {
+        let source = source(org, &stage.open);
+        tokio::spawn(async move { source.catalog(false, TIME).await.map(|_| ()) })
+    };
+    let many: Vec<_> = (0..8).map(|_| read("acme")).collect();
+    stage.settle().await;
+    assert_eq!(stage.readings(), READINGS_MAX - 1);
+    let other = read("globex");
+    stage.settle().await;
+    assert_eq!(stage.readings(), READINGS_MAX);
+    stage.database.gate.add_permits(9);
+    for call in many.into_iter().chain([other]) {
+        call.await.unwrap().unwrap();
+    }
 }
 
 #[tokio::test]
 async fn work_on_catalogs_leaves_a_processor_to_others_and_nobody_has_to_wait_for_it() {
     let stage = stage(10);
     let catalog = stage.source.catalog(false, TIME).await.unwrap();
-    let works = Arc::clone(&stage.open.shelf.works);
-    let all = works.available_permits();
+    let works = stage.open.shelf.works.clone();
+    let all = works.free();
     assert!(all >= 1);
     let (release, wait) = std::sync::mpsc::channel::<()>();
     let work = stage.source.beside(&catalog, move |_| wait.recv().is_ok());
     // The time limit ends the waiting, and not the work, which counts until its end.
     assert!(tokio::time::timeout(Duration::from_millis(20), work).await.is_err());
-    assert_eq!(works.available_permits(), all - 1);
+    assert_eq!(works.free(), all - 1);
     release.send(()).unwrap();
-    let permits = works.acquire_many(u32::try_from(all).unwrap()).await.unwrap();
+    let mut places = Vec::new();
+    for other in 0..all {
+        places.push(works.take(&Party::new(&other.to_string())).await);
+    }
     // While all are at work, who comes waits without a thread.
     let work = stage.source.beside(&catalog, |catalog| catalog.tables().len());
     assert!(tokio::time::timeout(Duration::from_millis(20), work).await.is_err());
-    drop(permits);
+    drop(places);
     assert_eq!(stage.source.beside(&catalog, |catalog| catalog.tables().len()).await.unwrap(), 1);
 }
 
@@ -329,7 +352,7 @@ async fn what_is_kept_can_always_be_found_to_be_let_go() {
     let shelf = Shelf::default();
     let catalog = stage.source.catalog(false, TIME).await.unwrap();
     let max = 2 * catalog.bytes();
-    let sources: Vec<_> = (0..4).map(|_| source(&stage.open)).collect();
+    let sources: Vec<_> = (0..4).map(|_| source("acme", &stage.open)).collect();
     std::thread::scope(|scope| {
         for source in &sources {
             scope.spawn(|| (0..500).for_each(|_| drop(shelf.put(source, &catalog, Duration::ZERO, max))));

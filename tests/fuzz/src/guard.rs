@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::Connection;
-use sequel_connector::{Connector, DataSource, Dialect, Limits, Query, Settings, check};
+use sequel_connector::{Connector, DataSource, Dialect, Limits, Party, Query, Settings, check};
 use sequel_connector_sqlite::{Policy, SqliteConnector};
 use tokio_util::sync::CancellationToken;
 
@@ -54,7 +54,7 @@ impl Victim {
         let policy = Policy { folders: vec![folder.path().into()], ..Policy::default() };
         let connector = SqliteConnector::new(policy).expect("a connector");
         let settings = Settings::from_iter([("path".to_owned(), "victim.db".into())]);
-        let source = runtime.block_on(connector.open(&settings)).expect("an open source");
+        let source = runtime.block_on(connector.open(&settings, &Party::new("a"))).expect("an open source");
         let before = std::fs::read(&path).expect("the database");
         Self { folder, before, bare, source, runtime }
     }

@@ -17,6 +17,7 @@ pub mod mcp;
 pub mod metrics;
 pub mod org;
 pub mod pages;
+mod places;
 pub mod record;
 pub mod run;
 pub mod sweep;

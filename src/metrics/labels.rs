@@ -68,7 +68,7 @@ labels! {
         Other = "other",
     }
 
-    /// A tool.
+    /// A tool, or what else looks into an organization.
     Tool {
         /// `list_data_sources`
         ListDataSources = "list_data_sources",
@@ -80,6 +80,12 @@ labels! {
         ExplainQuery = "explain_query",
         /// `run_query`
         RunQuery = "run_query",
+        /// `resources/list`
+        ResourcesList = "resources/list",
+        /// `resources/read`
+        ResourcesRead = "resources/read",
+        /// `completion/complete`
+        Complete = "completion/complete",
         /// Any other.
         Other = "other",
     }
@@ -211,7 +217,7 @@ impl Method {
 }
 
 impl Tool {
-    /// The tool of this name.
+    /// The tool or method of this name.
     pub fn named(name: &str) -> Self {
         Self::ALL.iter().find(|tool| tool.label() == name).copied().unwrap_or(Self::Other)
     }

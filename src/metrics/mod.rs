@@ -51,6 +51,8 @@ pub struct Readings {
     pub orgs_active_max: usize,
     /// Calls that run, over all organizations.
     pub calls_running: usize,
+    /// Streams of change notices that are open, over all organizations.
+    pub streams_open: usize,
     /// Changes that wait or are made, over all organizations.
     pub changes_waiting: usize,
     /// The most of them in one organization.

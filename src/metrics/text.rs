@@ -168,7 +168,10 @@ impl Teller<'_, '_> {
             |shard, method| shard.messages[method as usize].get(),
         )?;
         self.table(
-            ("sequel_tool_calls", "Tool calls that ended"),
+            (
+                "sequel_tool_calls",
+                "Calls of tools that ended; of resources and completions under the method's name",
+            ),
             ("tool", "outcome"),
             Tool::ALL,
             Tool::label,
@@ -176,7 +179,7 @@ impl Teller<'_, '_> {
             |shard, tool, outcome| shard.calls[tool as usize][outcome].get(),
         )?;
         self.times(
-            ("sequel_tool_call_duration", "How long tool calls took"),
+            ("sequel_tool_call_duration", "How long these calls took"),
             "tool",
             Tool::ALL,
             Tool::label,
@@ -213,6 +216,10 @@ impl Teller<'_, '_> {
         self.count(("sequel_org_loads", "Organizations that were loaded"), |shard| shard.org_loads.get())?;
         self.count(("sequel_org_evictions", "Organizations that left memory"), |s| s.org_evictions.get())?;
         self.gauge(("sequel_calls_running", "Tool calls that run"), readings.calls_running)?;
+        self.gauge(
+            ("sequel_streams_open", "Streams of change notices that are open"),
+            readings.streams_open,
+        )?;
         self.counts(
             ("sequel_changes", "Changes of organizations, by outcome"),
             "outcome",

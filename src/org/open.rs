@@ -15,12 +15,12 @@ use sequel_connector::{DataSource, OpenError, Party, QueryError};
 use tokio::sync::Mutex as AsyncMutex;
 use tokio_util::sync::CancellationToken;
 
+pub use self::schema::Had;
 use self::schema::{CatalogCell, Shelf};
 use super::record::SourceRecord;
 use crate::context::{Clock, Timestamp};
 use crate::credential::{OrgId, SourceId};
 
-mod places;
 mod schema;
 
 /// How long a failure to open is answered from memory, so that a broken source is not hammered.

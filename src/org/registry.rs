@@ -206,6 +206,7 @@ impl Registry {
             readings.changes_waiting += waiting;
             readings.changes_waiting_most = readings.changes_waiting_most.max(waiting);
             readings.calls_running += entry.inflight.count();
+            readings.streams_open += entry.streams.count();
         });
         readings
     }

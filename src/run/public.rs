@@ -17,7 +17,6 @@ use anyhow::Context as _;
 use rustls::ServerConfig;
 use rustls::server::Acceptor;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::Semaphore;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
@@ -26,6 +25,8 @@ use super::goodbye::Goodbye;
 use crate::config::Config;
 use crate::http::{self, Edge, Pace, Paced, RequestIds, Worker};
 use crate::metrics::Metrics;
+use crate::org::block_of;
+use crate::places::Places;
 
 /// How long a client may leave what was sent to it unread. It holds an answer of some megabytes and a place
 /// among its organization's running calls.
@@ -36,6 +37,9 @@ const ANSWER_SLACK: Duration = Duration::from_secs(5);
 /// TLS handshakes that one worker has under way at once; more wait for their turn, within their time. A handshake costs
 /// a millisecond of arithmetic at most, so that a quarter of a second's worth of them is started.
 const HANDSHAKES_MAX: usize = 256;
+/// Of them those of one address. Addresses take turns as well, so that a crowd behind one keeps no other waiting; and a
+/// crowd that belongs together still has some hundred handshakes a second.
+const HANDSHAKES_PER_ADDRESS_MAX: usize = HANDSHAKES_MAX / 4;
 /// How long a handshake keeps its place among them. The arithmetic comes first and the client's answer follows within
 /// a round trip; who takes longer goes on without a place, so that a client that says hello and then nothing costs the
 /// others little.
@@ -144,14 +148,13 @@ fn encrypted(
     Error = DispatchError,
     InitError = (),
 > {
-    let room = Arc::new(Semaphore::new(HANDSHAKES_MAX));
+    let room = Places::new(HANDSHAKES_MAX, HANDSHAKES_PER_ADDRESS_MAX);
     fn_service(move |stream: TcpStream| {
-        let (tls, room) = (Arc::clone(&tls), Arc::clone(&room));
+        let (tls, room) = (Arc::clone(&tls), room.clone());
         let (stream, peer) = begin(stream, pace, &metrics);
         let handshake = async move {
             let hello = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
-            // Never closed, so it always gives one in the end.
-            let place = room.acquire().await;
+            let place = room.take(&peer.map(|peer| block_of(peer.ip()))).await;
             let mut rest = hello.into_stream(tls);
             match tokio::time::timeout(HANDSHAKE_PLACE, &mut rest).await {
                 Ok(done) => done,

@@ -10,13 +10,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::encode::without_fence;
 use super::fenced::{self, NOTICE};
-use super::on_source::Asked;
+use super::on_source::{Asked, declined};
 use super::run_query::{Failure, choose};
 use super::told::{self, Budget, ColumnTold, Keys};
 use crate::catalog::{Catalog, Lookup};
 use crate::context::{Rng, RngError};
 use crate::mcp::{DescribeTable, ToolOutcome};
-use crate::org::Source;
+use crate::org::{Had, Source};
 
 /// How long counting may take, and how long sampling: together less than anybody waits for a description.
 const GLANCE_TIME: Duration = Duration::from_millis(300);
@@ -45,6 +45,8 @@ pub(super) struct Content<'a> {
     more_columns: Option<usize>,
     #[serde(flatten)]
     keys: Keys,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
 }
 
 pub(super) async fn describe(asked: Asked<'_>, wanted: &DescribeTable) -> ToolOutcome {
@@ -71,17 +73,20 @@ pub(super) async fn encoded<T: Send + 'static>(
     refresh: bool,
     encode: Encode<T>,
 ) -> Result<Result<T, String>, Failure> {
-    let mut catalog = asked.catalog(source, refresh).await?;
+    let Had { mut catalog, mut fresh_in } = asked.catalog(source, refresh).await?;
     let mut glanced = look(source, &catalog, written).await?;
     if matches!(glanced, Err(Missing { is_unknown: true, .. }))
         && let Some(newer) = asked.catalog_after_miss(source, &catalog).await?
     {
-        catalog = newer;
+        (catalog, fresh_in) = (newer, None);
         glanced = look(source, &catalog, written).await?;
     }
     let ask = match glanced {
         Ok(ask) => ask,
-        Err(missing) => return Ok(Err(missing.said)),
+        Err(missing) => {
+            let said = std::iter::once(missing.said).chain(fresh_in.map(declined));
+            return Ok(Err(said.collect::<Vec<_>>().join(" ")));
+        }
     };
     let profile = match glance(source, ask).await {
         Ok(profile) => profile,
@@ -92,14 +97,18 @@ pub(super) async fn encoded<T: Send + 'static>(
         Err(QueryError::Sql(_) | QueryError::Refused(_)) => {
             // Dropped since the catalog was read, or a view that cannot be worked out.
             if let Some(newer) = asked.catalog_after_miss(source, &catalog).await? {
-                catalog = newer;
+                (catalog, fresh_in) = (newer, None);
             }
             Profile::default()
         }
     };
     let (rng, written, of) = (asked.tools.context.rng.clone(), written.to_owned(), Arc::clone(source));
     let made = source.beside(&catalog, move |catalog| match catalog.table(&written) {
-        Lookup::Table(table) => encode(&rng, &told(&of, catalog, table, &profile)).map(Ok),
+        Lookup::Table(table) => {
+            let mut content = told(&of, catalog, table, &profile);
+            content.hint = fresh_in.map(declined);
+            encode(&rng, &content).map(Ok)
+        }
         other => Ok(Err(unknown(&other, &of, &written))),
     });
     made.await.map_err(Failure::Query)?.map_err(|_| Failure::Random)
@@ -182,6 +191,7 @@ fn told<'a>(source: &'a Source, catalog: &Catalog, table: &Table, profile: &Prof
         more_columns: Some(table.columns.len() - columns.len()).filter(|more| *more > 0),
         columns,
         keys,
+        hint: None,
     }
 }
 

@@ -3,13 +3,14 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sequel_connector::QueryError;
 
 use super::Tools;
 use super::run_query::{Failure, GRACE};
 use crate::catalog::{Catalog, CatalogError};
-use crate::org::{CallGuard, Source};
+use crate::org::{CallGuard, Had, Source};
 
 /// A call under way.
 #[derive(Clone, Copy)]
@@ -58,7 +59,7 @@ impl Asked<'_> {
     }
 
     /// The source's catalog, read in at most the time of a query.
-    pub(super) async fn catalog(&self, source: &Arc<Source>, fresh: bool) -> Result<Arc<Catalog>, Failure> {
+    pub(super) async fn catalog(&self, source: &Arc<Source>, fresh: bool) -> Result<Had, Failure> {
         source.catalog(fresh, self.tools.query.time_max).await.map_err(failure)
     }
 
@@ -70,6 +71,14 @@ impl Asked<'_> {
     ) -> Result<Option<Arc<Catalog>>, Failure> {
         source.catalog_after_miss(known, self.tools.query.time_max).await.map_err(failure)
     }
+}
+
+/// What to tell whose `refresh` was declined: nothing is wrong, but what was made just now may be missing.
+pub(super) fn declined(fresh_in: Duration) -> String {
+    format!(
+        "The schema is the one of the last refresh, which was just before; it can be refreshed again in {} s.",
+        fresh_in.as_secs() + u64::from(fresh_in.subsec_nanos() > 0)
+    )
 }
 
 /// The reading is shared, so its error is, too.

@@ -56,7 +56,7 @@ pub(super) async fn read(asked: Asked<'_>, wanted: &ResourceUri) -> Outcome {
     let read = asked.on_source(source, async {
         match table {
             None => {
-                let catalog = asked.catalog(source, false).await?;
+                let catalog = asked.catalog(source, false).await?.catalog;
                 let (rng, of) = (asked.tools.context.rng.clone(), Arc::clone(source));
                 let made =
                     source.beside(&catalog, move |catalog| fenced::resource(&rng, &content(&of, catalog)));
@@ -109,7 +109,7 @@ pub(super) async fn complete(asked: Asked<'_>, wanted: &Complete) -> Outcome {
         return Outcome::Completions(Completions::default());
     };
     let found = asked.on_source(source, async {
-        let catalog = asked.catalog(source, false).await?;
+        let catalog = asked.catalog(source, false).await?.catalog;
         let (mut values, mut total) = completed(source, &catalog, typed).await?;
         if total == 0
             && let Some(newer) = asked.catalog_after_miss(source, &catalog).await?

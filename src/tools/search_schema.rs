@@ -1,17 +1,18 @@
 //! `search_schema`: tables and columns for words, from the source's catalog.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::fenced::{self, NOTICE};
-use super::on_source::Asked;
+use super::on_source::{Asked, declined};
 use super::run_query::{Failure, choose};
 use super::told::{self, Budget, TableTold};
 use crate::catalog::{Catalog, Found};
 use crate::mcp::{Detail, SearchSchema, ToolOutcome};
-use crate::org::Source;
+use crate::org::{Had, Source};
 
 /// Tables where the client asks for no number: what a model looks through at a glance.
 const LIMIT_DEFAULT: u32 = 20;
@@ -37,14 +38,14 @@ pub(super) async fn search(asked: Asked<'_>, wanted: &SearchSchema) -> ToolOutco
         Err(message) => return ToolOutcome::error(&message),
     };
     let found = asked.on_source(&source, async {
-        let catalog = asked.catalog(&source, wanted.refresh).await?;
-        let (outcome, total) = encoded(asked, &source, &catalog, wanted).await?;
+        let Had { catalog, fresh_in } = asked.catalog(&source, wanted.refresh).await?;
+        let (outcome, total) = encoded(asked, &source, &catalog, wanted, fresh_in).await?;
         if total > 0 {
             return Ok(outcome);
         }
         // Perhaps what is looked for was made after the catalog.
         match asked.catalog_after_miss(&source, &catalog).await? {
-            Some(newer) => encoded(asked, &source, &newer, wanted).await.map(|(outcome, _)| outcome),
+            Some(newer) => encoded(asked, &source, &newer, wanted, None).await.map(|(outcome, _)| outcome),
             None => Ok(outcome),
         }
     });
@@ -57,10 +58,13 @@ async fn encoded(
     source: &Arc<Source>,
     catalog: &Arc<Catalog>,
     wanted: &SearchSchema,
+    fresh_in: Option<Duration>,
 ) -> Result<(ToolOutcome, usize), Failure> {
     let (rng, wanted, of) = (asked.tools.context.rng.clone(), wanted.clone(), Arc::clone(source));
     let made = source.beside(catalog, move |catalog| {
-        let content = content(catalog, &of, &wanted);
+        let mut content = content(catalog, &of, &wanted);
+        let hints = content.hint.into_iter().chain(fresh_in.map(declined));
+        content.hint = hints.reduce(|one, other| format!("{one} {other}"));
         fenced::outcome(&rng, &content).map(|outcome| (outcome, content.total))
     });
     made.await.map_err(Failure::Query)?.map_err(|_| Failure::Random)

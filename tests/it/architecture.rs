@@ -57,9 +57,11 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("metrics", &["context"]),
     ("mcp", &[]),
     ("oauth", &[]),
-    ("org", &["catalog", "context", "credential", "metrics", "oauth", "record"]),
+    ("org", &["catalog", "context", "credential", "metrics", "oauth", "places", "record"]),
     // Its contexts are plain; what is pasted into a tool has one definition.
     ("pages", &["install"]),
+    // Who may work next where few may at once; it knows neither who they are nor at what.
+    ("places", &[]),
     // The form that records of `org` and `system` share.
     ("record", &["context", "credential"]),
     (
@@ -79,6 +81,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "mcp",
             "metrics",
             "org",
+            "places",
             "sweep",
             "system",
             "tls",

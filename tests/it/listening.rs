@@ -44,7 +44,7 @@ fn ask(
 
 /// An open stream, its acknowledgement read.
 #[track_caller]
-fn listen(server: &TestServer, key: &str, id: Value, notifications: Value) -> (Events, Value) {
+pub(crate) fn listen(server: &TestServer, key: &str, id: Value, notifications: Value) -> (Events, Value) {
     let (wire, head) = ask(server, key, &id, &notifications);
     let mut events = Events::of(wire, &head);
     let first = events.next().unwrap();

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 
 use serde_json::json;
 
+use crate::listening::listen;
 use crate::server::{ENDLESS, Home, TestServer};
 use crate::waiting::{PATIENCE, poll};
 use crate::wire::{Answer, Wire};
@@ -152,6 +153,35 @@ fn what_runs_is_told_while_it_runs() {
             + samples["sequel_connections_open"]
             == 0.0
     });
+}
+
+#[test]
+fn what_else_is_asked_has_names_of_its_own_and_open_streams_are_told() {
+    let home = Home::new();
+    let server = home.serve_with(&[METRICS]);
+    let at = address(&server);
+    server.org("acme");
+    server.source("acme", "d", &home.database("d.sqlite", "CREATE TABLE t(x)"));
+    let key = server.key("acme", "k");
+    server.rpc(&key, "resources/list", json!({}));
+    server.rpc(&key, "resources/read", json!({ "uri": "sequel://sources/d" }));
+    server.rpc(&key, "resources/read", json!({ "uri": "sequel://sources/other" }));
+    let template = json!({ "type": "ref/resource", "uri": "sequel://sources/{source}/tables/{table}" });
+    let argument = json!({ "name": "source", "value": "" });
+    server.rpc(&key, "completion/complete", json!({ "ref": template, "argument": argument }));
+    let (stream, _) = listen(&server, &key, json!(1), json!({ "resourcesListChanged": true }));
+    let samples = scrape(at);
+    let calls = |name: &str, outcome: &str| {
+        samples[&format!("sequel_tool_calls_total{{tool=\"{name}\",outcome=\"{outcome}\"}}")]
+    };
+    assert_eq!(calls("resources/list", "ok"), 1.0);
+    assert_eq!((calls("resources/read", "ok"), calls("resources/read", "error")), (1.0, 1.0));
+    assert_eq!(calls("completion/complete", "ok"), 1.0);
+    assert_eq!((calls("other", "ok"), calls("other", "error")), (0.0, 0.0));
+    // A stream is no call.
+    assert_eq!((samples["sequel_streams_open"], samples["sequel_calls_running"]), (1.0, 0.0));
+    drop(stream);
+    poll(PATIENCE, "the stream is closed", || scrape(at)["sequel_streams_open"] == 0.0);
 }
 
 #[test]

@@ -352,9 +352,26 @@ fn what_is_made_or_dropped_meanwhile_is_seen() {
     let said = failure(&client.tool("describe_table", json!({ "table": "stock", "refresh": true })));
     assert!(said.contains("no table or view \"stock\""), "{said}");
     assert_eq!(client.names(json!({ "query": "stick" })), ["stick"]);
-    // Who asks for it again and again gets what is known; else each call would be a reading.
+}
+
+#[test]
+fn who_refreshes_again_and_again_gets_what_is_known_and_is_told_so() {
+    let client = client(SHOP);
+    let refreshed = client.told("search_schema", json!({ "refresh": true }));
+    assert_eq!(refreshed.get("hint"), None, "{refreshed}");
+    // A name that is missing causes a reading, and the next one does not.
+    assert_eq!(client.names(json!({ "query": "another" })), [""; 0]);
     client.sql("CREATE TABLE another (item TEXT)");
-    assert_eq!(client.names(json!({ "query": "another", "refresh": true })), [""; 0]);
+    // Else each call would be a reading.
+    let search = client.told("search_schema", json!({ "query": "another", "refresh": true }));
+    assert_eq!(search["total"], 0);
+    let unknown = failure(&client.tool("describe_table", json!({ "table": "another", "refresh": true })));
+    let known = client.told("describe_table", json!({ "table": "customers", "refresh": true }));
+    for said in [search["hint"].as_str().unwrap(), &unknown, known["hint"].as_str().unwrap()] {
+        assert!(said.contains("it can be refreshed again in "), "{said}");
+    }
+    let plain = client.told("describe_table", json!({ "table": "customers" }));
+    assert_eq!(plain.get("hint"), None, "{plain}");
 }
 
 #[test]

@@ -282,6 +282,33 @@ fn connections_that_say_nothing_and_handshakes_that_stop_half_way_keep_no_other_
     }
 }
 
+/// Told by how many of the crowd were answered before: if places were given to whoever came first, all would have been
+/// but those that had theirs at last.
+#[test]
+fn a_crowd_of_one_address_that_greets_and_says_nothing_more_keeps_no_other_address_waiting() {
+    const CROWD: usize = 800;
+    let home = Home::with("server.workers = 1\nserver.client_request_timeout_ms = 120000");
+    let pair = Pair::of(&home);
+    let trusted = pair.renew(90);
+    let server = pair.serve(&home, &[]);
+    let mut hello = Vec::new();
+    connection(&trusted, &[]).write_tls(&mut hello).unwrap();
+    let crowd: Vec<TcpStream> = (0..CROWD)
+        .map(|_| {
+            let mut stream = Wire::tcp_from("127.0.0.2", server.addr).into_inner();
+            std::io::Write::write_all(&mut stream, &hello).unwrap();
+            stream
+        })
+        .collect();
+    connect(&server, &trusted).unwrap();
+    let is_answered = |stream: &&TcpStream| {
+        stream.set_nonblocking(true).unwrap();
+        stream.peek(&mut [0]).is_ok_and(|bytes| bytes > 0)
+    };
+    let answered = crowd.iter().filter(is_answered).count();
+    assert!(answered < CROWD / 2, "{answered} of {CROWD} were answered before");
+}
+
 #[test]
 fn a_client_that_goes_away_stops_its_query_through_tls_as_well() {
     let home = Home::with("sources.connections_per_source = 1");

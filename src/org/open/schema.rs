@@ -7,7 +7,7 @@
 //! (`catalogs_beyond_the_room_for_them_are_let_go`).
 //! **Invariant:** a caller that asked for a fresh catalog and comes before its reading begins never gets an older one
 //! (`a_fresh_catalog_is_one_that_was_read_after_it_was_asked_for`). Who comes too soon behind such a reading gets what
-//! it brought (`who_asks_for_fresh_ones_again_and_again_gets_the_one_that_is_kept`).
+//! it brought, and is told so (`who_asks_for_fresh_ones_again_and_again_gets_the_one_that_is_kept`).
 //! **Invariant:** over all sources at most [`READINGS_MAX`] schemas are read at once, each until its catalog is made
 //! (`readings_under_way_are_bounded_over_all_sources`), and no organization takes all of them
 //! (`an_organization_that_reads_many_schemas_leaves_room_for_another`).
@@ -18,13 +18,13 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use sequel_connector::{QueryError, SchemaAsk};
+use sequel_connector::{Party, QueryError, SchemaAsk};
 use tokio::sync::Mutex as AsyncMutex;
 use tokio_util::sync::CancellationToken;
 
-use super::places::{Place, Places};
 use super::{Source, SourceInUse};
 use crate::catalog::{Catalog, CatalogError};
+use crate::places::{Place, Places};
 
 /// Most tables of one catalog. The largest business systems have some ten thousand.
 const TABLES_MAX: usize = 20_000;
@@ -66,15 +66,24 @@ struct Kept {
     refreshed_at: Option<Duration>,
 }
 
+/// A catalog that was asked for.
+#[derive(Debug)]
+pub struct Had {
+    /// The catalog.
+    pub catalog: Arc<Catalog>,
+    /// How long until one can be read anew, where that was asked for and not done, because it was done too lately.
+    pub fresh_in: Option<Duration>,
+}
+
 /// The room for catalogs over all organizations.
 #[derive(Debug)]
 pub(super) struct Shelf {
     bytes: Arc<AtomicUsize>,
     // In the order of reading; what is read first makes room first. Locked before any `kept`, and while one is stored.
     order: Mutex<VecDeque<Weak<Source>>>,
-    readings: Places,
+    readings: Places<Party>,
     // Work on catalogs, which takes a processor to itself.
-    works: Places,
+    works: Places<Party>,
 }
 
 impl Default for Shelf {
@@ -83,9 +92,9 @@ impl Default for Shelf {
         Self {
             bytes: Arc::default(),
             order: Mutex::default(),
-            readings: Places::new(READINGS_MAX),
+            readings: Places::new(READINGS_MAX, READINGS_MAX - 1),
             // One is left to whoever does something else.
-            works: Places::new(cores - 1),
+            works: Places::new(cores - 1, cores.saturating_sub(2)),
         }
     }
 }
@@ -156,14 +165,16 @@ impl Shelf {
 impl Source {
     /// The catalog: the one that is kept, or one that is read now, in at most `time`. With `fresh`, one whose reading
     /// begins after this call, unless such a one has begun too lately. Dropping the future ends the reading.
-    pub async fn catalog(
-        self: &Arc<Self>,
-        fresh: bool,
-        time: Duration,
-    ) -> Result<Arc<Catalog>, CatalogError> {
-        let now = self.now();
-        let too_soon = self.catalog.kept.lock().is_too_soon(|kept| kept.refreshed_at, now);
-        self.newest(if fresh && !too_soon { Wanted::Fresh } else { Wanted::Known }, time).await
+    pub async fn catalog(self: &Arc<Self>, fresh: bool, time: Duration) -> Result<Had, CatalogError> {
+        let (begun, declined) = {
+            let kept = self.catalog.kept.lock();
+            (kept.begun, kept.too_soon(|kept| kept.refreshed_at, self.now()).filter(|_| fresh))
+        };
+        let wanted = if fresh && declined.is_none() { Wanted::Fresh } else { Wanted::Known };
+        let catalog = self.newest(wanted, time).await?;
+        // Perhaps it was read all the same: the known one was too old, or somebody else's turn.
+        let fresh_in = declined.filter(|_| self.catalog.kept.lock().begun == begun);
+        Ok(Had { catalog, fresh_in })
     }
 
     async fn newest(self: &Arc<Self>, wanted: Wanted, time: Duration) -> Result<Arc<Catalog>, CatalogError> {
@@ -220,7 +231,7 @@ impl Source {
                 _ => {}
             }
             let now = self.now();
-            if kept.is_too_soon(|kept| kept.missed_at, now) {
+            if kept.too_soon(|kept| kept.missed_at, now).is_some() {
                 return Ok(None);
             }
             kept.missed_at = Some(now);
@@ -260,7 +271,7 @@ impl Source {
 
     async fn read_with(
         handle: &SourceInUse,
-        place: Place,
+        place: Place<Party>,
         time: Duration,
     ) -> Result<Arc<Catalog>, QueryError> {
         let ask = SchemaAsk {
@@ -287,10 +298,10 @@ impl Source {
 }
 
 impl Kept {
-    /// Whether what was last done at that time may not be done again yet.
-    fn is_too_soon(&self, last: impl Fn(&Self) -> Option<Duration>, now: Duration) -> bool {
+    /// How long until what was last done at that time may be done again, if it may not yet.
+    fn too_soon(&self, last: impl Fn(&Self) -> Option<Duration>, now: Duration) -> Option<Duration> {
         let every = MISS_EVERY.max(self.took.saturating_mul(MISS_SHARE));
-        last(self).is_some_and(|at| now < at + every)
+        (last(self)? + every).checked_sub(now).filter(|left| !left.is_zero())
     }
 
     /// What is known without reading: a catalog that is not too old, or a failure of this very second.

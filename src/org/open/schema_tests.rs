@@ -108,7 +108,7 @@ fn source(org: &str, open: &Arc<OpenSources>) -> Arc<Source> {
 
 impl Stage {
     async fn name(&self, fresh: bool) -> String {
-        name(&self.source.catalog(fresh, TIME).await.unwrap())
+        name(&self.source.catalog(fresh, TIME).await.unwrap().catalog)
     }
 
     fn readings(&self) -> usize {
@@ -196,7 +196,7 @@ async fn a_catalog_is_taken_for_true_for_ten_minutes() {
 #[tokio::test]
 async fn a_name_that_is_missing_causes_a_reading_now_and_then_only() {
     let stage = stage(10);
-    let known = stage.source.catalog(false, TIME).await.unwrap();
+    let known = stage.source.catalog(false, TIME).await.unwrap().catalog;
     let newer = stage.source.catalog_after_miss(&known, TIME).await.unwrap().expect("the first time");
     assert_eq!(name(&newer), "reading_2");
     // Somebody who knows an older one gets the newer one without a reading.
@@ -235,7 +235,7 @@ async fn catalogs_beyond_the_room_for_them_are_let_go() {
     let stage = stage(10);
     let others: Vec<_> = (0..3).map(|_| source("acme", &stage.open)).collect();
     let shelf = Shelf::default();
-    let catalog = stage.source.catalog(false, TIME).await.unwrap();
+    let catalog = stage.source.catalog(false, TIME).await.unwrap().catalog;
     let bytes = catalog.bytes();
     let keep = |source: &Arc<Source>, max: usize| {
         shelf.put(source, &catalog, Duration::ZERO, max);
@@ -268,8 +268,16 @@ async fn who_asks_for_fresh_ones_again_and_again_gets_the_one_that_is_kept() {
     for _ in 0..5 {
         assert_eq!(stage.name(true).await, "reading_1");
     }
+    stage.clock.advance(Duration::from_secs(3));
+    let declined = stage.source.catalog(true, TIME).await.unwrap();
+    assert_eq!(name(&declined.catalog), "reading_1");
+    let left = declined.fresh_in.expect("it was asked for too soon");
+    assert!(left <= MISS_EVERY - Duration::from_secs(3) && left > Duration::from_secs(1), "{left:?}");
+    // Nobody is told who did not ask for it.
+    assert_eq!(stage.source.catalog(false, TIME).await.unwrap().fresh_in, None);
     stage.clock.advance(MISS_EVERY);
-    assert_eq!(stage.name(true).await, "reading_2");
+    let fresh = stage.source.catalog(true, TIME).await.unwrap();
+    assert_eq!((name(&fresh.catalog).as_str(), fresh.fresh_in), ("reading_2", None));
     // A reading that took long is repeated as seldom as that.
     stage.source.catalog.kept.lock().took = MISS_EVERY;
     stage.clock.advance(MISS_EVERY * 2);
@@ -277,6 +285,11 @@ async fn who_asks_for_fresh_ones_again_and_again_gets_the_one_that_is_kept() {
     stage.clock.advance(MISS_EVERY * MISS_SHARE);
     assert_eq!(stage.name(true).await, "reading_3");
     assert_eq!(stage.readings(), 3);
+    // One that is read because the known one is too old is fresh, whoever asked for it.
+    stage.source.catalog.kept.lock().took = TRUE_FOR;
+    stage.clock.advance(TRUE_FOR);
+    let read = stage.source.catalog(true, TIME).await.unwrap();
+    assert_eq!((name(&read.catalog).as_str(), read.fresh_in), ("reading_4", None));
 }
 
 #[tokio::test]
@@ -325,7 +338,7 @@ async fn an_organization_that_reads_many_schemas_leaves_room_for_another() {
 #[tokio::test]
 async fn work_on_catalogs_leaves_a_processor_to_others_and_nobody_has_to_wait_for_it() {
     let stage = stage(10);
-    let catalog = stage.source.catalog(false, TIME).await.unwrap();
+    let catalog = stage.source.catalog(false, TIME).await.unwrap().catalog;
     let works = stage.open.shelf.works.clone();
     let all = works.free();
     assert!(all >= 1);
@@ -350,7 +363,7 @@ async fn work_on_catalogs_leaves_a_processor_to_others_and_nobody_has_to_wait_fo
 async fn what_is_kept_can_always_be_found_to_be_let_go() {
     let stage = stage(10);
     let shelf = Shelf::default();
-    let catalog = stage.source.catalog(false, TIME).await.unwrap();
+    let catalog = stage.source.catalog(false, TIME).await.unwrap().catalog;
     let max = 2 * catalog.bytes();
     let sources: Vec<_> = (0..4).map(|_| source("acme", &stage.open)).collect();
     std::thread::scope(|scope| {

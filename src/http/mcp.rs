@@ -25,7 +25,7 @@ use super::{Edge, Worker, progress};
 use crate::context::Timestamp;
 use crate::credential::Credential;
 use crate::mcp::{
-    Call, Decision, HeaderField, Outcome, ProgressToken, RequestHead, decide_telling, fact_reply,
+    Call, Decision, HeaderField, Listen, Outcome, ProgressToken, RequestHead, decide_telling, fact_reply,
 };
 use crate::metrics::{Method as Message, Refusal as Counted, Route, SPANS, Tool};
 use crate::org::{
@@ -137,20 +137,32 @@ async fn answer(
         }
     };
     let tell = &mut |method: &str| edge.metrics.message(Message::named(method));
-    match decide_telling(&head(request.headers()), &body, &worker.facts, tell) {
-        Decision::Reply { status, body } => json(status, body),
-        Decision::Fact { id, fact } => known(fact_reply(&id, worker.facts.fact(fact))),
-        Decision::Accepted => HttpResponse::Accepted().finish(),
-        decision => Box::pin(act(request, Arc::clone(&worker.edge), credential, decision, id)).await,
-    }
+    let work = match decide_telling(&head(request.headers()), &body, &worker.facts, tell) {
+        Decision::Reply { status, body } => return json(status, body),
+        Decision::Fact { id, fact } => return known(fact_reply(&id, worker.facts.fact(fact))),
+        Decision::Accepted => return HttpResponse::Accepted().finish(),
+        Decision::Cancelled { request_id } => Work::Cancel(CallKey(request_id.as_json().into())),
+        Decision::Call(call) => Work::Call(call),
+        Decision::Listen(asked) => Work::Listen(asked),
+        Decision::Batch(decisions) => Work::Batch(decisions),
+    };
+    Box::pin(act(request, Arc::clone(&worker.edge), credential, work, id)).await
 }
 
-/// What takes more than an answer: acts in the credential's organization.
+/// What takes more than an answer that is known.
+enum Work {
+    Cancel(CallKey),
+    Call(Call),
+    Listen(Box<Listen>),
+    Batch(Vec<Decision>),
+}
+
+/// Acts in the credential's organization.
 async fn act(
     request: &HttpRequest,
     edge: Arc<Edge>,
     credential: Credential,
-    decision: Decision,
+    work: Work,
     id: RequestId,
 ) -> HttpResponse {
     let principal = match edge.registry.authenticate_active(&credential) {
@@ -160,15 +172,12 @@ async fn act(
             Err(response) => return response,
         },
     };
-    match decision {
-        Decision::Reply { status, body } => json(status, body),
-        Decision::Fact { id, fact } => known(fact_reply(&id, edge.facts.fact(fact))),
-        Decision::Accepted => HttpResponse::Accepted().finish(),
-        Decision::Cancelled { request_id } => {
-            principal.cancel(&CallKey(request_id.as_json().into()));
+    match work {
+        Work::Cancel(call) => {
+            principal.cancel(&call);
             HttpResponse::Accepted().finish()
         }
-        Decision::Call(call) => {
+        Work::Call(call) => {
             if edge.dashboard.first_calls.is_anybody_waiting() {
                 let agent = request.headers().get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
                 let key = (credential.org, credential.id);
@@ -178,8 +187,8 @@ async fn act(
             let told = progress::token(request.headers(), &call);
             call_alone(edge, principal, credential, call, told, id).await
         }
-        Decision::Listen(asked) => listen(&edge, principal, credential, asked, id).await,
-        Decision::Batch(decisions) => batch(edge, principal, credential, decisions, id).await,
+        Work::Listen(asked) => listen(&edge, principal, credential, asked, id).await,
+        Work::Batch(decisions) => batch(edge, principal, credential, decisions, id).await,
     }
 }
 

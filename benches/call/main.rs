@@ -24,9 +24,11 @@ mod table;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
+use sequel::config::Config;
 
 use crate::common::fixture::{Prepared, Secret, WITH_SOURCE, prepare};
 use crate::common::load::{self, Load, Plan, Until, first_answer};
@@ -136,6 +138,57 @@ impl Side {
     }
 }
 
+/// What the requests of somebody quiet took, round by round, in milliseconds.
+#[derive(Default)]
+struct Quiet {
+    p50: Vec<f64>,
+    p99: Vec<f64>,
+}
+
+impl Quiet {
+    fn round(&mut self, times: Vec<Duration>) {
+        self.p50.push(percentile(times.clone(), 50));
+        self.p99.push(percentile(times, 99));
+    }
+}
+
+impl std::fmt::Display for Quiet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "p50 {:.2} and p99 {:.2} ms", median(self.p50.clone()), median(self.p99.clone()))
+    }
+}
+
+/// A flood, and what somebody quiet felt of it.
+struct Flood {
+    load: Load,
+    felt: Quiet,
+    requests: usize,
+    refused: usize,
+}
+
+impl Flood {
+    fn new(load: Load) -> Self {
+        Self { load, felt: Quiet::default(), requests: 0, refused: 0 }
+    }
+
+    /// Floods until `quiet` is through with his requests.
+    fn round(&mut self, quiet: impl Fn() -> anyhow::Result<Vec<Duration>>) -> anyhow::Result<()> {
+        let over = AtomicBool::new(false);
+        let load = &mut self.load;
+        let (times, done) = std::thread::scope(|scope| {
+            let flooding = scope.spawn(|| load.run(Until::Told(&over)));
+            let times = quiet();
+            over.store(true, Ordering::SeqCst);
+            (times, flooding.join().expect("the flood does not panic"))
+        });
+        self.felt.round(times?);
+        let done = done?;
+        self.requests += done.requests;
+        self.refused += done.refused;
+        Ok(())
+    }
+}
+
 /// Rounds of all sides in turn, back and forth so that a drift of the machine evens out.
 fn alternate(sides: &mut [&mut Side], rounds: usize, time: Duration) -> anyhow::Result<()> {
     for round in 0..=rounds {
@@ -198,7 +251,7 @@ impl Bench {
             self.rows(&few, &sequel)?;
         }
         if self.options.wants("quiet") {
-            self.quiet(&few, &sequel)?;
+            self.quiet(&few, &bare, &sequel)?;
         }
         let took = started.elapsed().as_secs();
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -405,53 +458,55 @@ impl Bench {
         Ok(())
     }
 
-    /// One organization asks now and then while another one floods the server, first with queries that take
-    /// all that they get, then with requests as many as it can.
-    fn quiet(&mut self, few: &Prepared, sequel: &Arc<Process>) -> anyhow::Result<()> {
+    /// One organization asks now and then while another one floods the server: first with as many long queries as it may
+    /// run at once (more would be refused and sent again, which is the other flood), then with requests as many as it can.
+    ///
+    /// Beside its times alone stand those while the same flood goes to another server, which takes the processor too, load
+    /// generator included, and shares nothing else: what is above 1 there is Sequel's doing, the rest the scheduler's.
+    fn quiet(&mut self, few: &Prepared, bare: &Arc<Process>, sequel: &Arc<Process>) -> anyhow::Result<()> {
         let (loud, quiet) = (&few.keys[0], few.keys[1][0]);
         let asked = || query_plan("/mcp", QUIET_SQL, Arc::new(vec![quiet]));
         let keys = |at: usize| Arc::new(vec![loud[at % loud.len()]]);
-        let flood = |of_queries: bool| -> Vec<Plan> {
+        let queries_max = Config::default().query.concurrent_per_org;
+        let flood = |process: &Arc<Process>, path: &str, of_queries: bool| {
             let plan = |at| match of_queries {
-                true => query_plan("/mcp", FLOOD_SQL, keys(at)),
-                false => list_plan("/mcp", keys(at), 0, 1),
+                true => query_plan(path, FLOOD_SQL, keys(at)),
+                false => list_plan(path, keys(at), 0, 1),
             };
-            (0..CONNECTIONS).map(|at| plan(at).may_be_refused()).collect()
+            let connections = if of_queries { queries_max } else { CONNECTIONS };
+            let plans = (0..connections).map(|at| plan(at).may_be_refused()).collect();
+            Load::connect(process.address, plans)
         };
-        let count = if self.options.quick { 200 } else { 500 };
-        let pause = Duration::from_millis(2);
-        for (what, of_queries) in [("queries that run long", true), ("as many requests as it can", false)] {
-            let mut loud = Load::connect(sequel.address, flood(of_queries))?;
-            let (mut alone, mut beside) = (Vec::new(), Vec::new());
-            let (mut sent, mut refused) = (0, 0);
-            for _ in 0..self.rounds.min(5) {
-                alone.extend(load::latencies(sequel.address, asked(), count, pause)?);
-                let over = std::sync::atomic::AtomicBool::new(false);
-                let (times, done) = std::thread::scope(|scope| {
-                    let flooding = scope.spawn(|| loud.run(Until::Told(&over)));
-                    let times = load::latencies(sequel.address, asked(), count, pause);
-                    over.store(true, std::sync::atomic::Ordering::SeqCst);
-                    (times, flooding.join().expect("the flood does not panic"))
-                });
-                beside.extend(times?);
-                let done = done?;
-                sent += done.requests;
-                refused += done.refused;
+        let count = if self.options.quick { 200 } else { 400 };
+        let latencies = || load::latencies(sequel.address, asked(), count, Duration::from_millis(2));
+        for (what, bare_path, of_queries) in
+            [("queries that run long", "/query/0", true), ("as many requests as it can", "/list", false)]
+        {
+            let mut here = Flood::new(flood(sequel, "/mcp", of_queries)?);
+            let mut elsewhere = Flood::new(flood(bare, bare_path, of_queries)?);
+            let mut alone = Quiet::default();
+            for _ in 0..self.rounds {
+                alone.round(latencies()?);
+                here.round(latencies)?;
+                elsewhere.round(latencies)?;
             }
-            let (p50, p99) = (percentile(alone.clone(), 50), percentile(alone, 99));
-            let (p50_beside, p99_beside) = (percentile(beside.clone(), 50), percentile(beside, 99));
             self.report.note(format!(
-                "quiet organization, beside one that sends {what}: p50 {p50:.2} → {p50_beside:.2} ms, p99 {p99:.2} → \
-                 {p99_beside:.2} ms; the other one sent {sent} requests on {CONNECTIONS} connections, {refused} were \
-                 refused with 429 or 503"
+                "quiet organization, alone: {alone}; beside one that sends {what}: {}; while the same goes to a bare server on \
+                 this machine: {} (medians of {} rounds). The other one sent {} requests, {} were refused with 429 or 503; to \
+                 the bare server {}",
+                here.felt, elsewhere.felt, self.rounds, here.requests, here.refused, elsewhere.requests
             ));
-            self.row(
-                format!("a quiet organization's p99 while another one sends {what} ÷ p99 alone"),
-                p99_beside / p99,
-                "",
-                (2.0, 1.5),
-                Better::Lower,
-            );
+            let mut row = |beside: &str, measured: f64| {
+                self.row(
+                    format!("a quiet organization's p99 while another one sends {what} ÷ {beside}"),
+                    measured,
+                    "",
+                    (2.0, 1.5),
+                    Better::Lower,
+                );
+            };
+            row("p99 alone", ratio(&here.felt.p99, &alone.p99));
+            row("p99 while the same goes to another server", ratio(&here.felt.p99, &elsewhere.felt.p99));
         }
         Ok(())
     }

@@ -48,6 +48,11 @@ pub enum BackupError {
     /// The server stopped sending.
     #[error("the server broke the backup off before it was whole ({0}). Look at its log, then try again.")]
     BrokenOff(String),
+    /// The backend says that its files are damaged, and they cannot be read to their end.
+    #[error(
+        "the store is damaged ({0}) and cannot be read to its end. Keep a copy of it, and restore a backup."
+    )]
+    DamagedStore(String),
     /// The target is there already.
     #[error("{} is there already. Choose another name, or add --force to replace it.", .0.display())]
     Exists(PathBuf),

@@ -77,7 +77,7 @@ pub(super) fn run(args: Args, global: &Global, world: &mut World<'_>) -> Result<
 /// Takes the backup from the server and writes it, looking at each piece on its way.
 async fn write(session: &mut Session, mut out: Out, path: &Path) -> Result<Made, Failure> {
     let failed = |source| BackupError::File { path: path.to_owned(), what: "written", source };
-    let mut pieces = session.client.stream("/backup").await?;
+    let mut pieces = session.client.stream("/backup").await.map_err(broken_off)?;
     let mut decoder = Decoder::default();
     let (mut made_at, mut records, mut bytes) = (None, 0, 0);
     while let Some(piece) = pieces.next().await.map_err(broken_off)? {

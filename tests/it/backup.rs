@@ -228,6 +228,24 @@ fn a_check_finds_what_no_longer_agrees() {
 }
 
 #[test]
+fn a_check_of_a_store_that_cannot_be_read_says_that_it_is_damaged_and_a_backup_is_none() {
+    let home = Home::on_sqlite("");
+    fill(&home, 2_000);
+    let path = home.data().join("sequel.db");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let half = bytes.len() / 2;
+    bytes[half..half + 64 * 1024].fill(0xff);
+    std::fs::write(&path, bytes).unwrap();
+    for args in [&["storage", "check"][..], &["backup", "b"]] {
+        let ran = home.cli(args);
+        assert_eq!((ran.code, ran.out.as_str()), (1, ""), "{ran:?}");
+        let wanted = if args[0] == "storage" { "is damaged (" } else { "broke the backup off" };
+        assert!(ran.err.contains(wanted) && !ran.err.contains("Look whether the change"), "{ran:?}");
+    }
+    assert!(!home.path().join("b").exists() && !home.path().join("b.part").exists());
+}
+
+#[test]
 fn a_backup_that_was_killed_leaves_no_half_file_behind() {
     let home = Home::on_sqlite("");
     fill(&home, 5_000);

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::backends;
-use crate::backup::{Checker, Decoder, Finding, Holds, Item};
+use crate::backup::{BackupError, Checker, Decoder, Finding, Holds, Item};
 use crate::cli::answer::{Answer, clean};
 use crate::cli::backup::broken_off;
 use crate::cli::failure::Failure;
@@ -49,17 +49,24 @@ pub(super) fn run(Args {}: Args, global: &Global, world: &mut World<'_>) -> Resu
     let config = global.load(world, None)?.config;
     // What the backend itself says of its files, where it can be asked while another process holds them.
     let damage = backends::inspect_store(&config)?.and_then(|found| found.damage);
-    let own = damage.map(|damage| Found { scope: "store".into(), key: None, message: format!("{damage}.") });
     let now = world.clock.now();
     Session::with(&config, global.repeated(), world, async |session, _| {
-        let (findings, more, holds) = records(session, Checker::new(now)).await?;
+        let (findings, more, holds) = match (records(session, Checker::new(now)).await, &damage) {
+            // Why it broke off is known then.
+            (Err(Failure::Backup(BackupError::BrokenOff(_))), Some(damage)) => {
+                return Err(BackupError::DamagedStore(clean(damage)).into());
+            }
+            (records, _) => records?,
+        };
+        let own =
+            damage.map(|damage| Found { scope: "store".into(), key: None, message: format!("{damage}.") });
         let findings = own.into_iter().chain(findings.into_iter().map(found)).collect();
         Ok(answer(findings, more, holds))
     })
 }
 
 async fn records(session: &mut Session, mut checker: Checker) -> Result<(Vec<Finding>, u64, Holds), Failure> {
-    let mut pieces = session.client.stream("/backup").await?;
+    let mut pieces = session.client.stream("/backup").await.map_err(broken_off)?;
     let mut decoder = Decoder::default();
     while let Some(piece) = pieces.next().await.map_err(broken_off)? {
         decoder.push(&piece);

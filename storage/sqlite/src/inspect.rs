@@ -24,6 +24,8 @@ pub fn inspect(path: &Path) -> Result<Option<Inspection>, OpenError> {
     // One complaint says enough.
     let verdict: String =
         connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(failed)?;
-    let damage = (verdict != "ok").then_some(verdict);
+    // It begins with a line that names the database, of which there is one.
+    let complaint = || verdict.lines().rfind(|line| !line.starts_with("***")).unwrap_or(&verdict).to_owned();
+    let damage = (verdict != "ok").then(complaint);
     Ok(Some(Inspection { version, known: schema::KNOWN, damage }))
 }

@@ -188,6 +188,11 @@ fn a_key_is_made_shown_once_used_and_deleted_in_the_browser() {
     let list = ada.get(&format!("{base}/keys")).text();
     assert!(!list.contains("<script>alert") && list.contains("&#60;script&#62;"), "{list}");
     assert!(key_in(&list).is_none() && list.contains(&key[..14]));
+    // Found by its name, its prefix and its owner, and by nothing else.
+    for (word, is_found) in [("SCRIPT", true), (&key[..14], true), ("ada@", true), ("bob@", false)] {
+        let found = ada.get(&format!("{base}/keys?q={}", word.replace('@', "%40"))).text();
+        assert_eq!(found.contains(&key[..14]) && found.contains("alert"), is_found, "{word}");
+    }
     assert_eq!(server.done("GET", "/orgs/acme/keys", Value::Null)["keys"].as_array().unwrap().len(), 1);
     let id = &key[4..14];
     // The same name twice, no name, no source: told in the form, with what was typed.

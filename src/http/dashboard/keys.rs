@@ -50,6 +50,14 @@ impl Inside {
         self.part("key").parse().map_err(|_| Failed::NOT_FOUND)
     }
 
+    /// The keys that the reader may see: none for a viewer, who has none and whom no other concerns.
+    pub(super) async fn keys_seen(&self) -> Result<Vec<ListedKey>, ChangeError> {
+        match self.member.list_keys().await {
+            Err(ChangeError::Forbidden) => Ok(Vec::new()),
+            listed => listed,
+        }
+    }
+
     /// The key of the address, if the reader may see it.
     async fn key(&self) -> Result<ListedKey, Failed> {
         Ok(self.member.key(self.key_id()?).await?)
@@ -104,7 +112,7 @@ impl Inside {
     /// The list, as the address asks for it, with what is over it.
     async fn keys_page(&self, dialog: Option<KeyDialog>) -> Result<Keys, Failed> {
         let (sources, owners) = (self.member.list_sources()?, Owners::of(self).await?);
-        let mut keys = self.member.list_keys().await?;
+        let mut keys = self.keys_seen().await?;
         let all = keys.len();
         let usable = keys
             .iter()
@@ -113,8 +121,13 @@ impl Inside {
         let filter = self.query.trimmed("q").to_owned();
         let wanted = filter.to_lowercase();
         keys.retain(|key| {
+            let owner = match &key.record.owner {
+                Owner::Org => Name::default(),
+                Owner::User { id } => owners.name(id),
+            };
             key.record.name.to_lowercase().contains(&wanted)
                 || prefix(&key.id).to_lowercase().starts_with(&wanted)
+                || owner.plain().to_lowercase().contains(&wanted)
         });
         let sort = Sort::from_word(self.query.get("sort")).unwrap_or(Sort::Created);
         keys.sort_by(|a, b| match sort {

@@ -12,6 +12,8 @@ use crate::org::usage::{UsageQuery, day_of};
 use crate::pages::{DeletedOrg, FirstCall, Input, Name, NewOrg, OrgSettings, Overview, Room};
 
 const WEEK_MS: i64 = 7 * 86_400_000;
+/// Organizations that somebody may belong to and still make another one: each page lists them all.
+const ORGS_MAX: usize = 100;
 
 impl Session {
     async fn new_org_page(&self, name: Input) -> Result<NewOrg, Failed> {
@@ -27,6 +29,11 @@ pub(super) async fn new(session: Session) -> Outcome {
 pub(super) async fn create(session: Session) -> Outcome {
     let people = &session.dashboard().people;
     let name = session.form.trimmed("name");
+    if people.orgs_of(session.who.user).await?.len() >= ORGS_MAX {
+        let text =
+            format!("You belong to {ORGS_MAX} organizations, as many as one may. Leave or delete one first.");
+        return Reply::refused(&session.new_org_page(Input::wrong(name, text)).await?);
+    }
     let author = session.person().author();
     let made = create_org::create_org(&people.registry, &people.index, &people.context, &author, name).await;
     let id = match made {
@@ -44,10 +51,7 @@ pub(super) async fn create(session: Session) -> Outcome {
 }
 
 pub(super) async fn overview(inside: Inside) -> Outcome {
-    let keys = inside.member.list_keys().await.or_else(|error| match error {
-        ChangeError::Forbidden => Ok(Vec::new()),
-        error => Err(error),
-    })?;
+    let keys = inside.keys_seen().await?;
     let from = day_of(Timestamp(inside.now.0 - WEEK_MS));
     let calls = match inside.member.usage(UsageQuery { from, key: None, source: None }).await {
         Ok(report) => report.total.calls,

@@ -4,6 +4,7 @@
 //! The order: a new user is written first, then the index, then the organization's record. Whoever breaks off in between
 //! is a user without that organization; the link is still good and takes them on once they have signed in.
 
+use super::members::stays;
 use super::people::{Began, People, parse_email};
 use super::trail;
 use crate::context::Timestamp;
@@ -83,7 +84,10 @@ async fn send(people: &People, org_name: &str, minted: MintedInvitation) -> Invi
             record.role, record.expires_at,
         ),
     };
-    let mailed = people.post_letter(letter).await;
+    let mailed = match people.place_for_a_letter() {
+        Some(place) => people.post_letter(place, letter).await,
+        None => false,
+    };
     Invited {
         id,
         email: record.email,
@@ -143,6 +147,7 @@ async fn redeem(people: &People, presented: Presented, person: &Person) -> Resul
     people.memberships.note(person.user, org).await?;
     let handle = people.registry.resolve(org).await?.by(person.author());
     handle.accept(presented, person.user, &person.email).await?;
+    stays(people, &handle, person.user).await?;
     tracing::info!(%org, user = %person.user, "an invitation was accepted");
     Ok(org)
 }

@@ -3,8 +3,8 @@
 
 use super::people::People;
 use crate::context::Timestamp;
-use crate::credential::UserId;
-use crate::org::members::NewMember;
+use crate::credential::{OrgId, UserId};
+use crate::org::members::{ListedMember, NewMember};
 use crate::org::permission::Role;
 use crate::org::record::MemberRecord;
 use crate::org::{ChangeError, Member, Org};
@@ -37,7 +37,19 @@ pub async fn add_member(
     role: Role,
 ) -> Result<MemberRecord, ChangeError> {
     people.memberships.note(user, org.id()).await?;
-    org.add_member(NewMember { user, email: record.email.to_string(), role }).await
+    let member = org.add_member(NewMember { user, email: record.email.to_string(), role }).await?;
+    stays(people, org, user).await?;
+    Ok(member)
+}
+
+/// Takes a membership back that was made while its user was being deleted. The deletion marks the user and then looks into
+/// the index; here the index came first and the mark is looked for last, so one of the two finds the other.
+pub(super) async fn stays(people: &People, org: &Org, user: UserId) -> Result<(), ChangeError> {
+    if people.users.get(user).await?.is_some() && !people.users.is_leaving(user).await? {
+        return Ok(());
+    }
+    remove_as_operator(people, org, user).await?;
+    Err(ChangeError::NotFound("user"))
 }
 
 /// Ends somebody's membership in the name of another member. When this answers, their personal keys are refused.
@@ -65,7 +77,7 @@ pub async fn remove_as_operator(
     Ok(removed)
 }
 
-async fn forget(people: &People, user: UserId, org: crate::credential::OrgId) {
+async fn forget(people: &People, user: UserId, org: OrgId) {
     if let Err(error) = people.memberships.forget(user, org).await {
         // Removed they are; the entry finds no record and counts for nothing.
         let error = &error as &dyn std::error::Error;
@@ -83,12 +95,9 @@ pub async fn list_as(people: &People, member: &Member) -> Result<Vec<PersonInOrg
     named(people, member.list_members().await?).await
 }
 
-async fn named(
-    people: &People,
-    listed: Vec<crate::org::members::ListedMember>,
-) -> Result<Vec<PersonInOrg>, ChangeError> {
+async fn named(people: &People, listed: Vec<ListedMember>) -> Result<Vec<PersonInOrg>, ChangeError> {
     let mut named = Vec::with_capacity(listed.len());
-    for crate::org::members::ListedMember { user, record } in listed {
+    for ListedMember { user, record } in listed {
         let found = people.users.get(user).await?;
         named.push(PersonInOrg {
             user,

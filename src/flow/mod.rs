@@ -4,6 +4,7 @@ pub mod create_org;
 pub mod delete_org;
 pub mod find_org;
 pub mod invite;
+pub mod keys;
 pub mod members;
 pub mod passwords;
 pub mod people;

@@ -31,6 +31,8 @@ pub async fn ask_by_mail(people: &People, email: &str, visitor: &Visitor) -> Res
     }
     let email = parse_email(email)?;
     take_a_try(people, &format!("reset {email}"), visitor).await?;
+    // Before it is known whether anything is to be sent: what waits behind the answers is bounded.
+    let Some(place) = people.place_for_a_letter() else { return Err(ChangeError::Busy.into()) };
     let (people, address) = (people.clone(), visitor.address);
     tokio::spawn(async move {
         let sent = async {
@@ -46,7 +48,7 @@ pub async fn ask_by_mail(people: &People, email: &str, visitor: &Visitor) -> Res
                      If it was not you, leave it: your password stays as it is.\n"
                 ),
             };
-            people.post_letter(letter).await;
+            people.post_letter(place, letter).await;
             Ok::<_, ChangeError>(())
         };
         if let Err(error) = sent.await {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
-use tokio::sync::{Mutex as AsyncMutex, Semaphore};
+use tokio::sync::{Mutex as AsyncMutex, OwnedSemaphorePermit, Semaphore};
 
 use super::throttle::{SignInLimits, SignInThrottle};
 use crate::context::Context;
@@ -164,13 +164,16 @@ impl People {
         self.link("reset", secret)
     }
 
-    /// Sends a letter and waits for the relay. False where there is none, or it did not take the letter.
-    pub(super) async fn post_letter(&self, letter: Letter) -> bool {
+    /// A place among the letters on their way, where there is a relay and one is free.
+    pub(super) fn place_for_a_letter(&self) -> Option<OwnedSemaphorePermit> {
+        self.post.as_ref()?;
+        let place = Arc::clone(&self.state.letters).try_acquire_owned();
+        place.inspect_err(|_| tracing::warn!("too many letters are on their way; one is not sent")).ok()
+    }
+
+    /// Sends a letter and waits for the relay. False where it did not take the letter.
+    pub(super) async fn post_letter(&self, _place: OwnedSemaphorePermit, letter: Letter) -> bool {
         let Some(post) = &self.post else { return false };
-        let Ok(_place) = Arc::clone(&self.state.letters).try_acquire_owned() else {
-            tracing::warn!("too many letters are on their way already; one was not sent");
-            return false;
-        };
         match post.send(letter).await {
             Ok(()) => true,
             Err(error) => {

@@ -11,6 +11,7 @@ use sequel_store::Store;
 
 use super::create_org::create_org;
 use super::delete_org::{delete_org, delete_org_as, restore_org};
+use super::keys::{alter, alter_as_operator, create_personal};
 use super::members::{add_member, leave, list_as, remove_member};
 use super::rename_org::rename_org_as;
 use super::set_up::{FirstUser, Owned};
@@ -488,27 +489,51 @@ async fn who_leaves_or_is_put_out_has_no_way_back_in_whatever_breaks_off() {
 }
 
 #[actix::test]
-async fn a_disabled_users_personal_keys_are_refused_and_stay_so() {
+async fn no_key_of_somebody_disabled_works_however_it_came_about() {
     let house = House::new();
     let people = people(&house);
-    let (org, _) = of_ada(&people).await;
+    let (org, ada) = of_ada(&people).await;
     let eve = joins(&people, &org, "eve@example.com", Role::Member).await;
-    let minted =
-        people.registry.enter(org.id(), &eve).await.unwrap().create_personal_key(key("k")).await.unwrap();
+    let owner = people.registry.enter(org.id(), &ada).await.unwrap();
+    let hers = people.registry.enter(org.id(), &eve).await.unwrap();
+    let minted = create_personal(&people, &hers, key("k")).await.unwrap();
     let credential = Credential::parse(minted.plain.reveal()).unwrap();
-    for enabled in [false, true] {
-        users::switch(&people, &Author::sequel(), eve.user, enabled).await.unwrap();
+    assert!(house.accepts(&credential).await);
+    users::switch(&people, &Author::sequel(), eve.user, false).await.unwrap();
+    assert!(!house.accepts(&credential).await);
+    // A request of hers that had been let in before.
+    assert!(create_personal(&people, &hers, key("late")).await.is_err());
+    for refused in [
+        alter(&people, &hers, minted.id, (None, Some(true))).await,
+        alter(&people, &owner, minted.id, (None, Some(true))).await,
+        alter_as_operator(&people, &org, minted.id, (None, Some(true))).await,
+    ] {
+        assert!(refused.unwrap_err().to_string().contains("enable the user first"));
         assert!(!house.accepts(&credential).await);
     }
-    people
-        .registry
-        .enter(org.id(), &eve)
-        .await
-        .unwrap()
-        .alter_key(minted.id, None, Some(true))
-        .await
-        .unwrap();
+    assert_eq!(org.list_keys().await.unwrap().len(), 1);
+    // Enabled again, she has no key back until somebody means it.
+    users::switch(&people, &Author::sequel(), eve.user, true).await.unwrap();
+    assert!(!house.accepts(&credential).await);
+    alter(&people, &hers, minted.id, (None, Some(true))).await.unwrap();
     assert!(house.accepts(&credential).await);
+}
+
+#[actix::test]
+async fn who_is_being_deleted_becomes_a_member_of_nothing() {
+    let house = House::new();
+    let people = people(&house);
+    let (org, ada) = of_ada(&people).await;
+    let owner = people.registry.enter(org.id(), &ada).await.unwrap();
+    let (id, eve) = user(&people, "eve@example.com").await;
+    let found = record(&people, id).await;
+    let link = invite::invite(&people, &owner, "eve@example.com", Role::Owner).await.unwrap().link.unwrap();
+    assert!(users::delete(&people, &Author::sequel(), id).await.unwrap());
+    // Requests that had read the user before.
+    assert!(invite::accept(&people, token(&link), &eve).await.is_err());
+    assert!(add_member(&people, &org, (id, &found), Role::Owner).await.is_err());
+    assert_eq!(org.list_members().await.unwrap().len(), 1);
+    assert!(people.memberships.of(id).await.unwrap().is_empty());
 }
 
 #[actix::test]

@@ -144,8 +144,9 @@ impl Member {
         self.to_key(id).await?.key(id).await
     }
 
-    /// Makes a personal key: it ends with the membership. Its secret is in the answer for the only time.
-    pub async fn create_personal_key(&self, new: NewKey) -> Result<MintedKey, ChangeError> {
+    /// Makes a personal key: it ends with the membership. Whether its owner may still be here is the business of
+    /// `flow::keys`.
+    pub(crate) async fn create_personal_key(&self, new: NewKey) -> Result<MintedKey, ChangeError> {
         let owner = Owner::User { id: self.person.user.to_string() };
         self.to(Action::OwnKeys)?.create_key_of(new, owner).await
     }
@@ -155,8 +156,8 @@ impl Member {
         self.to(Action::AllKeys)?.create_key(new).await
     }
 
-    /// Gives a key another name, switches it on or off, or both.
-    pub async fn alter_key(
+    /// Gives a key another name, switches it on or off, or both. The same business.
+    pub(crate) async fn alter_key(
         &self,
         id: KeyId,
         name: Option<String>,

@@ -13,6 +13,7 @@ use super::problem::Refused;
 use crate::api;
 use crate::context::Timestamp;
 use crate::credential::{KeyId, prefix};
+use crate::flow::keys::alter_as_operator;
 use crate::org::keys::{ListedKey, NewKey};
 use crate::org::record::{KeyRecord, Owner};
 use crate::org::{ChangeError, Org, Source};
@@ -115,7 +116,7 @@ pub(super) async fn change(
 ) -> Result<Json<api::Key>, Refused> {
     let (org, id) = find(&admin, &path).await?;
     let api::ChangeKey { name, enabled } = body.into_inner();
-    org.alter_key(id, name, enabled).await?;
+    alter_as_operator(&admin.people, &org, id, (name, enabled)).await?;
     tracing::info!(org = %org.id(), key = prefix(&id), enabled, "an API key was changed");
     shown(&admin, &org, id).await
 }

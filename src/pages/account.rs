@@ -44,10 +44,9 @@ impl Account {
     }
 
     fn password_fields(&self) -> Vec<Field> {
-        let new = Field::secret("password", "New password", "new-password", self.new_error.as_ref());
         arranged(vec![
             Field::secret("current", "Present password", "current-password", self.current_error.as_ref()),
-            new.help("At least 12 characters. A few random words are easier to remember and harder to guess than symbols."),
+            Field::new_password("New password", self.new_error.as_ref()),
         ])
     }
 }

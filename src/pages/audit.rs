@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::keys::form_urlencoded;
+use super::text::query_string;
 use super::{Name, Paging, Room, Shell, When, filters};
 
 /// What is filtered by, as the address says it; empty where it is not.
@@ -25,7 +25,7 @@ impl AuditFilter {
 
     /// As a query string.
     pub fn query(&self) -> String {
-        form_urlencoded(&[("what", &self.what), ("who", &self.who), ("since", &self.since), ("on", &self.on)])
+        query_string(&[("what", &self.what), ("who", &self.who), ("since", &self.since), ("on", &self.on)])
     }
 }
 

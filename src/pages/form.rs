@@ -111,6 +111,13 @@ impl Field {
         Self { autocomplete, ..Self::new(name, label, Control::Secret, &input) }
     }
 
+    /// A password that is chosen.
+    pub(super) fn new_password(label: &str, error: Option<&String>) -> Self {
+        Self::secret("password", label, "new-password", error).help(
+            "At least 12 characters. A few random words are easier to remember and harder to guess than symbols.",
+        )
+    }
+
     /// One of several.
     pub fn choice(name: &str, label: &str, choices: Vec<Pick>, input: &Input) -> Self {
         Self::new(name, label, Control::Choice(choices), input)

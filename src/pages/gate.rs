@@ -16,12 +16,6 @@ pub struct Gate {
     pub csrf: String,
 }
 
-fn new_password(error: Option<&String>) -> Field {
-    Field::secret("password", "Password", "new-password", error).help(
-        "At least 12 characters. A few random words are easier to remember and harder to guess than symbols.",
-    )
-}
-
 /// The first person and the first organization, by the link that the console printed.
 #[derive(Debug, Clone, Template)]
 #[template(path = "set-up.html")]
@@ -42,7 +36,7 @@ impl SetUp {
     fn fields(&self) -> Vec<Field> {
         arranged(vec![
             Field::email("email", "Your email", &self.email).first(),
-            new_password(self.password_error.as_ref()),
+            Field::new_password("Password", self.password_error.as_ref()),
             Field::text("org", "Organization", &self.org)
                 .longest(100)
                 .help("Whose databases are asked. You can rename it and add others later."),
@@ -116,7 +110,7 @@ pub struct Reset {
 
 impl Reset {
     fn password(&self) -> Field {
-        Field { label: "New password".to_owned(), ..new_password(self.error.as_ref()).first() }
+        Field::new_password("New password", self.error.as_ref()).first()
     }
 }
 

@@ -34,3 +34,17 @@ pub const ASSET: &[(&str, &str)] = &[
     ("Cross-Origin-Resource-Policy", "same-origin"),
     ("Vary", "Accept-Encoding"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_allow_nothing_inline_and_nobody_to_frame_them() {
+        let of = |wanted: &str| PAGE.iter().find(|(name, _)| *name == wanted).unwrap().1;
+        let policy = of("Content-Security-Policy");
+        assert!(policy.starts_with("default-src 'none';") && policy.contains("frame-ancestors 'none'"));
+        assert!(!policy.contains("unsafe") && !policy.contains('*') && !policy.contains("data:"));
+        assert_eq!((of("Cache-Control"), of("Referrer-Policy")), ("no-store", "same-origin"));
+    }
+}

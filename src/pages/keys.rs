@@ -10,6 +10,7 @@ use std::fmt;
 use askama::Template;
 
 use super::form::{Control, Field, Input, Pick, Problems};
+use super::text::query_string;
 use super::{Name, Paging, Room, Shell, When, filters};
 
 /// Whether a key is accepted.
@@ -141,7 +142,7 @@ pub struct Keys {
 
 impl Keys {
     fn link(&self, sort: Sort) -> String {
-        let query = form_urlencoded(&[("q", &self.filter), ("sort", sort.word())]);
+        let query = query_string(&[("q", &self.filter), ("sort", sort.word())]);
         format!("{}/keys?{query}", self.shell.base())
     }
 
@@ -156,12 +157,6 @@ impl Keys {
     fn title(&self) -> &'static str {
         self.dialog.as_ref().map_or("API Keys", KeyDialog::title)
     }
-}
-
-/// A query string, without what is empty.
-pub(super) fn form_urlencoded(pairs: &[(&str, &str)]) -> String {
-    let mut query = url::form_urlencoded::Serializer::new(String::new());
-    query.extend_pairs(pairs.iter().filter(|(_, value)| !value.is_empty())).finish()
 }
 
 /// What may be over the list.

@@ -2,6 +2,7 @@
 //!
 //! Tests render all of it; `tests/browser` looks at all of it.
 
+mod keys;
 mod organization;
 mod outside;
 mod settings;
@@ -27,6 +28,7 @@ pub struct Rendered {
 pub fn all() -> Vec<Rendered> {
     let mut all = outside::all();
     all.extend(organization::all());
+    all.extend(keys::all());
     all.extend(settings::all());
     all
 }

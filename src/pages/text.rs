@@ -39,7 +39,10 @@ fn steers(c: char) -> bool {
 /// steering characters go here too.
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "<bdi>{}</bdi>", escaped(&self.plain()))
+        let plain = self.plain();
+        // A link needs something to be clicked at.
+        let shown = if plain.trim().is_empty() { "(no name)" } else { &plain };
+        write!(f, "<bdi>{}</bdi>", escaped(shown))
     }
 }
 
@@ -68,6 +71,12 @@ pub(super) fn thousands(number: u64) -> String {
         out.push(digit);
     }
     out
+}
+
+/// A query string, without what is empty.
+pub(super) fn query_string(pairs: &[(&str, &str)]) -> String {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.extend_pairs(pairs.iter().filter(|(_, value)| !value.is_empty())).finish()
 }
 
 /// What templates write after a bar.
@@ -122,6 +131,7 @@ mod tests {
         let name = Name::new("<b>\u{202e}\"x\"\u{2069}\n&");
         assert_eq!(name.to_string(), "<bdi>&#60;b&#62;&#34;x&#34;&#38;</bdi>");
         assert_eq!(name.plain(), "<b>\"x\"&");
+        assert_eq!(Name::new("\u{202e} ").to_string(), "<bdi>(no name)</bdi>");
         assert_eq!(name.raw(), "<b>\u{202e}\"x\"\u{2069}\n&");
     }
 

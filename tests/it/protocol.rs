@@ -308,7 +308,6 @@ fn unknown_paths_are_real_404s() {
         "/authorize",
         "/token",
         "/sse",
-        "/",
         "/mcp/",
         "/api/v1/orgs",
         "/api/v1/server",

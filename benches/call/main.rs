@@ -477,7 +477,7 @@ impl Bench {
             let plans = (0..connections).map(|at| plan(at).may_be_refused()).collect();
             Load::connect(process.address, plans)
         };
-        let count = if self.options.quick { 200 } else { 400 };
+        let (rounds, count) = (self.rounds.min(9), if self.options.quick { 200 } else { 400 });
         let latencies = || load::latencies(sequel.address, asked(), count, Duration::from_millis(2));
         for (what, bare_path, of_queries) in
             [("queries that run long", "/query/0", true), ("as many requests as it can", "/list", false)]
@@ -485,16 +485,16 @@ impl Bench {
             let mut here = Flood::new(flood(sequel, "/mcp", of_queries)?);
             let mut elsewhere = Flood::new(flood(bare, bare_path, of_queries)?);
             let mut alone = Quiet::default();
-            for _ in 0..self.rounds {
+            for _ in 0..rounds {
                 alone.round(latencies()?);
                 here.round(latencies)?;
                 elsewhere.round(latencies)?;
             }
             self.report.note(format!(
                 "quiet organization, alone: {alone}; beside one that sends {what}: {}; while the same goes to a bare server on \
-                 this machine: {} (medians of {} rounds). The other one sent {} requests, {} were refused with 429 or 503; to \
+                 this machine: {} (medians of {rounds} rounds). The other one sent {} requests, {} were refused with 429 or 503; to \
                  the bare server {}",
-                here.felt, elsewhere.felt, self.rounds, here.requests, here.refused, elsewhere.requests
+                here.felt, elsewhere.felt, here.requests, here.refused, elsewhere.requests
             ));
             let mut row = |beside: &str, measured: f64| {
                 self.row(

@@ -112,6 +112,8 @@ fn bare_role(port: &str, arguments: &[String]) -> anyhow::Result<()> {
         HttpServer::new(app)
             .workers(workers())
             .keep_alive(Duration::from_secs(75))
+            // The generator connects to all servers before the rounds of the first begin.
+            .client_request_timeout(Duration::from_secs(75))
             .bind((Ipv4Addr::LOCALHOST, port))?
             .run()
             .await?;

@@ -32,11 +32,7 @@ pub async fn alter(
     (name, enabled): (Option<String>, Option<bool>),
 ) -> Result<KeyRecord, ChangeError> {
     let record = member.alter_key(id, name, enabled).await?;
-    if enabled == Some(true) && !owner_is_on(people, &record).await? {
-        member.alter_key(id, None, Some(false)).await?;
-        return Err(owner_is_off());
-    }
-    Ok(record)
+    looked_at(people, record, enabled, member.alter_key(id, None, Some(false))).await
 }
 
 /// The same for the operator.
@@ -47,15 +43,21 @@ pub async fn alter_as_operator(
     (name, enabled): (Option<String>, Option<bool>),
 ) -> Result<KeyRecord, ChangeError> {
     let record = org.alter_key(id, name, enabled).await?;
-    if enabled == Some(true) && !owner_is_on(people, &record).await? {
-        org.alter_key(id, None, Some(false)).await?;
-        return Err(owner_is_off());
-    }
-    Ok(record)
+    looked_at(people, record, enabled, org.alter_key(id, None, Some(false))).await
 }
 
-fn owner_is_off() -> ChangeError {
-    ChangeError::Invalid("the key's owner is kept out of this server; enable the user first".into())
+/// Looks at the owner of a key that was switched on, and switches it off again where they are kept out.
+async fn looked_at(
+    people: &People,
+    record: KeyRecord,
+    enabled: Option<bool>,
+    switch_off: impl Future<Output = Result<KeyRecord, ChangeError>>,
+) -> Result<KeyRecord, ChangeError> {
+    if enabled != Some(true) || owner_is_on(people, &record).await? {
+        return Ok(record);
+    }
+    switch_off.await?;
+    Err(ChangeError::Invalid("the key's owner is kept out of this server; enable the user first".into()))
 }
 
 async fn owner_is_on(people: &People, key: &KeyRecord) -> Result<bool, ChangeError> {

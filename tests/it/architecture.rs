@@ -317,6 +317,22 @@ fn storage_and_plugins_know_only_their_own_trait() {
     no_faults(&faults);
 }
 
+/// What leaves a key of somebody behind who was disabled meanwhile, unless `flow::keys` does it and looks again.
+const KEPT_TO_FLOW: &[&str] = &[".create_personal_key(", ".alter_key("];
+
+#[test]
+fn personal_keys_are_made_and_switched_by_the_flow_that_looks_at_their_owner() {
+    let mut faults = Vec::new();
+    for path in files(&root().join("src/http"), ".rs") {
+        for (line, text) in read(&path).lines().enumerate() {
+            if let Some(call) = KEPT_TO_FLOW.iter().find(|call| text.contains(**call)) {
+                faults.push((shown(&path), line + 1, format!("`{call}…)` is the business of `flow::keys`")));
+            }
+        }
+    }
+    no_faults(&faults);
+}
+
 #[test]
 fn every_source_file_says_what_it_owns() {
     let mut faults = Vec::new();

@@ -5,6 +5,7 @@ use super::once::{Made, Met};
 use super::reply::{Failed, Reply};
 use super::visit::{Inside, Outcome};
 use crate::credential::{KeyId, prefix};
+use crate::flow::keys;
 use crate::install::{self, TOOLS, Tool, Way};
 use crate::org::ChangeError;
 use crate::org::keys::{ListedKey, NewKey};
@@ -85,7 +86,7 @@ async fn make_key(inside: &Inside, tool: &Tool) -> Result<Made, ChangeError> {
     let mut refused = ChangeError::Conflict;
     for name in names.chain(numbered) {
         let new = NewKey { name, expires_at: None, sources: None, made_for: Some(tool.id.to_owned()) };
-        match inside.member.create_personal_key(new).await {
+        match keys::create_personal(&inside.dashboard().people, &inside.member, new).await {
             Ok(minted) => return Ok(made(&minted)),
             Err(taken @ ChangeError::NameTaken { .. }) => refused = taken,
             Err(error) => return Err(error),

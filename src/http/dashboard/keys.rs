@@ -8,6 +8,7 @@ use super::reply::{Failed, Refusal, Reply};
 use super::visit::{Inside, Outcome};
 use crate::context::Timestamp;
 use crate::credential::{KeyId, prefix};
+use crate::flow::keys as flow;
 use crate::org::keys::{ListedKey, MintedKey, NewKey};
 use crate::org::permission::Action;
 use crate::org::record::{KeyRecord, Owner};
@@ -313,7 +314,7 @@ pub(super) async fn create(inside: Inside) -> Outcome {
     let make = async {
         let minted = match form.owned_by_org {
             true => inside.member.create_org_key(new).await?,
-            false => inside.member.create_personal_key(new).await?,
+            false => flow::create_personal(&inside.dashboard().people, &inside.member, new).await?,
         };
         Ok::<_, ChangeError>(made(&minted))
     };
@@ -417,7 +418,8 @@ pub(super) async fn replace(inside: Inside) -> Outcome {
 }
 
 async fn switch(inside: &Inside, enabled: bool, to: &str, toast: &str) -> Outcome {
-    let record = inside.member.alter_key(inside.key_id()?, None, Some(enabled)).await?;
+    let people = &inside.dashboard().people;
+    let record = flow::alter(people, &inside.member, inside.key_id()?, (None, Some(enabled))).await?;
     Ok(inside.done(to, &format!("{} {toast}", record.name)))
 }
 

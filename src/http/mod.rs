@@ -19,6 +19,7 @@ mod paced;
 mod peer;
 mod progress;
 mod request_id;
+mod sentence;
 mod sse;
 
 use std::sync::Arc;

@@ -52,16 +52,21 @@ impl SessionCookie {
         }
     }
 
-    /// Its value in a request's `Cookie` header. `None` where it is missing or there several times: of two, one was
-    /// planted, and nobody can tell which.
+    /// Its value in a request's `Cookie` header.
     pub fn find(self, header: &str) -> Option<&str> {
-        let mut values = header.split(';').filter_map(|pair| {
-            let (name, value) = pair.trim().split_once('=')?;
-            (name == self.name()).then_some(value)
-        });
-        let value = values.next()?;
-        values.next().is_none().then_some(value)
+        find(header, self.name())
     }
+}
+
+/// A cookie's value in a request's `Cookie` header. `None` where it is missing or there several times: of two, one was
+/// planted, and nobody can tell which.
+pub fn find<'a>(header: &'a str, name: &str) -> Option<&'a str> {
+    let mut values = header.split(';').filter_map(|pair| {
+        let (found, value) = pair.trim().split_once('=')?;
+        (found == name).then_some(value)
+    });
+    let value = values.next()?;
+    values.next().is_none().then_some(value)
 }
 
 /// The token that each form of a session carries: an HMAC under the cookie's own secret, which scripts cannot read and

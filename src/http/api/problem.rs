@@ -8,6 +8,7 @@ use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 
 use crate::api::Problem;
+use crate::http::sentence::sentence;
 use crate::org::ChangeError;
 
 /// A refused request: an error that knows its HTTP form.
@@ -79,14 +80,6 @@ impl ResponseError for Refused {
     }
 }
 
-/// Upper case at the start, a full stop at the end.
-fn sentence(text: &str) -> String {
-    let mut chars = text.chars();
-    let first = chars.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
-    let stop = if text.ends_with(['.', '!', '?']) { "" } else { "." };
-    format!("{first}{}{stop}", chars.as_str())
-}
-
 fn problem(status: StatusCode, code: &str, title: &str, detail: String) -> HttpResponse {
     HttpResponse::build(status).content_type("application/problem+json").json(Problem {
         title: title.to_owned(),
@@ -145,13 +138,6 @@ pub(super) async fn no_such_path(request: HttpRequest) -> HttpResponse {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_problem_is_told_in_a_sentence() {
-        assert_eq!(sentence("no such API key"), "No such API key.");
-        assert_eq!(sentence("Already one."), "Already one.");
-        assert_eq!(sentence(""), ".");
-    }
 
     #[test]
     fn a_full_disk_is_507_and_a_missing_store_503() {

@@ -1,6 +1,6 @@
 //! One's own account: name, password, and where one is signed in.
 
-use super::reply::{Failed, Refusal, Reply};
+use super::reply::{Failed, Reply, told};
 use super::visit::{Outcome, Session};
 use crate::credential::SessionId;
 use crate::flow::people::SignInError;
@@ -76,12 +76,10 @@ pub(super) async fn rename(session: Session) -> Outcome {
     let name = session.form.trimmed("name");
     match users::rename(&session.dashboard().people, &session.person(), name).await {
         Ok(_) => Ok(session.done("/account", "Your name was changed.")),
-        Err(error) => match error.into() {
-            Refusal::Told(text) | Refusal::Name(text) => {
-                Reply::refused(&session.account_page(Input::wrong(name, text), (None, None)).await?)
-            }
-            Refusal::Failed(failed) => Err(failed),
-        },
+        Err(error) => {
+            let name = Input::wrong(name, told(error)?);
+            Reply::refused(&session.account_page(name, (None, None)).await?)
+        }
     }
 }
 
@@ -104,10 +102,7 @@ pub(super) async fn change_password(session: Session) -> Outcome {
             let text = format!("Tried too often. Try again in {} s.", wait.as_secs().max(1));
             (Some(text), None)
         }
-        Err(SignInError::Failed(error)) => match error.into() {
-            Refusal::Told(text) | Refusal::Name(text) => (None, Some(text)),
-            Refusal::Failed(failed) => return Err(failed),
-        },
+        Err(SignInError::Failed(error)) => (None, Some(told(error)?)),
     };
     Reply::refused(&session.account_page(session.own_name(), errors).await?)
 }

@@ -1,13 +1,13 @@
 //! Before anybody is signed in: the first page, set-up, sign-in, a forgotten password, an invitation.
 
-use super::reply::{Failed, Refusal, Reply};
+use super::reply::{Failed, Refusal, Reply, told};
 use super::shell::base_of;
 use super::visit::{Outcome, Session, Visit};
 use crate::flow::people::{Began, SignInError};
 use crate::flow::set_up::{FirstUser, Owned};
 use crate::flow::sign_in::ByPassword;
 use crate::flow::{invite, passwords, set_up as flow_set_up, sign_in as flow_sign_in};
-use crate::org::{ChangeError, Person};
+use crate::org::ChangeError;
 use crate::pages::{
     Forgot, Gate, Input, Invitation, LinkKind, LinkOver, Name, Reset, SetUp, SignIn, SignInRefusal, Standing,
     Template,
@@ -145,10 +145,7 @@ pub(super) async fn set_password(visit: Visit) -> Outcome {
     match passwords::redeem(people, visit.part("token"), password, &visit.visitor).await {
         Ok(_) => Ok(Reply::see("/sign-in?after=password").cookie(&visit.dashboard().cookie.clear())),
         Err(ChangeError::NotFound(_)) => visit.link_over(LinkKind::Reset),
-        Err(error) => match error.into() {
-            Refusal::Told(text) | Refusal::Name(text) => reset_page(visit, Some(text)).await,
-            Refusal::Failed(failed) => Err(failed),
-        },
+        Err(error) => reset_page(visit, Some(told(error)?)).await,
     }
 }
 
@@ -184,12 +181,12 @@ pub(super) async fn complete_set_up(visit: Visit) -> Outcome {
         org: taken_over.unwrap_or_else(|| Owned::New(org.clone())),
     };
     if let Err(error) = crate::flow::people::parse_email(&email) {
-        let told = super::reply::sentence(&error.to_string());
-        return set_up_page(visit, (Input::wrong(email, told), Input::of(org)), None).await;
+        let email = Input::wrong(email, told(error)?);
+        return set_up_page(visit, (email, Input::of(org)), None).await;
     }
     if let Err(error) = crate::org::keys::check_name(&org) {
-        let told = super::reply::sentence(&error.to_string());
-        return set_up_page(visit, (Input::of(email), Input::wrong(org, told)), None).await;
+        let org = Input::wrong(org, told(error)?);
+        return set_up_page(visit, (Input::of(email), org), None).await;
     }
     match flow_set_up::complete(people, token, first, &visit.visitor).await {
         Ok(began) => Ok(visit.begun(&began, "/")),
@@ -242,12 +239,7 @@ pub(super) async fn accept_invitation(visit: Visit) -> Outcome {
     let token = visit.part("token");
     let accepted = match &visit.signed_in {
         Some(who) => {
-            let person = Person {
-                user: who.user,
-                email: who.record.email.to_string(),
-                address: visit.visitor.address,
-            };
-            invite::accept(people, token, &person).await.map(|org| Reply::see(&base_of(org)))
+            invite::accept(people, token, &visit.person(who)).await.map(|org| Reply::see(&base_of(org)))
         }
         None => {
             let Some(offer) = if_good(invite::look(people, token).await)? else {
@@ -262,10 +254,7 @@ pub(super) async fn accept_invitation(visit: Visit) -> Outcome {
     match accepted {
         Ok(reply) => Ok(reply),
         Err(ChangeError::NotFound(_)) => visit.link_over(LinkKind::Invitation),
-        Err(error) => match error.into() {
-            Refusal::Told(text) | Refusal::Name(text) => invitation_page(visit, Some(text)).await,
-            Refusal::Failed(failed) => Err(failed),
-        },
+        Err(error) => invitation_page(visit, Some(told(error)?)).await,
     }
 }
 

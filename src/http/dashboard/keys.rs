@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::once::{Made, Met};
-use super::reply::{Failed, Refusal, Reply};
+use super::reply::{Failed, Reply, told};
 use super::visit::{Inside, Outcome};
 use crate::context::Timestamp;
 use crate::credential::{KeyId, prefix};
@@ -289,11 +289,8 @@ fn wanted(inside: &Inside, form: &mut KeyForm) -> Option<(Option<Vec<String>>, O
 }
 
 /// The form with what was refused.
-fn told(mut form: KeyForm, error: ChangeError) -> Result<KeyForm, Failed> {
-    match error.into() {
-        Refusal::Told(text) | Refusal::Name(text) => form.name.error = Some(text),
-        Refusal::Failed(failed) => return Err(failed),
-    }
+fn told_in(mut form: KeyForm, error: ChangeError) -> Result<KeyForm, Failed> {
+    form.name.error = Some(told(error)?);
     Ok(form)
 }
 
@@ -321,7 +318,7 @@ pub(super) async fn create(inside: Inside) -> Outcome {
     match inside.dashboard().once.meet(inside.who.user, inside.form.get("once"), make).await {
         Ok(met) => inside.show_made(met).await,
         Err(error) => {
-            let form = told(form, error)?;
+            let form = told_in(form, error)?;
             inside.refused_dialog(KeyDialog::Form(form)).await
         }
     }
@@ -367,7 +364,7 @@ pub(super) async fn save(inside: Inside) -> Outcome {
     match inside.member.edit_key(key.id, edit).await {
         Ok(record) => Ok(inside.done(&inside.key_at(key.id), &format!("{} was saved.", record.name))),
         Err(error) => {
-            let form = told(form, error)?;
+            let form = told_in(form, error)?;
             inside.refused_dialog(KeyDialog::Form(form)).await
         }
     }

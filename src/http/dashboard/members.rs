@@ -1,6 +1,6 @@
 //! *Members*: who they are, what they may do, and how one comes and goes.
 
-use super::reply::{Failed, Refusal, Reply};
+use super::reply::{Failed, Reply, told};
 use super::visit::{Inside, Outcome};
 use crate::credential::{InvitationId, UserId};
 use crate::flow::members::PersonInOrg;
@@ -105,14 +105,6 @@ impl Inside {
 
     fn members_at(&self) -> String {
         format!("{}/members", self.base())
-    }
-}
-
-/// A refusal as one sentence for a dialog.
-fn told(error: ChangeError) -> Result<String, Failed> {
-    match error.into() {
-        Refusal::Told(text) | Refusal::Name(text) => Ok(text),
-        Refusal::Failed(failed) => Err(failed),
     }
 }
 

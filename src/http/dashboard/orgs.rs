@@ -1,6 +1,6 @@
 //! Organizations: a new one, the first page, settings, the end and the way back.
 
-use super::reply::{Failed, Refusal, Reply};
+use super::reply::{Failed, Reply, told};
 use super::shell::base_of;
 use super::visit::{Inside, Outcome, Session};
 use crate::context::Timestamp;
@@ -38,12 +38,9 @@ pub(super) async fn create(session: Session) -> Outcome {
     let made = create_org::create_org(&people.registry, &people.index, &people.context, &author, name).await;
     let id = match made {
         Ok((id, _)) => id,
-        Err(error) => match error.into() {
-            Refusal::Told(text) | Refusal::Name(text) => {
-                return Reply::refused(&session.new_org_page(Input::wrong(name, text)).await?);
-            }
-            Refusal::Failed(failed) => return Err(failed),
-        },
+        Err(error) => {
+            return Reply::refused(&session.new_org_page(Input::wrong(name, told(error)?)).await?);
+        }
     };
     let org = people.registry.resolve(id).await.map_err(ChangeError::from)?.by(author);
     flow_members::add_member(people, &org, (session.who.user, &session.who.record), Role::Owner).await?;
@@ -112,12 +109,10 @@ pub(super) async fn rename(inside: Inside) -> Outcome {
             let to = format!("{}/settings", inside.base());
             Ok(inside.done(&to, &format!("The organization is called {} now.", record.name)))
         }
-        Err(error) => match error.into() {
-            Refusal::Told(text) | Refusal::Name(text) => {
-                Reply::refused(&inside.settings_page(Some(Input::wrong(name, text)), None).await?)
-            }
-            Refusal::Failed(failed) => Err(failed),
-        },
+        Err(error) => {
+            let name = Input::wrong(name, told(error)?);
+            Reply::refused(&inside.settings_page(Some(name), None).await?)
+        }
     }
 }
 

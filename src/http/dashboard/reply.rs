@@ -5,6 +5,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 
 use crate::flow::people::SignInError;
+use crate::http::sentence::sentence;
 use crate::org::ChangeError;
 use crate::pages::{self, Failure, FailureKind, Template};
 
@@ -135,6 +136,14 @@ pub(super) enum Refusal {
     Failed(Failed),
 }
 
+/// What to change, as one sentence, where a form has one place for it.
+pub(super) fn told(error: ChangeError) -> Result<String, Failed> {
+    match error.into() {
+        Refusal::Told(text) | Refusal::Name(text) => Ok(text),
+        Refusal::Failed(failed) => Err(failed),
+    }
+}
+
 impl From<ChangeError> for Refusal {
     fn from(error: ChangeError) -> Self {
         match error {
@@ -183,12 +192,4 @@ impl From<crate::context::RngError> for Failed {
     fn from(error: crate::context::RngError) -> Self {
         ChangeError::from(error).into()
     }
-}
-
-/// Upper case at the start, a full stop at the end.
-pub(super) fn sentence(text: &str) -> String {
-    let mut chars = text.chars();
-    let first = chars.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
-    let stop = if text.ends_with(['.', '!', '?']) { "" } else { "." };
-    format!("{first}{}{stop}", chars.as_str())
 }

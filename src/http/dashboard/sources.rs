@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::reply::{Failed, Refusal, Reply};
 use super::visit::{Inside, Outcome};
+use crate::http::sentence::sentence;
 use crate::org::permission::Action;
 use crate::org::sources::{NewSource, SourceEdit};
 use crate::org::{ChangeError, Source};
@@ -64,9 +65,7 @@ impl Inside {
             kind: label(&record.kind),
             place: Name::new(place),
             health: match source.failing() {
-                Some((since, cause)) => {
-                    Health::Failing { since: self.when(since), cause: super::reply::sentence(&cause) }
-                }
+                Some((since, cause)) => Health::Failing { since: self.when(since), cause: sentence(&cause) },
                 None if source.is_open() => Health::Healthy,
                 None => Health::Unknown,
             },
@@ -162,7 +161,7 @@ async fn try_out(inside: &Inside, source: &Arc<Source>) -> (Vec<Check>, bool) {
     let millis = u64::try_from((clock.elapsed() - started).as_millis()).ok();
     let (text, outcome) = match &error {
         None => ("It was opened read only and answered.".to_owned(), CheckOutcome::Passed),
-        Some(error) => (super::reply::sentence(error), CheckOutcome::Failed),
+        Some(error) => (sentence(error), CheckOutcome::Failed),
     };
     (vec![Check { text, outcome, millis }], error.is_none())
 }

@@ -21,7 +21,7 @@ use crate::http::{Edge, Worker};
 use crate::metrics::{Refusal as Counted, Route as CountedRoute};
 use crate::org::{Member, Person};
 use crate::pages::{FailureKind, When};
-use crate::system::cookie::{form_token, form_token_holds};
+use crate::system::cookie::{find, form_token, form_token_holds};
 use crate::system::sessions::{SignedIn, Visitor};
 
 /// A handler's outcome.
@@ -43,8 +43,10 @@ pub(super) struct Visit {
     pub(super) cookie: Option<String>,
     /// Who is signed in.
     pub(super) signed_in: Option<SignedIn>,
-    // What forms of visitors are bound to, and whether the browser has yet to be given it.
-    gate: (String, bool),
+    // What its forms are bound to: the session's cookie, or for a visitor one of their own, which the browser may yet have
+    // to be given.
+    secret: String,
+    is_new_visitor: bool,
     /// What just happened, as the page before has left it.
     pub(super) toast: Option<String>,
 }
@@ -68,6 +70,11 @@ impl Visit {
         self.request.path()
     }
 
+    /// Somebody whose session this is, as the author of changes.
+    pub(super) fn person(&self, who: &SignedIn) -> Person {
+        Person { user: who.user, email: who.record.email.to_string(), address: self.visitor.address }
+    }
+
     /// A moment, seen from this request.
     pub(super) fn when(&self, at: Timestamp) -> When {
         When::from_millis(at.0, self.now.0)
@@ -75,18 +82,15 @@ impl Visit {
 
     /// What this request's forms carry against forgery.
     pub(super) fn csrf(&self) -> String {
-        match (&self.signed_in, &self.cookie) {
-            (Some(_), Some(cookie)) => form_token(cookie),
-            _ => form_token(&self.gate.0),
-        }
+        form_token(&self.secret)
     }
 
     /// The cookie that a visitor's forms are bound to, where the browser has it not yet.
     pub(super) fn with_gate(&self, reply: Reply) -> Reply {
-        if !self.gate.1 || self.signed_in.is_some() {
+        if !self.is_new_visitor {
             return reply;
         }
-        reply.cookie(&self.short_cookie("form", &self.gate.0, GATE_SECONDS))
+        reply.cookie(&self.short_cookie("form", &self.secret, GATE_SECONDS))
     }
 
     /// `name=value` as a cookie of this host, beside the session's.
@@ -120,11 +124,7 @@ impl Deref for Session {
 impl Session {
     /// As the author of changes.
     pub(super) fn person(&self) -> Person {
-        Person {
-            user: self.who.user,
-            email: self.who.record.email.to_string(),
-            address: self.visitor.address,
-        }
+        self.visit.person(&self.who)
     }
 }
 
@@ -191,8 +191,7 @@ where
     route.to(move |request: HttpRequest, payload: Payload, worker: Data<Worker>| async move {
         let metrics = worker.edge.metrics.clone();
         let (started, id) = (metrics.now(), worker.request_ids.next());
-        let response = Box::pin(answer(&request, payload, &worker, handler, &id.to_string())).await;
-        let mut response = response;
+        let mut response = Box::pin(answer(&request, payload, &worker, handler, &id.to_string())).await;
         response.headers_mut().insert(crate::http::mcp::REQUEST_ID.clone(), id.header());
         metrics.answered(CountedRoute::Dashboard, response.status().as_u16(), started);
         response
@@ -254,19 +253,18 @@ async fn visit(request: &HttpRequest, worker: &Data<Worker>, form: Form) -> Resu
         None => None,
     };
     let name = dashboard.cookie.name();
-    let gate = match find(cookies, &format!("{name}-form")).filter(|value| is_gate(value)) {
-        Some(value) => (value.to_owned(), false),
-        None => (dashboard.once.token()?, true),
+    let (secret, is_new_visitor) = match (&signed_in, &cookie) {
+        (Some(_), Some(cookie)) => (cookie.clone(), false),
+        _ => match find(cookies, &format!("{name}-form")).filter(|value| is_gate(value)) {
+            Some(value) => (value.to_owned(), false),
+            None => (dashboard.once.token()?, true),
+        },
     };
-    let secret = match (&signed_in, &cookie) {
-        (Some(_), Some(cookie)) => cookie,
-        _ => &gate.0,
-    };
-    if *request.method() == Method::POST && !form_token_holds(secret, form.get("csrf")) {
+    if *request.method() == Method::POST && !form_token_holds(&secret, form.get("csrf")) {
         return Err(Failed::Page(FailureKind::Stale));
     }
     let toast =
-        find(cookies, &format!("{name}-toast")).and_then(|value| super::shell::read_toast(secret, value));
+        find(cookies, &format!("{name}-toast")).and_then(|value| super::shell::read_toast(&secret, value));
     Ok(Visit {
         now: people.context.clock.now(),
         query: Form::parse(request.query_string().as_bytes()),
@@ -276,19 +274,10 @@ async fn visit(request: &HttpRequest, worker: &Data<Worker>, form: Form) -> Resu
         form,
         cookie,
         signed_in,
-        gate,
+        secret,
+        is_new_visitor,
         toast,
     })
-}
-
-/// A cookie's value, where it is there just once.
-fn find<'a>(cookies: &'a str, name: &str) -> Option<&'a str> {
-    let mut values = cookies.split(';').filter_map(|pair| {
-        let (found, value) = pair.trim().split_once('=')?;
-        (found == name).then_some(value)
-    });
-    let value = values.next()?;
-    values.next().is_none().then_some(value)
 }
 
 /// Whether a value is one that this server gave a visitor's browser.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::context::{Context, Timestamp};
+use crate::context::Context;
 use crate::flow::purge_orgs::purge_orgs;
 use crate::flow::{People, users};
 use crate::org::{Registry, Retention};
@@ -119,8 +119,7 @@ impl Sweeper {
     }
 
     async fn prune_once(&self) {
-        let kept_ms = i64::from(self.retention.audit_days) * 86_400_000;
-        let keep_from = Timestamp(self.context.clock.now().0.saturating_sub(kept_ms));
+        let keep_from = self.retention.audit_from(self.context.clock.now());
         if let Err(error) = users::prune(&self.people, keep_from).await {
             let error = &error as &dyn std::error::Error;
             tracing::warn!(error, "sessions whose time is over could not be removed");

@@ -27,9 +27,7 @@ pub(super) struct Past(When);
 impl Past {
     pub(super) fn before(self, now: Timestamp) -> Timestamp {
         match self.0 {
-            When::In(ago) => {
-                Timestamp(now.0.saturating_sub(i64::try_from(ago.as_millis()).unwrap_or(i64::MAX)))
-            }
+            When::In(ago) => now.minus(ago),
             When::At(time) => time,
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use sequel_store::Write;
 
 use super::People;
-use crate::context::{Context, Timestamp};
+use crate::context::Context;
 use crate::credential::UserId;
 use crate::org::ChangeError;
 use crate::org::audit::{AuditPage, AuditQuery, Author, Event, Via, Who};
@@ -36,8 +36,7 @@ pub async fn list(people: &People, query: AuditQuery) -> Result<AuditPage, Chang
     let mut back = FIRST_LOOK_BACK;
     // A scan goes forth only, and entries are wanted from the newest back: window by window.
     while oldest < before {
-        let ms = i64::try_from(back.as_millis()).unwrap_or(i64::MAX);
-        let from = TrailNumber::at(Timestamp(before.time().0.saturating_sub(ms))).max(oldest);
+        let from = TrailNumber::at(before.time().minus(back)).max(oldest);
         for stored in people.users.trail(from, before).await?.iter().rev() {
             let Some(number) = TrailNumber::of(&stored.key) else { continue };
             if page.entries.len() == query.limit {

@@ -143,7 +143,7 @@ impl OrgActor {
             Edit::PutKey(id, record) => {
                 let former = view.keys.get(&id);
                 let key = KeyView::new(&record, former);
-                is_narrower = former.is_some_and(|former| !key.reaches_as_far_as(former));
+                is_narrower = former.is_some_and(|former| !key.limits().cover(former.limits()));
                 view.keys.insert(id, key);
                 touched.push(id);
             }

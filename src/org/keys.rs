@@ -301,23 +301,12 @@ impl Change for Alter {
             expects,
             writes,
             // Whatever it may do less than before ends at once, also what runs.
-            narrows: edit.enabled == Some(false) || is_narrower(&before, &key),
+            narrows: edit.enabled == Some(false) || !key.limits().cover(before.limits()),
             edit: Edit::PutKey(id, key.clone()),
             event: Some(altered(id, &before, &key, edit.enabled)),
             reply: key,
         })
     }
-}
-
-/// Whether a key reaches less than it did, or for a shorter time.
-fn is_narrower(before: &KeyRecord, after: &KeyRecord) -> bool {
-    let lost = match (&before.sources, &after.sources) {
-        (_, None) => false,
-        (None, Some(_)) => true,
-        (Some(before), Some(after)) => before.iter().any(|source| !after.contains(source)),
-    };
-    let end = |key: &KeyRecord| key.expires_at.map_or(i64::MAX, |at| at.0);
-    lost || end(after) < end(before)
 }
 
 /// The entry of a key that was renamed, switched, limited, or several of these.

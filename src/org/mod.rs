@@ -50,7 +50,7 @@ pub use inflight::{CallKey, Stopped};
 pub use lifecycle::Purged;
 pub use listen::{Listening, Over};
 pub use member::{Member, Person};
-pub use open::{Had, OpenSources, Source, SourceInUse};
+pub use open::{Had, OpenSources, Source, SourceInUse, Tried};
 pub use progress::{Progress, Step};
 pub use registry::{Registry, RegistryLimits, RegistryParts};
 pub(crate) use throttle::block_of;

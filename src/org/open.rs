@@ -43,6 +43,15 @@ pub struct Source {
     catalog: CatalogCell,
 }
 
+/// How it went to try a source out.
+#[derive(Debug, Clone)]
+pub struct Tried {
+    /// What went wrong, as a part of a sentence.
+    pub error: Option<String>,
+    /// How long it took.
+    pub elapsed_ms: u64,
+}
+
 enum State {
     Closed,
     Open(Arc<dyn DataSource>),
@@ -208,9 +217,17 @@ impl Source {
         }
     }
 
-    /// Opens the source and asks it for a sign of life. An operator reads the outcome, so the driver's
-    /// own words are in it.
-    pub async fn try_out(self: &Arc<Self>) -> Result<(), String> {
+    /// Opens the source and asks it for a sign of life, for at most so long. Whoever connects it reads the outcome, so
+    /// the driver's own words are in it.
+    pub async fn try_out(self: &Arc<Self>, most: Duration) -> Tried {
+        let started = self.open.clock.elapsed();
+        let outcome = tokio::time::timeout(most, self.answers()).await;
+        let error = outcome.unwrap_or_else(|_| Err("it did not answer in time".to_owned())).err();
+        let elapsed = self.open.clock.elapsed().saturating_sub(started);
+        Tried { error, elapsed_ms: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX) }
+    }
+
+    async fn answers(self: &Arc<Self>) -> Result<(), String> {
         let handle = self.open().await.map_err(|error| match &*error {
             OpenError::Settings(text) | OpenError::Policy(text) => text.clone(),
             OpenError::Unavailable(cause) => format!("it cannot be opened: {cause}"),
@@ -226,8 +243,7 @@ impl Source {
         let state = self.state.try_lock().ok()?;
         let State::Failed { at, error } = &*state else { return None };
         let clock = &self.open.clock;
-        let ago = clock.elapsed().saturating_sub(*at).as_millis();
-        let at = Timestamp(clock.now().0 - i64::try_from(ago).unwrap_or(0));
+        let at = clock.now().minus(clock.elapsed().saturating_sub(*at));
         let cause = match &**error {
             OpenError::Settings(text) | OpenError::Policy(text) => text.clone(),
             OpenError::Unavailable(_) => "it cannot be opened; test it to see why".to_owned(),

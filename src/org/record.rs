@@ -126,6 +126,58 @@ impl KeyRecord {
     pub fn is_on(&self) -> bool {
         self.enabled && self.suspended.is_none()
     }
+
+    /// Whether it is accepted now, and otherwise why not: of several reasons the first of these.
+    pub fn status(&self, now: Timestamp) -> KeyStatus {
+        match () {
+            () if self.expires_at.is_some_and(|end| end <= now) => KeyStatus::Expired,
+            () if !self.enabled => KeyStatus::Disabled,
+            () if self.suspended.is_some() => KeyStatus::Suspended,
+            () => KeyStatus::Active,
+        }
+    }
+
+    /// Until when replaced secrets are still accepted.
+    pub fn overlaps(&self, now: Timestamp) -> impl Iterator<Item = Timestamp> + '_ {
+        self.previous.iter().map(|previous| previous.valid_until).filter(move |until| now < *until)
+    }
+
+    pub(super) fn limits(&self) -> KeyLimits<'_> {
+        KeyLimits { sources: self.sources.as_deref(), expires_at: self.expires_at }
+    }
+}
+
+/// Whether a key is accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyStatus {
+    /// It is.
+    Active,
+    /// Its time is over.
+    Expired,
+    /// Somebody switched it off.
+    Disabled,
+    /// A restore brought it back, and nobody has enabled it since.
+    Suspended,
+}
+
+/// How far a key reaches, and for how long; `None` for all and for ever.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct KeyLimits<'a> {
+    pub(super) sources: Option<&'a [SourceId]>,
+    pub(super) expires_at: Option<Timestamp>,
+}
+
+impl KeyLimits<'_> {
+    /// Whether it lets all through that others let through.
+    pub(super) fn cover(self, others: KeyLimits<'_>) -> bool {
+        let sources = match (self.sources, others.sources) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(mine), Some(theirs)) => theirs.iter().all(|source| mine.contains(source)),
+        };
+        let end = |end: Option<Timestamp>| end.unwrap_or(Timestamp(i64::MAX));
+        sources && end(self.expires_at) >= end(others.expires_at)
+    }
 }
 
 /// Which record a name belongs to.

@@ -1,5 +1,7 @@
 //! What the registry does on a timer: it writes down what was counted, and lets go of what is over.
 
+use std::time::Duration;
+
 use futures_util::StreamExt;
 
 use super::actor::CollectUses;
@@ -14,6 +16,8 @@ use crate::credential::OrgId;
 /// Organizations whose last uses are written down at once: as many as a group commit takes well.
 const COLLECTED_AT_ONCE: usize = 64;
 
+const DAY: Duration = Duration::from_secs(86_400);
+
 /// How long an organization's history is kept.
 #[derive(Debug, Clone, Copy)]
 pub struct Retention {
@@ -26,10 +30,13 @@ pub struct Retention {
 }
 
 impl Retention {
+    /// From when on entries of an audit trail are kept.
+    pub fn audit_from(&self, now: Timestamp) -> Timestamp {
+        now.minus(DAY * self.audit_days)
+    }
+
     fn audit(&self, now: Timestamp) -> AuditRetention {
-        let kept_ms = i64::from(self.audit_days) * 86_400_000;
-        let keep_from = Timestamp(now.0.saturating_sub(kept_ms));
-        AuditRetention { keep_from, entries_max: self.audit_entries_max }
+        AuditRetention { keep_from: self.audit_from(now), entries_max: self.audit_entries_max }
     }
 }
 

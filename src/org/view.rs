@@ -17,7 +17,7 @@ use super::keyring::Keyring;
 use super::members::Members;
 use super::open::Source;
 use super::rate::RateCell;
-use super::record::{KeyRecord, PreviousSecret};
+use super::record::{KeyLimits, KeyRecord, PreviousSecret};
 use crate::context::Timestamp;
 use crate::credential::{Credential, Digest, SourceId};
 
@@ -139,20 +139,12 @@ impl KeyView {
         self.rare.as_ref()?.sources.clone()
     }
 
-    /// Whether it reaches all that another one reaches, and for as long.
-    pub(super) fn reaches_as_far_as(&self, other: &Self) -> bool {
-        let limits = |key: &Self| {
-            let rare = key.rare.as_deref();
-            (rare.and_then(|rare| rare.sources.clone()), rare.and_then(|rare| rare.expires_at))
-        };
-        let ((mine, my_end), (theirs, their_end)) = (limits(self), limits(other));
-        let sources = match (mine, theirs) {
-            (None, _) => true,
-            (Some(_), None) => false,
-            (Some(mine), Some(theirs)) => theirs.iter().all(|source| mine.contains(source)),
-        };
-        let end = |end: Option<Timestamp>| end.unwrap_or(Timestamp(i64::MAX));
-        sources && end(my_end) >= end(their_end)
+    pub(super) fn limits(&self) -> KeyLimits<'_> {
+        let rare = self.rare.as_deref();
+        KeyLimits {
+            sources: rare.and_then(|rare| rare.sources.as_deref()),
+            expires_at: rare.and_then(|rare| rare.expires_at),
+        }
     }
 
     /// Until when a digest that is accepted now stays so, if nobody changes the key.

@@ -55,7 +55,7 @@ pub use sources::{
     Check, CheckOutcome, Declared, DeclaredKind, Health, SourceForm, SourceKind, SourcePage, SourceRow,
     Sources,
 };
-pub use text::Name;
+pub use text::{Name, query_string};
 pub use when::When;
 
 use text::filters;

@@ -74,7 +74,7 @@ pub(super) fn thousands(number: u64) -> String {
 }
 
 /// A query string, without what is empty.
-pub(super) fn query_string(pairs: &[(&str, &str)]) -> String {
+pub fn query_string(pairs: &[(&str, &str)]) -> String {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     query.extend_pairs(pairs.iter().filter(|(_, value)| !value.is_empty())).finish()
 }

@@ -15,7 +15,7 @@ use crate::context::Timestamp;
 use crate::credential::{KeyId, prefix};
 use crate::flow::keys::alter_as_operator;
 use crate::org::keys::{ListedKey, NewKey};
-use crate::org::record::{KeyRecord, Owner};
+use crate::org::record::{KeyStatus, Owner};
 use crate::org::{ChangeError, Org, Source};
 
 pub(super) async fn create(
@@ -75,21 +75,18 @@ fn shape(
         enabled: record.enabled,
         suspended_at: record.suspended.map(|suspension| suspension.at),
         sources: record.sources.as_ref().map(|ids| ids.iter().map(name_of).collect()),
-        previous_valid_until: {
-            let living = record.previous.iter().map(|previous| previous.valid_until);
-            living.filter(|until| now < *until).collect()
-        },
-        status: status(&record, now),
+        previous_valid_until: record.overlaps(now).collect(),
+        status: status(record.status(now)),
         name: record.name,
     }
 }
 
-fn status(record: &KeyRecord, now: Timestamp) -> api::KeyStatus {
-    match () {
-        () if record.expires_at.is_some_and(|end| end <= now) => api::KeyStatus::Expired,
-        () if !record.enabled => api::KeyStatus::Disabled,
-        () if record.suspended.is_some() => api::KeyStatus::Suspended,
-        () => api::KeyStatus::Active,
+fn status(status: KeyStatus) -> api::KeyStatus {
+    match status {
+        KeyStatus::Active => api::KeyStatus::Active,
+        KeyStatus::Expired => api::KeyStatus::Expired,
+        KeyStatus::Disabled => api::KeyStatus::Disabled,
+        KeyStatus::Suspended => api::KeyStatus::Suspended,
     }
 }
 

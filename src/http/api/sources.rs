@@ -7,6 +7,7 @@ use super::acting::Acting;
 use super::problem::Refused;
 use crate::api;
 use crate::credential::SourceId;
+use crate::org::Tried;
 use crate::org::record::SourceRecord;
 use crate::org::sources::{NewSource, SourceEdit};
 
@@ -54,11 +55,7 @@ pub(super) async fn add(
 
 pub(super) async fn test(admin: Acting, path: Path<(String, String)>) -> Result<Json<api::Tested>, Refused> {
     let source = admin.org(&path.0).await?.find_source(&path.1)?;
-    let started = admin.context.clock.elapsed();
-    let outcome = tokio::time::timeout(admin.test_timeout, source.try_out()).await;
-    let error = outcome.unwrap_or_else(|_| Err("it did not answer in time".to_owned())).err();
-    let elapsed = admin.context.clock.elapsed() - started;
-    let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+    let Tried { error, elapsed_ms } = source.try_out(admin.test_timeout).await;
     Ok(Json(api::Tested { ok: error.is_none(), elapsed_ms, error }))
 }
 

@@ -1,11 +1,9 @@
 //! *Audit log*: every change, to be read, filtered and taken along.
 
-use std::time::Duration;
-
 use serde_json::Value;
 
 use super::reply::{Failed, Reply};
-use super::visit::{Inside, Outcome};
+use super::visit::{DAY, Inside, Outcome};
 use crate::context::Timestamp;
 use crate::org::audit::{AuditQuery, Via, Who};
 use crate::org::record::AuditRecord;
@@ -29,8 +27,7 @@ impl Inside {
 
     fn since(&self, filter: &AuditFilter) -> Option<Timestamp> {
         let days: u32 = filter.since.strip_suffix('d')?.parse().ok()?;
-        let back = Duration::from_secs(86_400) * days.min(3_650);
-        Some(Timestamp(self.now.0 - i64::try_from(back.as_millis()).unwrap_or(i64::MAX)))
+        Some(self.now.minus(DAY * days.min(3_650)))
     }
 
     fn audit_row(&self, number: u64, record: &AuditRecord) -> AuditRow {

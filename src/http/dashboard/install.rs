@@ -10,7 +10,7 @@ use crate::install::{self, TOOLS, Tool, Way};
 use crate::org::ChangeError;
 use crate::org::keys::{ListedKey, NewKey};
 use crate::org::permission::Action;
-use crate::org::record::Owner;
+use crate::org::record::{KeyStatus, Owner};
 use crate::pages::{FirstCall, Install, InstallState, Name, Room};
 
 /// The name of a key that the page makes.
@@ -29,7 +29,7 @@ impl Inside {
         let keys = self.member.list_keys().await?;
         let mut keys = keys.into_iter().filter(|key| {
             let record = &key.record;
-            let is_over = record.expires_at.is_some_and(|end| end <= self.now);
+            let is_over = record.status(self.now) == KeyStatus::Expired;
             record.owner == mine && record.made_for.as_deref() == Some(tool.id) && !is_over
         });
         Ok(keys.next_back())

@@ -5,23 +5,22 @@ use std::time::Duration;
 
 use super::once::{Made, Met};
 use super::reply::{Failed, Reply, told};
-use super::visit::{Inside, Outcome};
+use super::visit::{DAY, Inside, Outcome};
 use crate::context::Timestamp;
 use crate::credential::{KeyId, prefix};
 use crate::flow::keys as flow;
 use crate::org::keys::{ListedKey, MintedKey, NewKey};
 use crate::org::permission::Action;
-use crate::org::record::{KeyRecord, Owner};
+use crate::org::record::{KeyRecord, KeyStatus, Owner};
 use crate::org::usage::{UsageQuery, UsageReport, day_of};
 use crate::org::{ChangeError, Source};
 use crate::pages::{
-    Deleting, Input, KeyDialog, KeyForm, KeyPage, KeyRow, KeyState, Keys, Leaked, LeakedKey, Name, Paging,
-    Pick, Reach, Room, Rotating, Shown, Sort, Use, When,
+    Deleting, Input, KeyDialog, KeyForm, KeyPage, KeyRow, KeyState, Keys, Leaked, LeakedKey, Name, Pick,
+    Reach, Room, Rotating, Shown, Sort, Use, When, query_string,
 };
 
 /// Keys of one page.
 const PAGE: usize = 50;
-const DAY: Duration = Duration::from_secs(86_400);
 
 /// How long the former secret may go on: what is sent, what is read, and how long that is.
 const OVERLAPS: &[(&str, &str, u64)] = &[
@@ -95,14 +94,12 @@ impl Inside {
     }
 
     fn state(&self, record: &KeyRecord) -> KeyState {
-        let living =
-            record.previous.iter().map(|previous| previous.valid_until).filter(|until| self.now < *until);
-        match living.max() {
-            _ if record.expires_at.is_some_and(|end| end <= self.now) => KeyState::Expired,
-            _ if record.suspended.is_some() => KeyState::Suspended,
-            _ if !record.enabled => KeyState::Disabled,
-            Some(until) => KeyState::Rotating(self.when(until)),
-            None => KeyState::Active,
+        match (record.status(self.now), record.overlaps(self.now).max()) {
+            (KeyStatus::Expired, _) => KeyState::Expired,
+            (KeyStatus::Disabled, _) => KeyState::Disabled,
+            (KeyStatus::Suspended, _) => KeyState::Suspended,
+            (KeyStatus::Active, Some(until)) => KeyState::Rotating(self.when(until)),
+            (KeyStatus::Active, None) => KeyState::Active,
         }
     }
 
@@ -115,10 +112,7 @@ impl Inside {
         let (sources, owners) = (self.member.list_sources()?, Owners::of(self).await?);
         let mut keys = self.keys_seen().await?;
         let all = keys.len();
-        let usable = keys
-            .iter()
-            .filter(|key| matches!(self.state(&key.record), KeyState::Active | KeyState::Rotating(_)));
-        let usable = usable.count();
+        let usable = keys.iter().filter(|key| key.record.status(self.now) == KeyStatus::Active).count();
         let filter = self.query.trimmed("q").to_owned();
         let wanted = filter.to_lowercase();
         keys.retain(|key| {
@@ -141,21 +135,11 @@ impl Inside {
             }
             Sort::Created => b.record.created_at.cmp(&a.record.created_at),
         });
-        let from = self.query.get("from").parse::<usize>().unwrap_or(0).min(keys.len());
-        let at = |from: usize| {
-            let (from, sort) = (from.to_string(), sort.word());
-            let pairs = [("q", filter.as_str()), ("sort", sort), ("from", from.as_str())];
-            let mut query = url::form_urlencoded::Serializer::new(String::new());
-            query.extend_pairs(pairs.iter().filter(|(_, value)| !value.is_empty()));
-            format!("{}/keys?{}", self.base(), query.finish())
-        };
-        let paging = Paging {
-            shown: keys.len().saturating_sub(from).min(PAGE),
-            total: keys.len(),
-            previous: (from > 0).then(|| at(from.saturating_sub(PAGE))),
-            next: (from + PAGE < keys.len()).then(|| at(from + PAGE)),
-        };
-        let rows = keys.iter().skip(from).take(PAGE).map(|key| self.row(key, &sources, &owners)).collect();
+        let (shown, paging) = self.part_of(keys.len(), PAGE, |from| {
+            let query = query_string(&[("q", &filter), ("sort", sort.word()), ("from", &from.to_string())]);
+            format!("{}/keys?{query}", self.base())
+        });
+        let rows = keys[shown].iter().map(|key| self.row(key, &sources, &owners)).collect();
         Ok(Keys {
             shell: self.org_shell(Room::Keys).await?,
             filter,
@@ -207,8 +191,8 @@ impl Inside {
 
     /// The usage of one key in the last days, and how many those are.
     async fn used(&self, key: KeyId, days: u32) -> Result<Option<UsageReport>, Failed> {
-        let from = Timestamp(self.now.0 - i64::from(days.saturating_sub(1)) * 86_400_000);
-        let query = UsageQuery { from: day_of(from), key: Some(key), source: None };
+        let from = day_of(self.now.minus(DAY * days.saturating_sub(1)));
+        let query = UsageQuery { from, key: Some(key), source: None };
         match self.member.usage(query).await {
             Ok(report) => Ok(Some(report)),
             // A member sees their own keys and no sums.

@@ -8,7 +8,7 @@ use crate::flow::{invite as flow_invite, members as flow};
 use crate::org::ChangeError;
 use crate::org::permission::{self, Action};
 use crate::org::record::Owner;
-use crate::pages::{Input, Invited, MemberDialog, MemberRow, Members, Name, Paging, Role, Room};
+use crate::pages::{Input, Invited, MemberDialog, MemberRow, Members, Name, Role, Room};
 
 /// Members of one page.
 const PAGE: usize = 100;
@@ -67,18 +67,12 @@ impl Inside {
             role: role(record.role),
             expires: self.when(record.expires_at),
         });
-        let from = self.query.get("from").parse::<usize>().unwrap_or(0).min(rows.len());
-        let at = |from: usize| format!("{}/members?from={from}", self.base());
-        let paging = Paging {
-            shown: rows.len().saturating_sub(from).min(PAGE),
-            total: rows.len(),
-            previous: (from > 0).then(|| at(from.saturating_sub(PAGE))),
-            next: (from + PAGE < rows.len()).then(|| at(from + PAGE)),
-        };
+        let at = |from| format!("{}?from={from}", self.members_at());
+        let (shown, paging) = self.part_of(rows.len(), PAGE, at);
         Ok(Members {
             invited: invited.collect(),
             shell: self.org_shell(Room::Members).await?,
-            rows: rows.into_iter().skip(from).take(PAGE).collect(),
+            rows: rows[shown].to_vec(),
             paging,
             may_invite,
             dialog,

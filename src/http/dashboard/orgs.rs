@@ -2,16 +2,15 @@
 
 use super::reply::{Failed, Reply, told};
 use super::shell::base_of;
-use super::visit::{Inside, Outcome, Session};
-use crate::context::Timestamp;
+use super::visit::{DAY, Inside, Outcome, Session};
 use crate::credential::OrgId;
 use crate::flow::{create_org, delete_org, members as flow_members, rename_org};
 use crate::org::ChangeError;
 use crate::org::permission::{Action, Role};
+use crate::org::record::{KeyRecord, KeyStatus};
 use crate::org::usage::{UsageQuery, day_of};
 use crate::pages::{DeletedOrg, FirstCall, Input, Name, NewOrg, OrgSettings, Overview, Room};
 
-const WEEK_MS: i64 = 7 * 86_400_000;
 /// Organizations that somebody may belong to and still make another one: each page lists them all.
 const ORGS_MAX: usize = 100;
 
@@ -49,15 +48,13 @@ pub(super) async fn create(session: Session) -> Outcome {
 
 pub(super) async fn overview(inside: Inside) -> Outcome {
     let keys = inside.keys_seen().await?;
-    let from = day_of(Timestamp(inside.now.0 - WEEK_MS));
+    let from = day_of(inside.now.minus(DAY * 7));
     let calls = match inside.member.usage(UsageQuery { from, key: None, source: None }).await {
         Ok(report) => report.total.calls,
         Err(ChangeError::Forbidden) => 0,
         Err(error) => return Err(error.into()),
     };
-    let is_on = |record: &crate::org::record::KeyRecord| {
-        record.is_on() && record.expires_at.is_none_or(|end| inside.now < end)
-    };
+    let is_on = |record: &KeyRecord| record.status(inside.now) == KeyStatus::Active;
     let used = keys.iter().filter_map(|key| key.last_used_at).min();
     let page = Overview {
         shell: inside.org_shell(Room::Overview).await?,

@@ -1,5 +1,7 @@
 //! What surrounds a page, filled: the organizations of the reader, what just happened.
 
+use std::ops::Range;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use ring::hmac;
@@ -7,7 +9,7 @@ use ring::hmac;
 use super::reply::{Failed, Reply};
 use super::visit::{Inside, Session, Visit};
 use crate::org::ChangeError;
-use crate::pages::{Member, Name, OrgLink, Room, Shell};
+use crate::pages::{Member, Name, OrgLink, Paging, Room, Shell};
 
 /// How long a toast waits to be shown.
 const TOAST_SECONDS: u32 = 60;
@@ -20,6 +22,21 @@ pub(super) fn base_of(org: impl std::fmt::Display) -> String {
 }
 
 impl Visit {
+    /// Which rows of a long list the address asks for, and the way to the others; `at` is the address of the part that
+    /// begins with a row.
+    pub(super) fn part_of(
+        &self,
+        total: usize,
+        rows: usize,
+        at: impl Fn(usize) -> String,
+    ) -> (Range<usize>, Paging) {
+        let from = self.query.get("from").parse::<usize>().unwrap_or(0).min(total);
+        let end = total.min(from + rows);
+        let previous = (from > 0).then(|| at(from.saturating_sub(rows)));
+        let paging = Paging { shown: end - from, total, previous, next: (end < total).then(|| at(end)) };
+        (from..end, paging)
+    }
+
     /// Around a page of a visitor.
     pub(super) fn visitors_shell(&self, here: Room) -> Shell {
         Shell { org: None, others: Vec::new(), member: None, here, failing_sources: 0, toast: None }

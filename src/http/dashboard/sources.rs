@@ -9,7 +9,7 @@ use super::visit::{Inside, Outcome};
 use crate::http::sentence::sentence;
 use crate::org::permission::Action;
 use crate::org::sources::{NewSource, SourceEdit};
-use crate::org::{ChangeError, Source};
+use crate::org::{ChangeError, Source, Tried};
 use crate::pages::{
     Check, CheckOutcome, Declared, DeclaredKind, Health, Input, Name, Room, SourceForm, SourceKind,
     SourcePage, SourceRow, Sources,
@@ -138,12 +138,17 @@ async fn sent(inside: &Inside, kind: &'static Kind, editing: Option<&Source>) ->
     form(inside, kind, editing, |name| inside.form.trimmed(name).to_owned()).await
 }
 
-/// Name and value of each setting, as it was sent.
-fn settings_sent(inside: &Inside, kind: &Kind) -> Vec<(String, Value)> {
+/// The source that a form asks for.
+fn new_source(inside: &Inside, form: &SourceForm, kind: &Kind) -> NewSource {
     let value = |setting: &Setting| {
         (setting.name.to_owned(), Value::from(inside.form.trimmed(&format!("set-{}", setting.name))))
     };
-    kind.settings.iter().map(value).collect()
+    NewSource {
+        name: form.name.value.clone(),
+        kind: kind.word.to_owned(),
+        settings: kind.settings.iter().map(value).collect(),
+        description: Some(form.description.value.clone()).filter(|text| !text.is_empty()),
+    }
 }
 
 pub(super) async fn new(inside: Inside) -> Outcome {
@@ -152,18 +157,34 @@ pub(super) async fn new(inside: Inside) -> Outcome {
     Reply::page(&form(&inside, kind, None, |_| String::new()).await?)
 }
 
-/// Opens a source that is not connected yet, or one as it would be, and says how that went.
-async fn try_out(inside: &Inside, source: &Arc<Source>) -> (Vec<Check>, bool) {
-    let clock = &inside.dashboard().people.context.clock;
-    let started = clock.elapsed();
-    let outcome = tokio::time::timeout(inside.dashboard().test_timeout, source.try_out()).await;
-    let error = outcome.unwrap_or_else(|_| Err("it did not answer in time".to_owned())).err();
-    let millis = u64::try_from((clock.elapsed() - started).as_millis()).ok();
+/// Tries a source out, and says how that went.
+async fn try_out(inside: &Inside, source: &Arc<Source>) -> Check {
+    let Tried { error, elapsed_ms } = source.try_out(inside.dashboard().test_timeout).await;
     let (text, outcome) = match &error {
         None => ("It was opened read only and answered.".to_owned(), CheckOutcome::Passed),
         Some(error) => (sentence(error), CheckOutcome::Failed),
     };
-    (vec![Check { text, outcome, millis }], error.is_none())
+    Check { text, outcome, millis: Some(elapsed_ms) }
+}
+
+/// The form of a source that was tried out as it would be, where it may be saved; otherwise the answer.
+async fn tried(inside: &Inside, mut form: SourceForm, new: NewSource) -> Result<SourceForm, Outcome> {
+    let candidate = match inside.member.candidate(new).await {
+        Ok(candidate) => candidate,
+        Err(error) => return Err(refused(form, error)),
+    };
+    let check = try_out(inside, &candidate).await;
+    let is_well = check.outcome == CheckOutcome::Passed;
+    form.checks = vec![check];
+    match inside.form.get("only") {
+        "test" => Err(Reply::page(&form)),
+        _ if is_well => Ok(form),
+        _ => Err(Reply::refused(&form)),
+    }
+}
+
+fn refused(form: SourceForm, error: ChangeError) -> Outcome {
+    Reply::refused(&told(form, error)?)
 }
 
 /// What was refused, in the form.
@@ -183,31 +204,18 @@ fn told(mut form: SourceForm, error: ChangeError) -> Result<SourceForm, Failed> 
 pub(super) async fn add(inside: Inside) -> Outcome {
     inside.needs_sources()?;
     let kind = kind(inside.part("kind"))?;
-    let mut form = sent(&inside, kind, None).await?;
-    let new = NewSource {
-        name: form.name.value.clone(),
-        kind: kind.word.to_owned(),
-        settings: settings_sent(&inside, kind).into_iter().collect(),
-        description: Some(form.description.value.clone()).filter(|text| !text.is_empty()),
+    let form = sent(&inside, kind, None).await?;
+    let new = new_source(&inside, &form, kind);
+    let form = match tried(&inside, form, new.clone()).await {
+        Ok(form) => form,
+        Err(answer) => return answer,
     };
-    let candidate = match inside.member.candidate(new.clone()).await {
-        Ok(candidate) => candidate,
-        Err(error) => return Reply::refused(&told(form, error)?),
-    };
-    let (checks, is_well) = try_out(&inside, &candidate).await;
-    form.checks = checks;
-    if inside.form.get("only") == "test" {
-        return Reply::page(&form);
-    }
-    if !is_well {
-        return Reply::refused(&form);
-    }
     match inside.member.add_source(new).await {
         Ok((id, record)) => {
             let to = format!("{}/{id}", inside.sources_at());
             Ok(inside.done(&to, &format!("{} is connected.", record.name)))
         }
-        Err(error) => Reply::refused(&told(form, error)?),
+        Err(error) => refused(form, error),
     }
 }
 
@@ -238,8 +246,8 @@ pub(super) async fn one(inside: Inside) -> Outcome {
 pub(super) async fn test(inside: Inside) -> Outcome {
     let source = inside.source()?;
     let source = inside.member.source_to_test(&source.id().to_string())?;
-    let (checks, _) = try_out(&inside, &source).await;
-    Reply::page(&source_page(&inside, &source, checks).await?)
+    let check = try_out(&inside, &source).await;
+    Reply::page(&source_page(&inside, &source, vec![check]).await?)
 }
 
 pub(super) async fn edit(inside: Inside) -> Outcome {
@@ -264,29 +272,16 @@ pub(super) async fn save(inside: Inside) -> Outcome {
     inside.needs_sources()?;
     let source = inside.source()?;
     let kind = kind(&source.record().kind)?;
-    let mut form = sent(&inside, kind, Some(&*source)).await?;
-    let settings = settings_sent(&inside, kind);
-    let new = NewSource {
-        name: form.name.value.clone(),
-        kind: kind.word.to_owned(),
-        settings: settings.clone().into_iter().collect(),
-        description: None,
+    let form = sent(&inside, kind, Some(&*source)).await?;
+    let new = new_source(&inside, &form, kind);
+    let settings = new.settings.clone();
+    let form = match tried(&inside, form, new).await {
+        Ok(form) => form,
+        Err(answer) => return answer,
     };
-    let candidate = match inside.member.candidate(new).await {
-        Ok(candidate) => candidate,
-        Err(error) => return Reply::refused(&told(form, error)?),
-    };
-    let (checks, is_well) = try_out(&inside, &candidate).await;
-    form.checks = checks;
-    if inside.form.get("only") == "test" {
-        return Reply::page(&form);
-    }
-    if !is_well {
-        return Reply::refused(&form);
-    }
     let edit = SourceEdit {
         name: Some(form.name.value.clone()),
-        settings: Some(settings.into_iter().collect()),
+        settings: Some(settings),
         description: Some(form.description.value.clone()),
     };
     match inside.member.alter_source(&source, edit).await {
@@ -294,7 +289,7 @@ pub(super) async fn save(inside: Inside) -> Outcome {
             let to = format!("{}/{}", inside.sources_at(), source.id());
             Ok(inside.done(&to, &format!("{} was saved.", record.name)))
         }
-        Err(error) => Reply::refused(&told(form, error)?),
+        Err(error) => refused(form, error),
     }
 }
 

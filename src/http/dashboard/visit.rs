@@ -6,6 +6,7 @@
 
 use std::future::Future;
 use std::ops::Deref;
+use std::time::Duration;
 
 use actix_web::http::{Method, header};
 use actix_web::web::{Data, Payload};
@@ -23,6 +24,8 @@ use crate::org::{Member, Person};
 use crate::pages::{FailureKind, When};
 use crate::system::cookie::{find, form_token, form_token_holds};
 use crate::system::sessions::{SignedIn, Visitor};
+
+pub(super) const DAY: Duration = Duration::from_secs(86_400);
 
 /// A handler's outcome.
 pub(super) type Outcome = Result<Reply, Failed>;

@@ -19,7 +19,7 @@ use super::error::ChangeError;
 use super::inflight::Stopped;
 use super::member::Demand;
 use super::open::{OpenSources, Source, party_of};
-use super::org_store::{OrgStore, UNKNOWN_TRIES};
+use super::org_store::OrgStore;
 use super::permission::Role;
 use super::record::{self, KeyRecord, SourceRecord, UsedRecord};
 use super::usage::{self, Line};
@@ -261,6 +261,9 @@ struct Failed {
     error: ChangeError,
     actor_is_stale: bool,
 }
+
+/// How often a commit whose outcome is unknown is sent again to find out.
+const UNKNOWN_TRIES: usize = 3;
 
 /// Commits; where the outcome is unknown, closes the view first and then finds out.
 async fn commit(store: OrgStore, batch: Batch, publisher: Arc<Publisher>) -> Result<Revision, Failed> {

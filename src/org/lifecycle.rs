@@ -13,14 +13,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sequel_store::{BATCH_OPERATIONS_MAX, CommitError, Expect, Key, KeyRange, Revision, Write};
+use sequel_store::{BATCH_OPERATIONS_MAX, Expect, Key, KeyRange, Revision, Write};
 
 use super::actor::{Change, Decided, Desk, Edit};
 use super::audit::{Author, Event};
 use super::error::ChangeError;
 use super::handle::Org;
 use super::keys::check_name;
-use super::org_store::{GetError, OrgStore, UNKNOWN_TRIES};
+use super::org_store::{GetError, OrgStore};
 use super::record::{DeletedOrgRecord, OrgRecord, deleted_org_at, encode, org_at};
 use super::registry::Registry;
 use super::view::View;
@@ -229,16 +229,7 @@ impl Registry {
         let entry = |(event, author): (Event, &Author)| event.entry(Revision(at.0 + 1), self.now(), author);
         writes.extend(audited.map(entry));
         let batch = store.batch(id, at, false, expects, writes);
-        let mut outcome = store.commit(batch.clone()).await;
-        for _ in 0..UNKNOWN_TRIES {
-            let Err(CommitError::Unknown(_)) = outcome else { break };
-            // Commits are idempotent by their id: asking again is how one finds out.
-            outcome = match store.commit(batch.clone()).await {
-                Err(CommitError::Unavailable(_)) => Err(CommitError::Unknown(id)),
-                decided => decided,
-            };
-        }
-        let revision = outcome?;
+        let revision = store.commit_and_know(batch).await?;
         // The change is made; what is not known is whether every node has seen it.
         store.announce(revision, false).await.map_err(|_| ChangeError::Unknown)
     }

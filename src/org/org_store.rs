@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use sequel_store::{
     BATCH_OPERATIONS_MAX, Batch, CommitError, CommitId, Expect, Key, KeyRange, Lane, Page, ReadError, Record,
-    Revision, ScanLimit, Scope, Store, Write,
+    Revision, ScanLimit, Scope, Store, Write, commit_and_know, scan_all,
 };
 
 use super::ChangeError;
@@ -22,8 +22,6 @@ pub(super) struct OrgStore {
     scope: Scope,
 }
 
-/// How often a commit whose outcome is unknown is sent again to find out.
-pub(super) const UNKNOWN_TRIES: usize = 3;
 /// A scan that kept moving under its reader.
 const RESTARTS_MAX: usize = 8;
 
@@ -81,16 +79,8 @@ impl OrgStore {
     }
 
     /// All records of a range that are never changed once written: no need for one revision.
-    pub(super) async fn records(&self, mut range: KeyRange) -> Result<Vec<Record>, ReadError> {
-        let mut records = Vec::new();
-        loop {
-            let page = self.store.scan(&self.scope, range.clone(), ScanLimit::default()).await?;
-            records.extend(page.records);
-            match page.next {
-                Some(key) => range = range.after(&key),
-                None => return Ok(records),
-            }
-        }
+    pub(super) async fn records(&self, range: KeyRange) -> Result<Vec<Record>, ReadError> {
+        scan_all(&*self.store, &self.scope, range).await
     }
 
     /// A state batch of this scope, to be committed by [`OrgStore::commit`].
@@ -115,16 +105,7 @@ impl OrgStore {
     pub(super) async fn log(&self, rng: &Rng, writes: Vec<Write>) -> Result<(), ChangeError> {
         for chunk in writes.chunks(BATCH_OPERATIONS_MAX) {
             let batch = self.log_batch(CommitId(rng.bytes()?), chunk.to_vec());
-            let mut outcome = self.commit(batch.clone()).await;
-            for _ in 0..UNKNOWN_TRIES {
-                let Err(CommitError::Unknown(_)) = outcome else { break };
-                outcome = match self.commit(batch.clone()).await {
-                    // It cannot be asked now: then it stays unknown.
-                    Err(CommitError::Unavailable(_)) => continue,
-                    decided => decided,
-                };
-            }
-            outcome?;
+            self.commit_and_know(batch).await?;
         }
         Ok(())
     }
@@ -133,6 +114,12 @@ impl OrgStore {
     pub(super) async fn commit(&self, batch: Batch) -> Result<Revision, CommitError> {
         debug_assert_eq!(batch.scope, self.scope);
         self.store.commit(batch).await
+    }
+
+    /// The same; where the outcome is unknown, asks for it.
+    pub(super) async fn commit_and_know(&self, batch: Batch) -> Result<Revision, CommitError> {
+        debug_assert_eq!(batch.scope, self.scope);
+        commit_and_know(&*self.store, batch).await
     }
 
     /// Acknowledges that readers see the revision, and for a narrowing change waits for every node.

@@ -7,15 +7,12 @@ use std::sync::Arc;
 
 use sequel_store::{
     Batch, CommitError, CommitId, Expect, Key, KeyRange, Lane, ReadError, Record, Revision, ScanLimit, Scope,
-    Store, Write,
+    Store, Write, commit_and_know, scan_all,
 };
 use thiserror::Error;
 
 use crate::context::{Rng, RngError};
 use crate::record::{RecordError, Versioned, decode};
-
-/// How often a commit whose outcome is unknown is sent again to find out.
-const UNKNOWN_TRIES: usize = 3;
 
 /// A table could not be read or written.
 #[derive(Debug, Error)]
@@ -70,32 +67,15 @@ impl Table {
     }
 
     /// All records of a range.
-    pub(super) async fn records(&self, mut range: KeyRange) -> Result<Vec<Record>, TableError> {
-        let mut records = Vec::new();
-        loop {
-            let page = self.store.scan(&self.scope, range.clone(), ScanLimit::default()).await?;
-            records.extend(page.records);
-            match page.next {
-                Some(key) => range = range.after(&key),
-                None => return Ok(records),
-            }
-        }
+    pub(super) async fn records(&self, range: KeyRange) -> Result<Vec<Record>, TableError> {
+        Ok(scan_all(&*self.store, &self.scope, range).await?)
     }
 
     /// Commits; where the outcome is unknown, asks for it.
     pub(super) async fn commit(&self, expects: Vec<Expect>, writes: Vec<Write>) -> Result<(), TableError> {
         let (lane, id) = (Lane::State { at: None, narrows: false }, CommitId(self.rng.bytes()?));
         let batch = Batch { scope: self.scope.clone(), lane, id, expects, writes };
-        let mut outcome = self.store.commit(batch.clone()).await;
-        for _ in 0..UNKNOWN_TRIES {
-            let Err(CommitError::Unknown(_)) = outcome else { break };
-            // Commits are idempotent by their id: asking again is how one finds out.
-            outcome = match self.store.commit(batch.clone()).await {
-                Err(CommitError::Unavailable(_)) => Err(CommitError::Unknown(id)),
-                decided => decided,
-            };
-        }
-        match outcome {
+        match commit_and_know(&*self.store, batch).await {
             Ok(_) => Ok(()),
             Err(CommitError::Conflict { .. }) => Err(TableError::Conflict),
             Err(error) => Err(error.into()),

@@ -19,6 +19,7 @@ pub mod memory;
 mod place;
 mod read;
 mod scope;
+mod whole;
 
 pub use batch::{BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX, Batch, CommitId, Expect, Lane, Write};
 pub use error::{CommitError, OpenError, ReadError};
@@ -32,6 +33,7 @@ pub use read::{
     Revision, ScanLimit, Standing,
 };
 pub use scope::{Scope, ScopeError};
+pub use whole::{commit_and_know, scan_all};
 
 use async_trait::async_trait;
 

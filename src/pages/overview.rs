@@ -48,8 +48,6 @@ pub struct Overview {
     pub first_call: Option<FirstCall>,
     /// Whether the reader may connect data sources.
     pub may_connect: bool,
-    /// Whether the demo's data can be connected with one click.
-    pub demo_offered: bool,
 }
 
 impl Overview {

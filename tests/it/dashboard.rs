@@ -29,6 +29,13 @@ fn state(server: &TestServer, org: &str) -> Value {
     ])
 }
 
+/// The id of a user.
+fn id_of(server: &TestServer, email: &str) -> String {
+    let users = server.done("GET", "/users", Value::Null);
+    let user = users["users"].as_array().unwrap().iter().find(|user| user["email"] == email).unwrap();
+    user["id"].as_str().unwrap().to_owned()
+}
+
 /// What a page says, but for what differs from one request to the next.
 fn page(answer: &Answer) -> (u16, String) {
     (answer.status, answer.text())
@@ -67,13 +74,7 @@ fn every_page_is_open_to_whom_the_table_says_and_to_nobody_else() {
         let all = server.done("GET", &format!("/orgs/acme/{what}"), Value::Null);
         all[list][0]["id"].as_str().unwrap_or_else(|| panic!("{all}")).to_owned()
     };
-    let owner_id = server.done("GET", "/users", Value::Null)["users"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|user| user["email"] == "owner@example.com")
-        .map(|user| user["id"].as_str().unwrap().to_owned())
-        .unwrap();
+    let owner_id = id_of(&server, "owner@example.com");
     owner_of_it.get(&format!("{base}/members/invite"));
     let invited = owner_of_it
         .post(&format!("{base}/members/invite"), &[("email", "eve@example.com"), ("role", "member")]);
@@ -296,15 +297,7 @@ fn somebody_is_invited_joins_makes_a_key_and_is_removed() {
     assert_eq!((told.status, told.text()), (200, "Cursor called list_data_sources, just now".to_owned()));
     assert_eq!(ada.get(&progress).status, 200, "an owner sees it too");
     // Removed: the key and the pages end at once; coming back revives nothing.
-    let members = server.done("GET", "/orgs/acme/members", Value::Null);
-    let eve_id = members["members"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|m| m["email"] == "eve@example.com")
-        .unwrap()["id"]
-        .clone();
-    let eve_id = eve_id.as_str().unwrap();
+    let eve_id = id_of(&server, "eve@example.com");
     ada.get(&format!("{base}/members/{eve_id}/remove"));
     assert!(ada.submit(&format!("{base}/members/{eve_id}/remove"), &[]).text().contains("was removed"));
     assert_eq!(server.status(&key), 401);
@@ -312,14 +305,7 @@ fn somebody_is_invited_joins_makes_a_key_and_is_removed() {
     server.done("POST", "/orgs/acme/members", json!({ "user": "eve@example.com", "role": "member" }));
     assert_eq!((eve.get(&base).status, server.status(&key)), (200, 401));
     // The last owner stays.
-    let ada_id = members["members"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|m| m["email"] == "ada@example.com")
-        .unwrap()["id"]
-        .clone();
-    let leave = format!("{base}/members/{}/remove", ada_id.as_str().unwrap());
+    let leave = format!("{base}/members/{}/remove", id_of(&server, "ada@example.com"));
     ada.get(&leave);
     assert_eq!(ada.post(&leave, &[]).status, 422);
 }

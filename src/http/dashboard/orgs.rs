@@ -68,7 +68,6 @@ pub(super) async fn overview(inside: Inside) -> Outcome {
             when: inside.when(at),
         }),
         may_connect: inside.member.may(Action::Sources),
-        demo_offered: false,
     };
     inside.show(&page)
 }

@@ -24,7 +24,6 @@ fn overviews() -> Vec<Rendered> {
         calls: 0,
         first_call: None,
         may_connect: true,
-        demo_offered: true,
     };
     let viewer = Overview { may_connect: false, ..empty.clone() };
     let connected = Overview { sources: 1, ..empty.clone() };

@@ -299,12 +299,13 @@ fn words(query: &str) -> Vec<Word> {
         folded_into(&mut folded, &text, usize::MAX);
         folded
     });
-    let all = || {
-        let words = folded.iter().flat_map(|text| text.split(|char: char| !char.is_alphanumeric()));
-        words.filter(|word| !word.is_empty())
-    };
-    // Who asks for nothing else means just these.
-    let only_fillers = all().all(|word| FILLERS.contains(&word));
+    fn parts(text: &str) -> impl Iterator<Item = &str> {
+        text.split(|char: char| !char.is_alphanumeric()).filter(|word| !word.is_empty())
+    }
+    let [_, as_written] = &folded;
+    let all = || folded.iter().flat_map(|text| parts(text));
+    // Who asks for nothing else means just these, whatever they fall apart into.
+    let only_fillers = parts(as_written).all(|word| FILLERS.contains(&word));
     let mut words: Vec<Word> = Vec::new();
     for word in all().filter(|word| only_fillers || !FILLERS.contains(word)) {
         if words.len() < WORDS_MAX && words.iter().all(|known| known.whole != word) {

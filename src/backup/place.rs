@@ -6,6 +6,9 @@ use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::fs::{CWD, RenameFlags};
+use rustix::io::Errno;
+
 use super::format::{Decoder, FIRST_LINE_MAX, Item, MAGIC};
 use super::seal::{self, Opener};
 use super::{BackupError, Passphrase};
@@ -63,12 +66,24 @@ impl NewFile {
     pub fn keep(mut self) -> Result<(), BackupError> {
         self.file.sync_all().map_err(|error| self.failed(error))?;
         refuse_existing(&self.path, self.force)?;
-        std::fs::rename(&self.part, &self.path).map_err(|error| self.failed(error))?;
+        self.take_its_place()?;
         self.kept = true;
         // The name is durable with its folder.
         let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
         let folder = File::open(folder.unwrap_or(Path::new("."))).and_then(|folder| folder.sync_all());
         folder.map_err(|error| self.failed(error))
+    }
+
+    /// Without `force` also a file that appeared a moment ago stays, where the file system can promise that.
+    fn take_its_place(&self) -> Result<(), BackupError> {
+        let flags = if self.force { RenameFlags::empty() } else { RenameFlags::NOREPLACE };
+        match rustix::fs::renameat_with(CWD, &self.part, CWD, &self.path, flags) {
+            Err(Errno::EXIST) => Err(BackupError::Exists(self.path.clone())),
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                std::fs::rename(&self.part, &self.path).map_err(|error| self.failed(error))
+            }
+            moved => moved.map_err(|error| self.failed(error.into())),
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 
 use super::members::stays;
 use super::people::{Began, People, parse_email};
+use super::sign_in::admit;
 use super::trail;
 use crate::context::Timestamp;
 use crate::credential::secret::{Presented, Purpose};
@@ -131,7 +132,7 @@ pub async fn accept_as_new(
     })?;
     let person = Person { user, email: email.to_string(), address: visitor.address };
     let org = redeem(people, presented, &person).await?;
-    Ok((org, people.begin(user, &record, visitor).await?))
+    Ok((org, admit(people, (user, &record), visitor).await?.ok_or(ChangeError::Conflict)?))
 }
 
 /// Accepts as somebody who is signed in.

@@ -13,7 +13,7 @@ use crate::mail::{Letter, Post};
 use crate::org::permission::Role;
 use crate::org::{ChangeError, Registry};
 use crate::system::hashing::{HashError, Hasher};
-use crate::system::sessions::{SignedIn, Visitor};
+use crate::system::sessions::SignedIn;
 use crate::system::users::{UserError, UserRecord};
 use crate::system::{Memberships, OrgIndex, Sessions, TableError, Users, email::Email, password};
 
@@ -181,16 +181,6 @@ impl People {
                 false
             }
         }
-    }
-
-    /// Begins a session for somebody who has just proved who they are.
-    pub(super) async fn begin(
-        &self,
-        user: UserId,
-        record: &UserRecord,
-        visitor: &Visitor,
-    ) -> Result<Began, ChangeError> {
-        Ok(Began { cookie: self.sessions.begin(user, record.epoch, visitor).await?, user })
     }
 
     /// A new user, ready to be written. Checks name and password; without a password they need a link to set one.

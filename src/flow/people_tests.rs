@@ -239,6 +239,7 @@ async fn the_first_user_is_made_by_the_link_of_the_console_once() {
     assert_eq!(people.orgs_of(began.user).await.unwrap()[0].role, Role::Owner);
     assert!(set_up::open(&people).await.unwrap().is_none());
     let late =
+    assert!(record(&people, began.user).await.last_signed_in_at.is_some(), "they are signed in");
         set_up::complete(&people, token(&link), first("x@example.com", Owned::New("X".into())), &FROM).await;
     assert!(matches!(late, Err(ChangeError::NotFound(_))));
 }
@@ -291,6 +292,7 @@ async fn whoever_is_invited_comes_in_as_a_new_user_or_as_the_one_they_are() {
     assert!(holds(&people, &began.cookie).await);
     assert!(invite::look(&people, token(&link)).await.is_err());
     let names: Vec<_> =
+    assert!(record(&people, began.user).await.last_signed_in_at.is_some());
         list_as(&people, &member).await.unwrap().into_iter().map(|person| person.name).collect();
     assert_eq!(names, ["Somebody", "New"]);
 

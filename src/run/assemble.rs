@@ -129,6 +129,7 @@ impl Inside {
                 people: self.people.clone(),
                 cookie: SessionCookie::of(&public_url),
                 once: Once::new(self.context.clock.clone(), self.context.rng.clone()),
+                once_org: Once::new(self.context.clock.clone(), self.context.rng.clone()),
                 first_calls: FirstCalls::default(),
                 host: host_of(&public_url),
                 rotate_overlap_max: config.keys.rotate_overlap_max(),

@@ -493,6 +493,23 @@ fn an_organization_is_made_renamed_deleted_and_brought_back() {
 }
 
 #[test]
+fn a_double_click_makes_one_organization_and_leads_there_twice() {
+    let home = Home::new();
+    let server = serve(&home);
+    let mut ada = Browser::of(&server, "ada@example.com");
+    let page = ada.get("/orgs/new").text();
+    let once = page.split_once("name=\"once\" value=\"").unwrap().1.split('"').next().unwrap().to_owned();
+    let fields = [("name", "Northwind"), ("once", once.as_str())];
+    let [first, second] = [ada.post("/orgs/new", &fields), ada.post("/orgs/new", &fields)];
+    assert_eq!((first.status, first.header("location")), (303, second.header("location")));
+    // Another form with the name is told, and keeps what was typed.
+    ada.get("/orgs/new");
+    let taken = ada.post("/orgs/new", &[("name", "northwind")]);
+    assert_eq!(taken.status, 422);
+    assert!(taken.text().contains("value=\"northwind\"") && taken.text().contains("Choose another name"));
+}
+
+#[test]
 fn the_audit_log_is_filtered_paged_and_taken_along() {
     let home = Home::new();
     let server = serve(&home);

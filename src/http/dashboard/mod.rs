@@ -31,6 +31,7 @@ pub use first_call::FirstCalls;
 pub use once::Once;
 
 use super::{Access, Route};
+use crate::credential::OrgId;
 use crate::flow::people::People;
 use crate::system::cookie::SessionCookie;
 use visit::{member, open, person};
@@ -45,6 +46,8 @@ pub struct Dashboard {
     pub once: Once,
     /// Which keys a page waits for.
     pub first_calls: FirstCalls,
+    /// The same, and made an organization.
+    pub once_org: Once<OrgId>,
     /// The configured host, for people to compare.
     pub host: String,
     /// How long a rotated key's old secret may live at most.

@@ -123,8 +123,8 @@ impl People {
         Ok(self.sessions.check(cookie).await?)
     }
 
-    /// Gives a session another secret, for when its person is allowed more than before: an invitation that was accepted,
-    /// another role. The former cookie is refused from then on; `None` where it was ended meanwhile.
+    /// Gives a session another secret, for when its person is allowed more than before: an invitation that was accepted.
+    /// The former cookie is refused from then on; `None` where it was ended meanwhile.
     pub async fn rotated(
         &self,
         signed_in: &SignedIn,

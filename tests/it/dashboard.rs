@@ -510,6 +510,25 @@ fn a_double_click_makes_one_organization_and_leads_there_twice() {
 }
 
 #[test]
+fn whoever_accepts_an_invitation_goes_on_under_another_secret() {
+    let home = Home::new();
+    let server = serve(&home);
+    let (mut ada, base) = owner(&server, "acme", "ada@example.com");
+    let mut eve = Browser::of(&server, "eve@example.com");
+    let mut thief = eve.copy();
+    let former = eve.cookie("sequel").unwrap().to_owned();
+    ada.get(&format!("{base}/members/invite"));
+    let link = ada
+        .post(&format!("{base}/members/invite"), &[("email", "eve@example.com"), ("role", "member")])
+        .text();
+    let link = link.split_once("/invitation/").unwrap().1.split('<').next().unwrap().to_owned();
+    eve.get(&format!("/invitation/{link}"));
+    assert_eq!(eve.submit(&format!("/invitation/{link}"), &[]).status, 200);
+    assert_ne!(eve.cookie("sequel"), Some(former.as_str()));
+    assert_eq!(thief.get("/account").status, 303, "the former secret is good for nothing");
+}
+
+#[test]
 fn the_audit_log_is_filtered_paged_and_taken_along() {
     let home = Home::new();
     let server = serve(&home);

@@ -217,7 +217,7 @@ fn people(
         post: post(&config.mail)?,
         // Where it is not configured, what the server listens on is the best that is known.
         public_url: config.public_url(config.server.listen),
-        state: PeopleState::new(limits),
+        state: PeopleState::new(limits, config.limits.requests_per_minute_per_person),
         users,
         context,
     }))

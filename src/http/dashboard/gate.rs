@@ -252,7 +252,7 @@ pub(super) async fn accept_invitation(visit: Visit) -> Outcome {
     let accepted = match &visit.signed_in {
         Some(who) => match invite::accept(people, token, &visit.person(who)).await {
             Ok(org) => Ok(visit.risen(who, &base_of(org)).await?),
-            Err(error) => Err(error),
+            Err(error) => Err(error.into()),
         },
         None => {
             let Some(offer) = if_good(invite::look(people, token).await)? else {
@@ -266,8 +266,9 @@ pub(super) async fn accept_invitation(visit: Visit) -> Outcome {
     };
     match accepted {
         Ok(reply) => Ok(reply),
-        Err(ChangeError::NotFound(_)) => visit.link_over(LinkKind::Invitation),
-        Err(error) => invitation_page(visit, Some(told(error)?)).await,
+        Err(SignInError::Failed(ChangeError::NotFound(_))) => visit.link_over(LinkKind::Invitation),
+        Err(SignInError::Failed(error)) => invitation_page(visit, Some(told(error)?)).await,
+        Err(error) => Err(error.into()),
     }
 }
 

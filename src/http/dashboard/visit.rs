@@ -261,6 +261,12 @@ async fn visit(request: &HttpRequest, worker: &Data<Worker>, form: Form) -> Resu
         Some(cookie) => people.signed_in(cookie).await?,
         None => None,
     };
+    if let Some(who) = &signed_in
+        && let Err(wait) = people.take_request(who.user)
+    {
+        edge.metrics.refused(Counted::PersonRate);
+        return Err(Failed::TooMany(wait.as_secs().max(1)));
+    }
     let name = dashboard.cookie.name();
     let (secret, is_new_visitor) = match (&signed_in, &cookie) {
         (Some(_), Some(cookie)) => (cookie.clone(), false),

@@ -33,59 +33,79 @@ pub struct Tool {
     pub way: Way,
     /// What to do with the snippet or the URL.
     pub before: &'static str,
+    /// How it is known that this works.
+    pub seen: Seen,
 }
 
-const fn with_key(id: &'static str, name: &'static str, before: &'static str) -> Tool {
-    Tool { id, name, way: Way::Key, before }
+/// How it is known that what is shown for a tool works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seen {
+    /// The snippet is pasted into the tool itself by our tests.
+    Run,
+    /// Its shape is held against this page of the tool's documentation; nobody ran the tool.
+    Documented(&'static str),
+}
+
+const fn run(id: &'static str, name: &'static str, before: &'static str) -> Tool {
+    Tool { id, name, way: Way::Key, before, seen: Seen::Run }
+}
+
+const fn documented(id: &'static str, name: &'static str, before: &'static str, page: &'static str) -> Tool {
+    Tool { id, name, way: Way::Key, before, seen: Seen::Documented(page) }
+}
+
+const fn signing_in(id: &'static str, name: &'static str, before: &'static str, page: &'static str) -> Tool {
+    Tool { id, name, way: Way::SigningIn, before, seen: Seen::Documented(page) }
 }
 
 /// All tools, in the order in which they are offered.
-///
-/// The words of ChatGPT and Claude.ai are those of developers.openai.com/apps-sdk/deploy/connect-chatgpt and
-/// support.claude.com ("custom connectors using remote MCP"); nobody can run these two in a test.
 pub const TOOLS: &[Tool] = &[
-    with_key("claude-code", "Claude Code", "Run this once in a terminal. It is then there in every folder."),
-    with_key(
+    run("claude-code", "Claude Code", "Run this once in a terminal. It is then there in every folder."),
+    documented(
         "cursor",
         "Cursor",
         "Cursor reads its servers from a file in your home folder, and installs from a link.",
+        "https://cursor.com/docs/mcp",
     ),
-    with_key(
+    documented(
         "vscode",
         "VS Code",
         "VS Code reads its servers from a file in the workspace, and installs from a link for you alone. Keep a file \
          with a key out of the repository.",
+        "https://code.visualstudio.com/docs/copilot/reference/mcp-configuration",
     ),
-    with_key(
+    documented(
         "windsurf",
         "Windsurf",
         "Put this into the file, then press Refresh in Windsurf’s list of MCP servers.",
+        "https://docs.windsurf.com/windsurf/cascade/mcp",
     ),
-    with_key(
+    documented(
         "zed",
         "Zed",
         "Add this to your settings. Where context_servers is there already, add the inner part.",
+        "https://zed.dev/docs/ai/mcp",
     ),
-    with_key(
+    run(
         "codex",
         "Codex",
         "Codex reads the key from your environment. Put the first line into your shell’s profile too.",
     ),
-    with_key("gemini-cli", "Gemini CLI", "Run this once in a terminal. It is then there in every folder."),
-    Tool {
-        id: "chatgpt",
-        name: "ChatGPT",
-        way: Way::SigningIn,
-        before: "In ChatGPT switch developer mode on (Settings, Connectors, Advanced), then Settings, Connectors, Create, \
-                 and paste the URL. The server must be reachable from the internet over https.",
-    },
-    Tool {
-        id: "claude-ai",
-        name: "Claude.ai",
-        way: Way::SigningIn,
-        before: "In Claude.ai open Settings, Connectors, add a custom connector, and paste the URL. The server must be \
-                 reachable from the internet over https.",
-    },
+    run("gemini-cli", "Gemini CLI", "Run this once in a terminal. It is then there in every folder."),
+    signing_in(
+        "chatgpt",
+        "ChatGPT",
+        "In ChatGPT switch developer mode on (Settings, Connectors, Advanced), then Settings, Connectors, Create, \
+         and paste the URL. The server must be reachable from the internet over https.",
+        "https://developers.openai.com/apps-sdk/deploy/connect-chatgpt",
+    ),
+    signing_in(
+        "claude-ai",
+        "Claude.ai",
+        "In Claude.ai open Customize, Connectors, add a custom connector, and paste the URL. The server must be \
+         reachable from the internet over https.",
+        "https://support.claude.com/en/articles/11503834-building-custom-integrations-via-remote-mcp-servers",
+    ),
 ];
 
 /// The tool with this word.
@@ -250,6 +270,39 @@ mod tests {
             let tool = TOOLS.iter().find(|tool| tool.name == snippet.client).expect(snippet.client);
             assert_eq!(tool.way, Way::Key);
         }
+    }
+
+    /// The shapes that the tools' documentation shows for a remote server with a header, as it was read in November 2026;
+    /// [`Tool::seen`] names each page. A file is its name, the member that holds the servers, and one server.
+    #[test]
+    fn what_nobody_ran_has_the_shape_of_the_tools_documentation() {
+        let headers = serde_json::json!({ "Authorization": format!("Bearer {KEY}") });
+        let documented = [
+            // "Remote server": `url` and `headers`; ~/.cursor/mcp.json is there for all projects.
+            ("cursor", "~/.cursor/mcp.json", "mcpServers", serde_json::json!({ "url": URL })),
+            // "HTTP and Server-Sent Events (SSE) servers": `type` and `url` required, `headers` optional.
+            ("vscode", ".vscode/mcp.json", "servers", serde_json::json!({ "type": "http", "url": URL })),
+            // "Remote HTTP MCPs": `serverUrl` or `url`, with `headers`.
+            (
+                "windsurf",
+                "~/.codeium/windsurf/mcp_config.json",
+                "mcpServers",
+                serde_json::json!({ "serverUrl": URL }),
+            ),
+            // "As Custom Servers": a remote one has `url` and `headers`.
+            ("zed", "~/.config/zed/settings.json", "context_servers", serde_json::json!({ "url": URL })),
+        ];
+        for (id, place, root, mut server) in documented {
+            server["headers"] = headers.clone();
+            let snippet = &snippets_for(tool(id).unwrap(), URL, KEY)[0];
+            let file: Value = serde_json::from_str(&snippet.text).unwrap();
+            assert_eq!((snippet.place, file), (place, serde_json::json!({ root: { NAME: server } })), "{id}");
+        }
+        let nobody_ran = TOOLS.iter().filter(|tool| tool.way == Way::Key && tool.seen != Seen::Run);
+        assert_eq!(
+            nobody_ran.map(|tool| tool.id).collect::<Vec<_>>(),
+            ["cursor", "vscode", "windsurf", "zed"]
+        );
     }
 
     #[test]

@@ -13,6 +13,8 @@ pub struct Limits {
     pub requests_per_minute_per_key: u32,
     /// Requests of one organization in a minute.
     pub requests_per_minute_per_org: u32,
+    /// Requests of one person to the dashboard in a minute.
+    pub requests_per_minute_per_person: u32,
     /// API keys that one organization may create in a minute.
     pub key_creations_per_minute: u32,
 }
@@ -22,6 +24,7 @@ impl Default for Limits {
         Self {
             requests_per_minute_per_key: 1_200,
             requests_per_minute_per_org: 6_000,
+            requests_per_minute_per_person: 600,
             key_creations_per_minute: 600,
         }
     }
@@ -33,5 +36,6 @@ const MOST: u64 = 60_000_000;
 pub(super) const KEYS: &[Key] = &[
     integer("limits.requests_per_minute_per_key", 0, MOST),
     integer("limits.requests_per_minute_per_org", 0, MOST),
+    integer("limits.requests_per_minute_per_person", 0, MOST),
     integer("limits.key_creations_per_minute", 0, MOST),
 ];

@@ -5,7 +5,8 @@
 //! is a user without that organization; the link is still good and takes them on once they have signed in.
 
 use super::members::stays;
-use super::people::{Began, People, parse_email};
+use super::people::{Began, People, SignInError, parse_email};
+use super::sign_in::{admit, take_a_try};
 use super::trail;
 use crate::context::Timestamp;
 use crate::credential::secret::{Presented, Purpose};
@@ -109,15 +110,17 @@ pub async fn look(people: &People, token: &str) -> Result<Offer, ChangeError> {
     Ok(Offer { org: presented.owner, open, has_user })
 }
 
-/// Accepts as somebody who is new here, and signs them in. The address is the invitation's.
+/// Accepts as somebody who is new here, and signs them in. The address is the invitation's. Each try costs the hash of a
+/// password, and is counted like one to sign in.
 pub async fn accept_as_new(
     people: &People,
     token: &str,
     (name, password): (&str, &str),
     visitor: &Visitor,
-) -> Result<(OrgId, Began), ChangeError> {
+) -> Result<(OrgId, Began), SignInError> {
     let presented = presented(token)?;
     let open = people.registry.invitation(&presented).await?;
+    take_a_try(people, &format!("invitation {}", presented.id), visitor).await?;
     let email = parse_email(&open.record.email)?;
     let record = people.new_user(&email, name, Some(password)).await?;
     let user = UserId::mint(&people.context.rng)?;
@@ -131,7 +134,7 @@ pub async fn accept_as_new(
     })?;
     let person = Person { user, email: email.to_string(), address: visitor.address };
     let org = redeem(people, presented, &person).await?;
-    Ok((org, people.begin(user, &record, visitor).await?))
+    Ok((org, admit(people, (user, &record), visitor).await?.ok_or(SignInError::Refused)?))
 }
 
 /// Accepts as somebody who is signed in.

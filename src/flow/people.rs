@@ -5,15 +5,15 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::Mutex;
 use tokio::sync::{Mutex as AsyncMutex, OwnedSemaphorePermit, Semaphore};
 
-use super::throttle::{SignInLimits, SignInThrottle};
-use crate::context::Context;
+use super::throttle::{RequestThrottle, SignInLimits, SignInThrottle};
+use crate::context::{Context, RngError};
 use crate::credential::secret::PlainSecret;
 use crate::credential::{Digest, OrgId, UserId};
 use crate::mail::{Letter, Post};
 use crate::org::permission::Role;
 use crate::org::{ChangeError, Registry};
 use crate::system::hashing::{HashError, Hasher};
-use crate::system::sessions::{SignedIn, Visitor};
+use crate::system::sessions::SignedIn;
 use crate::system::users::{UserError, UserRecord};
 use crate::system::{Memberships, OrgIndex, Sessions, TableError, Users, email::Email, password};
 
@@ -52,6 +52,7 @@ pub struct PeopleParts {
 /// What the flows keep in memory: throttles, the link of the set-up, letters on their way.
 pub struct PeopleState {
     pub(super) throttle: SignInThrottle,
+    pub(super) requests: RequestThrottle,
     pub(super) set_up: Mutex<Option<Digest>>,
     // Held while the first user is made.
     pub(super) setting_up: AsyncMutex<()>,
@@ -61,10 +62,11 @@ pub struct PeopleState {
 }
 
 impl PeopleState {
-    /// Nothing yet.
-    pub fn new(limits: SignInLimits) -> Self {
+    /// Nothing yet. A person may ask `requests_per_minute` times; 0 for no limit.
+    pub fn new(limits: SignInLimits, requests_per_minute: u32) -> Self {
         Self {
             throttle: SignInThrottle::new(limits),
+            requests: RequestThrottle::new(requests_per_minute),
             set_up: Mutex::default(),
             setting_up: AsyncMutex::default(),
             letters: Arc::new(Semaphore::new(LETTERS_AT_ONCE)),
@@ -123,8 +125,13 @@ impl People {
         Ok(self.sessions.check(cookie).await?)
     }
 
-    /// Gives a session another secret, for when its person is allowed more than before: an invitation that was accepted,
-    /// another role. The former cookie is refused from then on; `None` where it was ended meanwhile.
+    /// Takes a request of somebody's who is signed in, or says how long they have to wait.
+    pub fn take_request(&self, user: UserId) -> Result<(), std::time::Duration> {
+        self.state.requests.take(user)
+    }
+
+    /// Gives a session another secret, for when its person is allowed more than before: an invitation that was accepted.
+    /// The former cookie is refused from then on; `None` where it was ended meanwhile.
     pub async fn rotated(
         &self,
         signed_in: &SignedIn,
@@ -181,16 +188,6 @@ impl People {
                 false
             }
         }
-    }
-
-    /// Begins a session for somebody who has just proved who they are.
-    pub(super) async fn begin(
-        &self,
-        user: UserId,
-        record: &UserRecord,
-        visitor: &Visitor,
-    ) -> Result<Began, ChangeError> {
-        Ok(Began { cookie: self.sessions.begin(user, record.epoch, visitor).await?, user })
     }
 
     /// A new user, ready to be written. Checks name and password; without a password they need a link to set one.
@@ -261,6 +258,12 @@ pub enum SignInError {
     /// It could not be found out.
     #[error(transparent)]
     Failed(#[from] ChangeError),
+}
+
+impl From<RngError> for SignInError {
+    fn from(error: RngError) -> Self {
+        Self::Failed(error.into())
+    }
 }
 
 impl From<TableError> for SignInError {

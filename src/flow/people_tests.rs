@@ -9,10 +9,12 @@ use futures_util::StreamExt;
 use parking_lot::Mutex;
 use sequel_store::Store;
 
-use super::create_org::create_org;
+use super::create_org::{create_org, create_org_of};
 use super::delete_org::{delete_org, delete_org_as, restore_org};
+use super::find_org::list_orgs;
 use super::keys::{alter, alter_as_operator, create_personal};
 use super::members::{add_member, leave, list_as, remove_member};
+use super::purge_orgs::purge_orgs;
 use super::rename_org::rename_org_as;
 use super::set_up::{FirstUser, Owned};
 use super::sign_in::{ByPassword, sign_in, sign_out};
@@ -20,9 +22,9 @@ use super::tests::House;
 use super::throttle::SignInLimits;
 use super::*;
 use crate::credential::secret::PlainSecret;
-use crate::credential::{Credential, UserId};
+use crate::credential::{Credential, OrgId, UserId};
 use crate::mail::{Letter, MailError, Post};
-use crate::org::audit::{Author, Who};
+use crate::org::audit::{AuditQuery, Author, Who};
 use crate::org::keys::NewKey;
 use crate::org::permission::Role;
 use crate::org::{ChangeError, Org, Person};
@@ -64,7 +66,7 @@ pub(super) fn people_of(house: &House, limits: SignInLimits, post: Option<Arc<dy
         memberships: Memberships::new(store, rng.clone()),
         hasher: Hasher::new(CHEAP, rng).unwrap(),
         public_url: "https://sequel.example".into(),
-        state: PeopleState::new(limits),
+        state: PeopleState::new(limits, 0),
         users,
         context,
         post,
@@ -237,6 +239,7 @@ async fn the_first_user_is_made_by_the_link_of_the_console_once() {
     let began = ada.or(eve).unwrap();
     assert!(holds(&people, &began.cookie).await);
     assert_eq!(people.orgs_of(began.user).await.unwrap()[0].role, Role::Owner);
+    assert!(record(&people, began.user).await.last_signed_in_at.is_some(), "they are signed in");
     assert!(set_up::open(&people).await.unwrap().is_none());
     let late =
         set_up::complete(&people, token(&link), first("x@example.com", Owned::New("X".into())), &FROM).await;
@@ -285,10 +288,11 @@ async fn whoever_is_invited_comes_in_as_a_new_user_or_as_the_one_they_are() {
     let offer = invite::look(&people, token(&link)).await.unwrap();
     assert_eq!((offer.open.org_name.as_str(), offer.has_user), ("Acme", false));
     let weak = invite::accept_as_new(&people, token(&link), ("New", "new@example.com"), &FROM).await;
-    assert!(matches!(weak, Err(ChangeError::Invalid(_))));
+    assert!(matches!(weak, Err(SignInError::Failed(ChangeError::Invalid(_)))));
     let (id, began) = invite::accept_as_new(&people, token(&link), ("New", OTHER), &FROM).await.unwrap();
     assert_eq!(id, org.id());
     assert!(holds(&people, &began.cookie).await);
+    assert!(record(&people, began.user).await.last_signed_in_at.is_some());
     assert!(invite::look(&people, token(&link)).await.is_err());
     let names: Vec<_> =
         list_as(&people, &member).await.unwrap().into_iter().map(|person| person.name).collect();
@@ -338,11 +342,11 @@ async fn of_two_who_redeem_one_invitation_one_gets_in() {
     for (email, is_new) in [("eve@example.com", false), ("new@example.com", true)] {
         let link = invite::invite(&people, &member, email, Role::Member).await.unwrap().link.unwrap();
         let accept = async || match is_new {
-            true => invite::accept_as_new(&people, token(&link), ("New", OTHER), &FROM).await.map(drop),
-            false => invite::accept(&people, token(&link), &eve).await.map(drop),
+            true => invite::accept_as_new(&people, token(&link), ("New", OTHER), &FROM).await.is_ok(),
+            false => invite::accept(&people, token(&link), &eve).await.is_ok(),
         };
         let (one, two) = tokio::join!(accept(), accept());
-        assert!(one.is_ok() != two.is_ok(), "{one:?} {two:?}");
+        assert!(one != two, "{email}: {one} {two}");
     }
     assert_eq!(org.list_members().await.unwrap().len(), 3);
 }
@@ -532,8 +536,59 @@ async fn who_is_being_deleted_becomes_a_member_of_nothing() {
     // Requests that had read the user before.
     assert!(invite::accept(&people, token(&link), &eve).await.is_err());
     assert!(add_member(&people, &org, (id, &found), Role::Owner).await.is_err());
+    assert!(create_org_of(&people, &eve, "Hers").await.is_err());
     assert_eq!(org.list_members().await.unwrap().len(), 1);
     assert!(people.memberships.of(id).await.unwrap().is_empty());
+    purge_orgs(&people.registry, &people.index, &people.context).await.unwrap();
+    assert_eq!(list_orgs(&people.registry, &people.index).await.unwrap().len(), 1);
+    org_of(&people, &ada, "Hers").await;
+}
+
+async fn org_of(people: &People, person: &Person, name: &str) -> OrgId {
+    create_org_of(people, person, name).await.unwrap().0
+}
+
+#[actix::test]
+async fn an_organization_that_somebody_makes_is_theirs_or_is_not_there() {
+    for commits in 0.. {
+        let house = House::new();
+        let people = people(&house);
+        let (_, ada) = user(&people, "ada@example.com").await;
+        house.store.fail_after(commits);
+        let broken = create_org_of(&people, &ada, "Acme").await;
+        house.store.recover();
+        let mine = people.orgs_of(ada.user).await.unwrap();
+        assert_eq!(mine.len(), usize::from(broken.is_ok()), "after {commits} commits");
+        assert_eq!(list_orgs(&people.registry, &people.index).await.unwrap().len(), mine.len());
+        if let Ok((id, _)) = broken {
+            assert!(commits >= 3, "{commits}");
+            assert_eq!((mine[0].id, mine[0].role), (id, Role::Owner));
+            let member = people.registry.enter(id, &ada).await.unwrap();
+            let trail = member.audit(AuditQuery { before: None, since: None, limit: 10 }).await.unwrap();
+            assert_eq!(trail.entries[0].1.details["owner"], "ada@example.com");
+            return;
+        }
+        // Whoever asks next gets the name, be it somebody else.
+        let (_, eve) = user(&people, "eve@example.com").await;
+        org_of(&people, &eve, "Acme").await;
+        assert!(people.orgs_of(ada.user).await.unwrap().is_empty());
+        assert!(matches!(create_org_of(&people, &ada, "ACME").await, Err(ChangeError::NameTaken { .. })));
+    }
+}
+
+#[actix::test]
+async fn a_name_that_is_taken_leaves_the_list_of_who_asked_as_it_was() {
+    let house = House::new();
+    let people = people(&house);
+    let (_, ada) = user(&people, "ada@example.com").await;
+    let (_, eve) = user(&people, "eve@example.com").await;
+    let acme = org_of(&people, &ada, "Acme").await;
+    for person in [&ada, &eve] {
+        let taken = create_org_of(&people, person, "acme").await;
+        assert!(matches!(taken, Err(ChangeError::NameTaken { .. })));
+    }
+    assert_eq!(people.memberships.of(ada.user).await.unwrap(), [acme]);
+    assert!(people.memberships.of(eve.user).await.unwrap().is_empty());
 }
 
 #[actix::test]

@@ -8,6 +8,7 @@ use super::create_org::create_org;
 use super::find_org::{find_org, list_orgs};
 use super::members::add_member;
 use super::people::{Began, People, parse_email};
+use super::sign_in::admit;
 use super::trail;
 use crate::credential::secret::{PlainSecret, Presented, Purpose};
 use crate::credential::{Id, OrgId, UserId};
@@ -100,7 +101,7 @@ pub async fn complete(
     add_member(people, &org, (user, &record), Role::Owner).await?;
     *people.state.set_up.lock() = None;
     tracing::info!(org = %org.id(), "the first user was set up");
-    people.begin(user, &record, visitor).await
+    admit(people, (user, &record), visitor).await?.ok_or(ChangeError::Conflict)
 }
 
 /// The first user as they are written, or as an earlier attempt has left them: then the password has to be the same.

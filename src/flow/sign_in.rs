@@ -92,28 +92,35 @@ pub async fn sign_in(
 ) -> Result<Began, SignInError> {
     take_a_try(people, proof.account(), visitor).await?;
     let Some((id, found)) = proof.holds(people).await? else { return Err(refused(visitor)) };
-    if !found.is_on() {
-        return Err(refused(visitor));
-    }
-    let author = trail::themselves(id, &found, visitor.address);
-    let entry = trail::entry(&people.context, &author, "user.sign_in", (id, &found))?;
-    let now = people.context.clock.now();
-    let record = people
-        .users
-        .change(id, |record| {
-            // What was proved is proved of that password: a reset in between counts.
-            if !record.is_on() || record.epoch != found.epoch {
-                return Err(SignInError::Refused);
-            }
-            record.last_signed_in_at = Some(now);
-            Ok(Some(vec![entry.clone()]))
-        })
-        .await?;
-    let began = people.begin(id, &record, visitor).await?;
+    let Some(began) = admit(people, (id, &found), visitor).await? else { return Err(refused(visitor)) };
     if let Some(former) = former {
         people.sessions.sign_out(former).await?;
     }
     Ok(began)
+}
+
+/// Begins a session of somebody who has just proved who they are, and notes that they signed in. `None` where they may
+/// not: what was proved is proved of the password that `found` has, so that a reset in between counts.
+pub(super) async fn admit(
+    people: &People,
+    (id, found): (UserId, &UserRecord),
+    visitor: &Visitor,
+) -> Result<Option<Began>, ChangeError> {
+    let author = trail::themselves(id, found, visitor.address);
+    let entry = trail::entry(&people.context, &author, "user.sign_in", (id, found))?;
+    let now = people.context.clock.now();
+    let mut is_admitted = false;
+    let decide = |record: &mut UserRecord| {
+        is_admitted = record.is_on() && record.epoch == found.epoch;
+        record.last_signed_in_at = Some(now);
+        Ok::<_, ChangeError>(is_admitted.then(|| vec![entry.clone()]))
+    };
+    let record = people.users.change(id, decide).await?;
+    if !is_admitted {
+        return Ok(None);
+    }
+    let cookie = people.sessions.begin(id, record.epoch, visitor).await?;
+    Ok(Some(Began { cookie, user: id }))
 }
 
 /// Takes a try of the source's and of the account's, or says how long to wait.

@@ -1,4 +1,5 @@
-//! How often somebody may try to sign in: by the address that is tried from, and by the account that is tried.
+//! How often somebody may try to sign in: by the address that is tried from, and by the account that is tried. And how
+//! often who is signed in may ask.
 //!
 //! Whoever knows an address could otherwise keep its owner out by failing in their name. So tries from a network where
 //! the account is signed in are counted apart: a flood from elsewhere uses up what strangers may try, and the owner
@@ -16,6 +17,7 @@ use std::time::Duration;
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
+use crate::credential::UserId;
 use crate::org::block_of;
 
 /// Accounts or sources that are remembered at most, some 10 MiB; beyond it they count as one.
@@ -78,7 +80,7 @@ impl SignInThrottle {
         all: K,
     ) -> Result<(), Duration> {
         let key = if limiter.len() >= KEYS_MAX { all } else { key };
-        limiter.check_key(&key).map_err(|not_until| not_until.wait_time_from(self.clock.now()))
+        take(limiter, &key, &self.clock)
     }
 
     /// Forgets who has not tried lately. For a timer.
@@ -86,4 +88,38 @@ impl SignInThrottle {
         self.accounts.retain_recent();
         self.sources.retain_recent();
     }
+}
+
+/// How often each person may ask in a minute, from all of their sessions.
+pub(super) struct RequestThrottle {
+    people: Option<DefaultKeyedRateLimiter<UserId>>,
+    clock: DefaultClock,
+}
+
+impl RequestThrottle {
+    /// So many a minute; 0 for no limit.
+    pub(super) fn new(per_minute: u32) -> Self {
+        let people = NonZeroU32::new(per_minute).map(|count| RateLimiter::keyed(Quota::per_minute(count)));
+        Self { people, clock: DefaultClock::default() }
+    }
+
+    /// Takes one, or says how long to wait. Who is counted has a session, so that nobody can make others up.
+    pub(super) fn take(&self, person: UserId) -> Result<(), Duration> {
+        self.people.as_ref().map_or(Ok(()), |people| take(people, &person, &self.clock))
+    }
+
+    /// Forgets who has not asked lately. For a timer.
+    pub(super) fn prune(&self) {
+        if let Some(people) = &self.people {
+            people.retain_recent();
+        }
+    }
+}
+
+fn take<K: Hash + Eq + Clone>(
+    limiter: &DefaultKeyedRateLimiter<K>,
+    key: &K,
+    clock: &DefaultClock,
+) -> Result<(), Duration> {
+    limiter.check_key(key).map_err(|not_until| not_until.wait_time_from(clock.now()))
 }

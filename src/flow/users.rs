@@ -192,6 +192,7 @@ async fn leave(people: &People, id: UserId, org: OrgId) -> Result<bool, ChangeEr
 /// to sign in lately. For a timer.
 pub async fn prune(people: &People, keep_from: Timestamp) -> Result<(), ChangeError> {
     people.state.throttle.prune();
+    people.state.requests.prune();
     people.sessions.prune().await?;
     people.users.prune_trail(keep_from).await?;
     Ok(())

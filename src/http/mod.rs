@@ -3,6 +3,7 @@
 //! The public server has `POST /mcp`, the resource's metadata, the probes, and the dashboard (`dashboard`); the
 //! administration under `/api/v1` is served on a unix socket only (`api`).
 
+mod accept;
 mod answer;
 pub mod api;
 mod batch;
@@ -14,6 +15,7 @@ mod listen;
 mod mcp;
 mod metadata;
 pub mod metrics;
+mod missing;
 mod origin;
 mod paced;
 mod peer;
@@ -25,7 +27,7 @@ mod sse;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use actix_web::{HttpRequest, HttpResponse, Resource, web};
+use actix_web::{HttpRequest, Resource, web};
 
 pub use bearer::Challenge;
 pub use dashboard::{Dashboard, FirstCalls, Once, ROUTES as DASHBOARD};
@@ -35,7 +37,7 @@ pub use paced::{Pace, Paced};
 pub use peer::Peers;
 
 use crate::mcp::ServerFacts;
-use crate::metrics::{Metrics, Route as Counted};
+use crate::metrics::Metrics;
 use crate::org::Registry;
 use crate::tools::Tools;
 
@@ -149,18 +151,10 @@ fn all_routes() -> impl Iterator<Item = &'static Route> {
 /// Adds the public routes to an application.
 pub fn routes(app: &mut web::ServiceConfig) {
     for route in all_routes() {
-        app.service((route.resource)(web::resource(route.path)));
+        let no_such_method =
+            |request: HttpRequest, worker: web::Data<Worker>| missing::method(request, worker, route.methods);
+        let resource = web::resource(route.path).default_service(web::to(no_such_method));
+        app.service((route.resource)(resource));
     }
-    app.default_service(web::to(nothing_here));
-}
-
-/// A real 404, also for well-known paths: an empty object there would mislead clients.
-async fn nothing_here(request: HttpRequest, worker: web::Data<Worker>) -> HttpResponse {
-    let metrics = &worker.edge.metrics;
-    metrics.answered(Counted::Other, 404, metrics.now());
-    tracing::debug!(path = request.path(), "no such path");
-    HttpResponse::NotFound().json(serde_json::json!({
-        "error": "not_found",
-        "error_description": "There is nothing at this path. MCP clients connect to /mcp.",
-    }))
+    app.default_service(web::to(missing::path));
 }

@@ -112,6 +112,8 @@ labels! {
         KeyRate = "key_rate_limit",
         /// The organization made too many requests.
         OrgRate = "org_rate_limit",
+        /// Who is signed in asked the dashboard too often.
+        PersonRate = "person_rate_limit",
         /// The credential runs too many calls at once.
         KeyBusy = "key_concurrency",
         /// The organization runs too many calls at once.

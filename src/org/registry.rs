@@ -26,11 +26,11 @@ use super::handle::Org;
 use super::inflight::Stopped;
 use super::open::OpenSources;
 use super::org_store::OrgStore;
-use super::record::{self, OrgRecord, encode};
+use super::record::{self, MemberRecord, OrgRecord, encode};
 use super::throttle::Throttle;
 use super::usage::Orphans;
 use crate::context::Context;
-use crate::credential::OrgId;
+use crate::credential::{OrgId, UserId};
 use crate::metrics::{Metrics, Readings};
 
 /// Point reads at once on behalf of addresses that the throttle blocks.
@@ -147,14 +147,23 @@ impl Registry {
     }
 
     /// Writes the record of a new organization: the one change without an actor, since before it there is
-    /// nothing that an actor could own. `Conflict` where one with this id exists.
-    pub async fn create(&self, id: OrgId, record: &OrgRecord, author: &Author) -> Result<(), ChangeError> {
+    /// nothing that an actor could own. Its first member, if any, is written with it. `Conflict` where one with this id
+    /// exists.
+    pub async fn create(
+        &self,
+        id: OrgId,
+        record: &OrgRecord,
+        founder: Option<(UserId, &MemberRecord)>,
+        author: &Author,
+    ) -> Result<(), ChangeError> {
         let store = self.store_of(id);
-        let event = Event::new("org.create", "org", id, &record.name);
+        let event = Event::new("org.create", "org", id, &record.name)
+            .with_some("owner", founder.map(|(_, member)| member.email.clone()));
         let commit = sequel_store::CommitId(self.0.parts.context.rng.bytes()?);
         let expects = vec![Expect::Absent(record::org_at())];
-        let entry = event.entry(Revision(1), record.created_at, author);
-        let writes = vec![Write::Put(record::org_at(), encode(record)), entry];
+        let mut writes = vec![Write::Put(record::org_at(), encode(record))];
+        writes.extend(founder.map(|(user, member)| Write::Put(record::member_at(user), encode(member))));
+        writes.push(event.entry(Revision(1), record.created_at, author));
         store.commit(store.batch(commit, Revision(0), false, expects, writes)).await?;
         Ok(())
     }

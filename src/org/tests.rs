@@ -229,7 +229,7 @@ impl House {
     pub(super) async fn org(&self, name: &str) -> Org {
         let id = OrgId::mint(&self.context.rng).unwrap();
         let record = OrgRecord { name: name.into(), created_at: self.context.clock.now() };
-        self.registry.create(id, &record, &audit::Author::sequel()).await.unwrap();
+        self.registry.create(id, &record, None, &audit::Author::sequel()).await.unwrap();
         self.registry.resolve(id).await.unwrap()
     }
 

@@ -24,11 +24,12 @@ pub struct Doc {
     html: String,
 }
 
-static DOCS: LazyLock<[Doc; 5]> = LazyLock::new(|| {
+static DOCS: LazyLock<[Doc; 6]> = LazyLock::new(|| {
     [
         doc("getting-started", include_str!("docs/getting-started.md")),
         doc("install", include_str!("docs/install.md")),
         doc("api-keys", include_str!("docs/api-keys.md")),
+        doc("roles", include_str!("docs/roles.md")),
         doc("self-hosting", include_str!("docs/self-hosting.md")),
         doc("which-backend", include_str!("docs/which-backend.md")),
     ]

@@ -13,6 +13,10 @@ pub enum FailureKind {
     Forbidden,
     /// The form was made for another session, or is too old. Nothing was changed.
     Stale,
+    /// The address takes what a form sends and has nothing to show.
+    FormsOnly,
+    /// More was sent than a form may.
+    TooLarge,
     /// Too many of these in a short time.
     TooMany,
     /// A fault of ours.
@@ -35,8 +39,16 @@ pub struct Failure {
 
 impl FailureKind {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::NotFound, Self::Forbidden, Self::Stale, Self::TooMany, Self::Internal, Self::Unavailable];
+    pub const ALL: [Self; 8] = [
+        Self::NotFound,
+        Self::Forbidden,
+        Self::Stale,
+        Self::FormsOnly,
+        Self::TooLarge,
+        Self::TooMany,
+        Self::Internal,
+        Self::Unavailable,
+    ];
 
     /// The status that its page is sent with.
     pub fn status(self) -> u16 {
@@ -44,6 +56,8 @@ impl FailureKind {
             Self::NotFound => 404,
             Self::Forbidden => 403,
             Self::Stale => 409,
+            Self::FormsOnly => 405,
+            Self::TooLarge => 413,
             Self::TooMany => 429,
             Self::Internal => 500,
             Self::Unavailable => 503,
@@ -55,10 +69,17 @@ impl FailureKind {
             Self::NotFound => "There is nothing here",
             Self::Forbidden => "Your role does not go so far",
             Self::Stale => "This page was too old",
+            Self::FormsOnly => "There is nothing to look at here",
+            Self::TooLarge => "That was too much at once",
             Self::TooMany => "Too many in a short time",
             Self::Internal => "Something broke on our side",
             Self::Unavailable => "The server cannot answer right now",
         }
+    }
+
+    /// Whether the page would be the same if it were asked for again.
+    fn stays(self) -> bool {
+        matches!(self, Self::NotFound | Self::Forbidden | Self::FormsOnly | Self::TooLarge)
     }
 
     fn text(self) -> &'static str {
@@ -71,6 +92,10 @@ impl FailureKind {
             }
             Self::Stale => {
                 "It was made before you signed in again, or something changed meanwhile. Nothing was changed. Load the page again and repeat what you did."
+            }
+            Self::FormsOnly => "This address only takes what a form sends. Nothing was changed.",
+            Self::TooLarge => {
+                "What was sent is larger than any form here. Nothing was changed. Go back and send less."
             }
             Self::TooMany => "Nothing was changed. Wait a minute and try again.",
             Self::Internal => {

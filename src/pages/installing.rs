@@ -9,7 +9,7 @@ use askama::Template;
 use askama::filters::HtmlSafe;
 
 use super::{Name, Room, Shell, When, filters};
-use crate::install::{Snippet, TOOLS, Tool, Way};
+use crate::install::{Seen, Snippet, TOOLS, Tool, Way};
 
 /// The first call with a key.
 #[derive(Debug, Clone, PartialEq, Eq)]

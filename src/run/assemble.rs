@@ -129,6 +129,7 @@ impl Inside {
                 people: self.people.clone(),
                 cookie: SessionCookie::of(&public_url),
                 once: Once::new(self.context.clock.clone(), self.context.rng.clone()),
+                once_org: Once::new(self.context.clock.clone(), self.context.rng.clone()),
                 first_calls: FirstCalls::default(),
                 host: host_of(&public_url),
                 rotate_overlap_max: config.keys.rotate_overlap_max(),
@@ -216,7 +217,7 @@ fn people(
         post: post(&config.mail)?,
         // Where it is not configured, what the server listens on is the best that is known.
         public_url: config.public_url(config.server.listen),
-        state: PeopleState::new(limits),
+        state: PeopleState::new(limits, config.limits.requests_per_minute_per_person),
         users,
         context,
     }))

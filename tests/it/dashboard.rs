@@ -493,6 +493,69 @@ fn an_organization_is_made_renamed_deleted_and_brought_back() {
 }
 
 #[test]
+fn a_double_click_makes_one_organization_and_leads_there_twice() {
+    let home = Home::new();
+    let server = serve(&home);
+    let mut ada = Browser::of(&server, "ada@example.com");
+    let page = ada.get("/orgs/new").text();
+    let once = page.split_once("name=\"once\" value=\"").unwrap().1.split('"').next().unwrap().to_owned();
+    let fields = [("name", "Northwind"), ("once", once.as_str())];
+    let [first, second] = [ada.post("/orgs/new", &fields), ada.post("/orgs/new", &fields)];
+    assert_eq!((first.status, first.header("location")), (303, second.header("location")));
+    // Another form with the name is told, and keeps what was typed.
+    ada.get("/orgs/new");
+    let taken = ada.post("/orgs/new", &[("name", "northwind")]);
+    assert_eq!(taken.status, 422);
+    assert!(taken.text().contains("value=\"northwind\"") && taken.text().contains("Choose another name"));
+}
+
+#[test]
+fn whoever_accepts_an_invitation_goes_on_under_another_secret() {
+    let home = Home::new();
+    let server = serve(&home);
+    let (mut ada, base) = owner(&server, "acme", "ada@example.com");
+    let mut eve = Browser::of(&server, "eve@example.com");
+    let mut thief = eve.copy();
+    let former = eve.cookie("sequel").unwrap().to_owned();
+    ada.get(&format!("{base}/members/invite"));
+    let link = ada
+        .post(&format!("{base}/members/invite"), &[("email", "eve@example.com"), ("role", "member")])
+        .text();
+    let link = link.split_once("/invitation/").unwrap().1.split('<').next().unwrap().to_owned();
+    eve.get(&format!("/invitation/{link}"));
+    assert_eq!(eve.submit(&format!("/invitation/{link}"), &[]).status, 200);
+    assert_ne!(eve.cookie("sequel"), Some(former.as_str()));
+    assert_eq!(thief.get("/account").status, 303, "the former secret is good for nothing");
+}
+
+#[test]
+fn where_nothing_is_a_browser_gets_a_page_and_a_program_an_error() {
+    let home = Home::new();
+    let server = serve(&home);
+    let html = ("Accept", "text/html,application/xhtml+xml,*/*;q=0.8");
+    let key = "/orgs/4nQx0cRrT1aZ/keys/4nQx0cRrT1/disable";
+    for (method, path, status) in [("GET", "/nowhere", 404), ("GET", "/sign-out", 405), ("GET", key, 405)] {
+        let page = server.http(method, path, &[html], b"");
+        assert_eq!((page.status, page.header("content-type")), (status, Some("text/html; charset=utf-8")));
+        assert!(page.header("content-security-policy").is_some() && page.text().contains("There is nothing"));
+        let program = server.http(method, path, &[("Accept", "*/*")], b"");
+        assert_eq!((program.status, program.header("content-type")), (status, Some("application/json")));
+        assert!(program.json()["error_description"].is_string(), "{path}");
+        for answer in [page, program] {
+            assert_eq!(answer.header("allow"), (status == 405).then_some("POST"), "{path}");
+        }
+    }
+    for path in ["/.well-known/openid-configuration", "/api/v1/orgs", "/mcp/x"] {
+        let answer = server.http("GET", path, &[html], b"");
+        assert_eq!((answer.status, answer.header("content-type")), (404, Some("application/json")), "{path}");
+    }
+    // A form that is far too large is told in a page, and by nothing that is left of its body.
+    let form = [html, ("Content-Type", "application/x-www-form-urlencoded")];
+    let large = server.http("POST", "/sign-in", &form, &vec![b'a'; 200_000]);
+    assert_eq!((large.status, large.header("content-type")), (413, Some("text/html; charset=utf-8")));
+}
+
+#[test]
 fn the_audit_log_is_filtered_paged_and_taken_along() {
     let home = Home::new();
     let server = serve(&home);

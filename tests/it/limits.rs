@@ -140,6 +140,10 @@ const LIMITS: &[(&str, &[&str])] = &[
         &["as_many_requests_as_an_org_may_make_are_answered_and_no_other_org_notices"],
     ),
     (
+        "limits.requests_per_minute_per_person",
+        &["as_many_pages_as_a_person_may_ask_for_are_shown_and_nobody_else_waits"],
+    ),
+    (
         "limits.key_creations_per_minute",
         &["as_many_keys_as_an_org_may_create_in_a_minute_are_made_and_the_next_waits"],
     ),

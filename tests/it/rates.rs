@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::browser::{Browser, PASSWORD, owner, serve_with};
 use crate::server::Home;
 use crate::waiting::{PATIENCE, poll};
 use crate::wire::Answer;
@@ -134,4 +135,47 @@ fn each_call_of_a_batch_counts() {
     let answer = server.post(&headers, body.as_bytes()).json();
     let errors: Vec<_> = answer.as_array().unwrap().iter().map(|a| a["result"]["isError"].clone()).collect();
     assert_eq!(errors, [false, false, true], "{answer}");
+}
+
+#[test]
+fn as_many_pages_as_a_person_may_ask_for_are_shown_and_nobody_else_waits() {
+    let home = Home::new();
+    let server = serve_with(&home, &[("SEQUEL__LIMITS__REQUESTS_PER_MINUTE_PER_PERSON", "6")]);
+    let (mut ada, mut eve) =
+        (Browser::of(&server, "ada@example.com"), Browser::of(&server, "eve@example.com"));
+    let mut phone = Browser::new(&server);
+    phone.sign_in("ada@example.com", PASSWORD);
+    // All browsers of a person together; nothing is counted of who is not signed in yet.
+    for _ in 0..3 {
+        assert_eq!((ada.get("/account").status, phone.get("/account").status), (200, 200));
+    }
+    for browser in [&mut ada, &mut phone] {
+        let refused = browser.get("/account");
+        assert!((1..=10).contains(&slowed_down(&refused)));
+        assert!(refused.text().contains("Too many in a short time"));
+        slowed_down(&browser.post("/account", &[("name", "Ada")]));
+    }
+    assert_eq!(eve.get("/account").status, 200);
+    assert_eq!(Browser::new(&server).get("/sign-in").status, 200);
+}
+
+#[test]
+fn who_holds_an_invitation_cannot_keep_the_server_hashing() {
+    let home = Home::new();
+    let server = serve_with(&home, &[("SEQUEL__AUTH__SIGN_INS_PER_MINUTE_PER_ACCOUNT", "3")]);
+    let (mut ada, base) = owner(&server, "acme", "ada@example.com");
+    drop(Browser::of(&server, "eve@example.com"));
+    ada.get(&format!("{base}/members/invite"));
+    let fields = [("email", "eve@example.com"), ("role", "member")];
+    let page = ada.post(&format!("{base}/members/invite"), &fields).text();
+    let link = page.split_once("/invitation/").unwrap().1.split('<').next().unwrap().to_owned();
+    let link = format!("/invitation/{link}");
+    let mut thief = Browser::new(&server);
+    thief.get(&link);
+    for _ in 0..3 {
+        let told = thief.post(&link, &[("password", "humming tin roofs")]);
+        assert!(told.text().contains("sign in to accept"), "{}", told.text());
+    }
+    slowed_down(&thief.post(&link, &[("password", "humming tin roofs")]));
+    assert_eq!(thief.get(&link).status, 200, "the link is as good as before");
 }

@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::reply::{Failed, Reply};
 use super::visit::{Outcome, Visit};
-use crate::http::Worker;
+use crate::http::{Worker, accept};
 use crate::metrics::Route;
 use crate::pages::{self, DocPage, Room, assets, docs};
 
@@ -38,7 +38,7 @@ pub(super) async fn asset(request: HttpRequest, worker: Data<Worker>) -> HttpRes
                 response.insert_header((*name, *value));
             }
             response.content_type(asset.media_type);
-            if takes_gzip(&request) {
+            if accept::names(request.headers(), header::ACCEPT_ENCODING, "gzip") {
                 response.insert_header((header::CONTENT_ENCODING, "gzip")).body(asset.gzip.as_slice())
             } else {
                 response.body(asset.bytes)
@@ -47,13 +47,4 @@ pub(super) async fn asset(request: HttpRequest, worker: Data<Worker>) -> HttpRes
     };
     metrics.answered(Route::Dashboard, response.status().as_u16(), started);
     response
-}
-
-fn takes_gzip(request: &HttpRequest) -> bool {
-    let accepted = request.headers().get_all(header::ACCEPT_ENCODING);
-    let mut words = accepted.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
-    words.any(|word| {
-        let (coding, weight) = word.split_once(';').unwrap_or((word, ""));
-        coding.trim().eq_ignore_ascii_case("gzip") && !weight.trim().starts_with("q=0")
-    })
 }

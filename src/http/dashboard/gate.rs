@@ -12,6 +12,7 @@ use crate::pages::{
     Forgot, Gate, Input, Invitation, LinkKind, LinkOver, Name, Reset, SetUp, SignIn, SignInRefusal, Standing,
     Template,
 };
+use crate::system::sessions::SignedIn;
 
 impl Visit {
     fn gate(&self) -> Gate {
@@ -24,6 +25,17 @@ impl Visit {
 
     fn gate_refused(&self, page: &impl Template) -> Outcome {
         Ok(self.with_gate(Reply::refused(page)?))
+    }
+
+    /// On as somebody who is allowed more than before: the session goes on under another secret.
+    async fn risen(&self, who: &SignedIn, to: &str) -> Outcome {
+        let dashboard = self.dashboard();
+        let cookie = self.cookie.as_deref().unwrap_or_default();
+        let rotated = dashboard.people.rotated(who, cookie).await?;
+        // None where the session ended meanwhile: then the next page asks to sign in.
+        let lifetimes = dashboard.people.sessions.lifetimes();
+        let set = rotated.map(|secret| dashboard.cookie.set(&secret, lifetimes));
+        Ok(set.iter().fold(Reply::see(to), |reply, set| reply.cookie(set)))
     }
 
     /// A link that leads nowhere, whatever the reason.
@@ -238,9 +250,10 @@ pub(super) async fn accept_invitation(visit: Visit) -> Outcome {
     let people = &visit.dashboard().people;
     let token = visit.part("token");
     let accepted = match &visit.signed_in {
-        Some(who) => {
-            invite::accept(people, token, &visit.person(who)).await.map(|org| Reply::see(&base_of(org)))
-        }
+        Some(who) => match invite::accept(people, token, &visit.person(who)).await {
+            Ok(org) => Ok(visit.risen(who, &base_of(org)).await?),
+            Err(error) => Err(error.into()),
+        },
         None => {
             let Some(offer) = if_good(invite::look(people, token).await)? else {
                 return visit.link_over(LinkKind::Invitation);
@@ -253,8 +266,9 @@ pub(super) async fn accept_invitation(visit: Visit) -> Outcome {
     };
     match accepted {
         Ok(reply) => Ok(reply),
-        Err(ChangeError::NotFound(_)) => visit.link_over(LinkKind::Invitation),
-        Err(error) => invitation_page(visit, Some(told(error)?)).await,
+        Err(SignInError::Failed(ChangeError::NotFound(_))) => visit.link_over(LinkKind::Invitation),
+        Err(SignInError::Failed(error)) => invitation_page(visit, Some(told(error)?)).await,
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -25,14 +25,17 @@ mod visit;
 
 use std::time::Duration;
 
-use actix_web::Resource;
+use actix_web::{HttpResponse, Resource};
 
 pub use first_call::FirstCalls;
 pub use once::Once;
 
 use super::{Access, Route};
+use crate::credential::OrgId;
 use crate::flow::people::People;
+use crate::pages::FailureKind;
 use crate::system::cookie::SessionCookie;
+use reply::Failed;
 use visit::{member, open, person};
 
 /// What the dashboard's handlers share.
@@ -41,8 +44,10 @@ pub struct Dashboard {
     pub people: People,
     /// How the session's cookie is called.
     pub cookie: SessionCookie,
-    /// What was sent once already.
+    /// What was sent once already, and made a key.
     pub once: Once,
+    /// The same, and made an organization.
+    pub once_org: Once<OrgId>,
     /// Which keys a page waits for.
     pub first_calls: FirstCalls,
     /// The configured host, for people to compare.
@@ -55,6 +60,11 @@ pub struct Dashboard {
     pub test_timeout: Duration,
     /// Days that entries of the audit trail are kept.
     pub audit_days: u32,
+}
+
+/// The page for what did not work, where no handler was reached.
+pub(super) fn failure(kind: FailureKind) -> HttpResponse {
+    Failed::Page(kind).response("/", "")
 }
 
 const GET: &[&str] = &["GET"];

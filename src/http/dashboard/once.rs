@@ -1,6 +1,6 @@
 //! What was sent once already: a double click, a form that is sent again by a reload.
 //!
-//! Each form that makes a secret carries a random token. The first request with it is carried out; one that comes
+//! Each form that makes something carries a random token. The first request with it is carried out; one that comes
 //! while that runs, or a moment later, gets the same answer, since a browser that was clicked twice shows only the
 //! last; a later one is told that it was done. In this process's memory only: on another node the name, which is
 //! unique, keeps a second key from being made.
@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use tokio::sync::Mutex as AsyncMutex;
 
 use crate::context::{Clock, Rng, RngError};
-use crate::credential::UserId;
+use crate::credential::{KeyId, OrgId, UserId};
 
 /// How long the same answer is given again: as long as a double click takes.
 const SAME_ANSWER: Duration = Duration::from_secs(5);
@@ -37,25 +37,51 @@ pub(super) enum Met<T> {
 }
 
 /// Tokens of forms, with what came of them.
-pub struct Once {
+pub struct Once<T = Made> {
     clock: Clock,
     rng: Rng,
-    tokens: Mutex<HashMap<(UserId, String), Slot>>,
+    tokens: Mutex<HashMap<(UserId, String), Slot<T>>>,
 }
 
-#[derive(Clone)]
-struct Slot {
+struct Slot<T> {
     since: Duration,
-    made: Arc<AsyncMutex<Option<Made>>>,
+    made: Arc<AsyncMutex<Option<T>>>,
 }
 
-/// What a form made: a key, and its secret for the moment in which it may be shown again.
+/// What a form makes.
+pub trait Outcome: Clone + 'static {
+    /// Takes out of it what may be shown for a moment only.
+    fn fade(&mut self);
+
+    /// Whether nothing was taken out.
+    fn is_fresh(&self) -> bool;
+}
+
+impl Outcome for OrgId {
+    fn fade(&mut self) {}
+
+    fn is_fresh(&self) -> bool {
+        true
+    }
+}
+
+/// A key that a form made, and its secret for the moment in which it may be shown again.
 #[derive(Clone)]
-pub(super) struct Made {
+pub struct Made {
     /// Names the key.
-    pub(super) key: crate::credential::KeyId,
+    pub(super) key: KeyId,
     /// The whole key, while it may be shown.
     pub(super) secret: Option<Arc<str>>,
+}
+
+impl Outcome for Made {
+    fn fade(&mut self) {
+        self.secret = None;
+    }
+
+    fn is_fresh(&self) -> bool {
+        self.secret.is_some()
+    }
 }
 
 impl std::fmt::Debug for Made {
@@ -64,7 +90,7 @@ impl std::fmt::Debug for Made {
     }
 }
 
-impl Once {
+impl<T: Outcome> Once<T> {
     /// Remembers nothing yet.
     pub fn new(clock: Clock, rng: Rng) -> Self {
         Self { clock, rng, tokens: Mutex::default() }
@@ -81,8 +107,8 @@ impl Once {
         &self,
         user: UserId,
         token: &str,
-        make: impl Future<Output = Result<Made, E>>,
-    ) -> Result<Met<Made>, E> {
+        make: impl Future<Output = Result<T, E>>,
+    ) -> Result<Met<T>, E> {
         if token.is_empty() || token.len() > TOKEN_BYTES_MAX {
             // A form that was written by hand: it counts as new.
             return make.await.map(Met::Now);
@@ -91,7 +117,7 @@ impl Once {
         let mut made = slot.lock().await;
         if let Some(made) = &*made {
             let made = made.clone();
-            return Ok(if made.secret.is_some() { Met::Now(made) } else { Met::Before(made) });
+            return Ok(if made.is_fresh() { Met::Now(made) } else { Met::Before(made) });
         }
         let fresh = make.await?;
         *made = Some(fresh.clone());
@@ -99,13 +125,13 @@ impl Once {
         actix_web::rt::spawn(async move {
             tokio::time::sleep(SAME_ANSWER).await;
             if let Some(made) = &mut *slot.lock().await {
-                made.secret = None;
+                made.fade();
             }
         });
         Ok(Met::Now(fresh))
     }
 
-    fn slot(&self, user: UserId, token: &str) -> Arc<AsyncMutex<Option<Made>>> {
+    fn slot(&self, user: UserId, token: &str) -> Arc<AsyncMutex<Option<T>>> {
         let now = self.clock.elapsed();
         let mut tokens = self.tokens.lock();
         tokens.retain(|_, slot| now.saturating_sub(slot.since) < REMEMBERED);

@@ -1,17 +1,19 @@
 //! Organizations: a new one, the first page, settings, the end and the way back.
 
+use super::once::Met;
 use super::reply::{Failed, Reply, told};
 use super::shell::base_of;
 use super::visit::{DAY, Inside, Outcome, Session};
 use crate::credential::OrgId;
-use crate::flow::{create_org, delete_org, members as flow_members, rename_org};
+use crate::flow::{create_org, delete_org, rename_org};
 use crate::org::ChangeError;
 use crate::org::permission::{Action, Role};
 use crate::org::record::{KeyRecord, KeyStatus};
 use crate::org::usage::{UsageQuery, day_of};
 use crate::pages::{DeletedOrg, FirstCall, Input, Name, NewOrg, OrgSettings, Overview, Room};
 
-/// Organizations that somebody may belong to and still make another one: each page lists them all.
+/// Organizations that somebody may belong to and still make another one: each page lists them all. Those that were
+/// deleted and can be restored count, so that making and deleting them fills no disk.
 const ORGS_MAX: usize = 100;
 
 impl Session {
@@ -28,22 +30,22 @@ pub(super) async fn new(session: Session) -> Outcome {
 pub(super) async fn create(session: Session) -> Outcome {
     let people = &session.dashboard().people;
     let name = session.form.trimmed("name");
-    if people.orgs_of(session.who.user).await?.len() >= ORGS_MAX {
-        let text =
-            format!("You belong to {ORGS_MAX} organizations, as many as one may. Leave or delete one first.");
-        return Reply::refused(&session.new_org_page(Input::wrong(name, text)).await?);
-    }
-    let author = session.person().author();
-    let made = create_org::create_org(&people.registry, &people.index, &people.context, &author, name).await;
-    let id = match made {
-        Ok((id, _)) => id,
-        Err(error) => {
-            return Reply::refused(&session.new_org_page(Input::wrong(name, told(error)?)).await?);
+    let make = async {
+        // By the index, in which one that was deleted stays as long as it takes up room.
+        if people.memberships.of(session.who.user).await?.len() >= ORGS_MAX {
+            return Err(ChangeError::Limit(format!(
+                "you belong to {ORGS_MAX} organizations, as many as one may; leave one first, or delete one and wait until \
+                 it can be restored no longer"
+            )));
         }
+        let (id, _) = create_org::create_org_of(people, &session.person(), name).await?;
+        tracing::info!(org = %id, user = %session.who.user, "an organization was created");
+        Ok(id)
     };
-    let org = people.registry.resolve(id).await.map_err(ChangeError::from)?.by(author);
-    flow_members::add_member(people, &org, (session.who.user, &session.who.record), Role::Owner).await?;
-    Ok(session.done(&base_of(id), &format!("{name} was created.")))
+    match session.dashboard().once_org.meet(session.who.user, session.form.get("once"), make).await {
+        Ok(Met::Now(id) | Met::Before(id)) => Ok(session.done(&base_of(id), &format!("{name} was created."))),
+        Err(error) => Reply::refused(&session.new_org_page(Input::wrong(name, told(error)?)).await?),
+    }
 }
 
 pub(super) async fn overview(inside: Inside) -> Outcome {

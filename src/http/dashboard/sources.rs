@@ -36,7 +36,8 @@ const KINDS: &[Kind] = &[Kind {
     settings: &[Setting {
         name: "path",
         label: "File",
-        help: "Where the file is on the server, below a folder that its operator allows (sources.sqlite.folders).",
+        help: "Where the file is on the server, below a folder that its operator allows (sources.sqlite.folders). Every \
+               organization of this server may connect what lies there.",
     }],
 }];
 

@@ -8,7 +8,7 @@ use std::future::Future;
 use std::ops::Deref;
 use std::time::Duration;
 
-use actix_web::http::{Method, header};
+use actix_web::http::{ConnectionType, Method, header};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse, Route};
 
@@ -17,7 +17,7 @@ use super::form::{FORM_BYTES_MAX, Form};
 use super::reply::{Failed, Reply};
 use crate::context::Timestamp;
 use crate::credential::OrgId;
-use crate::http::body::read_form;
+use crate::http::body::{BodyError, discard, read_form};
 use crate::http::{Edge, Worker};
 use crate::metrics::{Refusal as Counted, Route as CountedRoute};
 use crate::org::{Member, Person};
@@ -223,7 +223,13 @@ where
             Ok(bytes) => Form::parse(&bytes),
             Err(error) => {
                 edge.metrics.refused(error.counted());
-                return error.response(FORM_BYTES_MAX);
+                discard(request, &mut payload, edge.body_max_bytes).await;
+                let mut refused = match error {
+                    BodyError::TooLarge => super::failure(FailureKind::TooLarge),
+                    error => error.response(FORM_BYTES_MAX),
+                };
+                refused.head_mut().set_connection_type(ConnectionType::Close);
+                return refused;
             }
         },
     };
@@ -255,6 +261,12 @@ async fn visit(request: &HttpRequest, worker: &Data<Worker>, form: Form) -> Resu
         Some(cookie) => people.signed_in(cookie).await?,
         None => None,
     };
+    if let Some(who) = &signed_in
+        && let Err(wait) = people.take_request(who.user)
+    {
+        edge.metrics.refused(Counted::PersonRate);
+        return Err(Failed::TooMany(wait.as_secs().max(1)));
+    }
     let name = dashboard.cookie.name();
     let (secret, is_new_visitor) = match (&signed_in, &cookie) {
         (Some(_), Some(cookie)) => (cookie.clone(), false),

@@ -24,7 +24,16 @@ pub(super) fn all() -> Vec<Rendered> {
     };
     all.push(rendered("docs", "visitor", &DocPage { shell: visitor, doc: &docs::all()[0] }));
     all.extend(FailureKind::ALL.into_iter().map(|kind| {
-        let name = ["not-found", "forbidden", "stale", "too-many", "internal", "unavailable"];
+        let name = [
+            "not-found",
+            "forbidden",
+            "stale",
+            "forms-only",
+            "too-large",
+            "too-many",
+            "internal",
+            "unavailable",
+        ];
         let at = FailureKind::ALL.iter().position(|other| *other == kind).unwrap_or_default();
         let request_id = (kind == FailureKind::Internal).then(|| "7f3a-000142".to_owned());
         let page = rendered("failure", name[at], &Failure { kind, request_id, back: "/".to_owned() });

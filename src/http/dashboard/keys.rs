@@ -442,7 +442,7 @@ pub(super) async fn ask_delete(inside: Inside) -> Outcome {
 pub(super) async fn delete(inside: Inside) -> Outcome {
     let key = inside.key().await?;
     let typed = inside.form.get("confirm");
-    if typed != Name::new(key.record.name.clone()).plain() {
+    if !Name::new(key.record.name.clone()).is_typed(typed) {
         let typed = Input::wrong(typed, "Type the name exactly as it is shown. Nothing was deleted.");
         let dialog = deleting(&inside, &key, typed).await?;
         return inside.refused_dialog(dialog).await;

@@ -123,7 +123,7 @@ pub(super) async fn delete(inside: Inside) -> Outcome {
     let org = inside.member.to_delete()?;
     let dashboard = inside.dashboard();
     let typed = inside.form.get("confirm");
-    if typed != Name::new(inside.member.record().await?.name).plain() {
+    if !Name::new(inside.member.record().await?.name).is_typed(typed) {
         let typed = Input::wrong(typed, "Type the name exactly as it is shown. Nothing was deleted.");
         return Reply::refused(&inside.settings_page(None, Some(typed)).await?);
     }

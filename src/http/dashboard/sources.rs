@@ -314,7 +314,7 @@ pub(super) async fn remove(inside: Inside) -> Outcome {
     let source = inside.source()?;
     let row = inside.source_row(&source);
     let typed = inside.form.get("confirm");
-    if typed != Sources::expected(&row) {
+    if !row.name.is_typed(typed) {
         let keys = naming(&inside, &source).await?;
         let typed = Input::wrong(typed, "Type the name exactly as it is shown. Nothing was removed.");
         return Reply::refused(&inside.sources_page(Some((row, typed, keys))).await?);

@@ -64,15 +64,16 @@
     say(left + ' shown');
   });
 
-  // Type-the-name confirmation. The server checks it again.
+  // Type the name to confirm. The server checks.
+  const shown = t => t.trim().replace(/\s+/g, ' ');
   const match = el => {
-    const same = el.value === el.dataset.expect;
+    const same = shown(el.value) === shown(el.dataset.expect);
     if (same) el.removeAttribute('aria-invalid');
     el.form.querySelector('[type=submit]').setAttribute('aria-disabled', String(!same));
   };
   document.querySelectorAll('[data-expect]').forEach(match);
   on('input', '[data-expect]', match);
-  // One click, one submit; an aria-disabled button says why instead of acting.
+  // One click, one submit; a disabled button says why.
   document.addEventListener('submit', e => {
     const form = e.target, go = e.submitter ?? form.querySelector('[type=submit]');
     const field = form.querySelector('[data-expect]');

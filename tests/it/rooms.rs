@@ -35,7 +35,7 @@ fn whoever_may_see_a_key_sees_what_it_did() {
     server.query(&key, "SELECT a FROM t");
     for browser in [&mut bob, &mut ada] {
         let page = browser.get(&format!("{base}/keys/{}", &key[4..14])).text();
-        assert!(page.contains("1 calls, 1 rows read"), "{page}");
+        assert!(page.contains("1 call, 1 row read"), "{page}");
         let leaked = browser.get(&format!("{base}/keys/leaked?key={}", &key[..14])).text();
         assert!(leaked.contains("sales") && !leaked.contains("No call was made with it"), "{leaked}");
         let deleting = browser.get(&format!("{base}/keys/{}/delete", &key[4..14])).text();

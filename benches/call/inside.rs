@@ -4,17 +4,14 @@
 use std::hint::black_box;
 use std::net::IpAddr;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_rt::Arbiter;
 use anyhow::{Context as _, ensure};
 use rusqlite::types::ValueRef;
 use sequel::config::Config;
-use sequel::context::Context;
 use sequel::credential::Credential;
 use sequel::mcp::{Decision, HeaderField, RequestHead, ServerFacts, decide, fact_reply};
-use sequel::org::{OpenSources, Registry, RegistryLimits, RegistryParts};
 use serde::ser::{SerializeSeq, Serializer};
 
 use crate::common::fixture::{self, Prepared};
@@ -37,7 +34,9 @@ pub(crate) fn steps(prepared: &Prepared, body: &str, rounds: usize) -> anyhow::R
     actix_rt::System::new().block_on(async {
         let arbiter = Arbiter::new();
         let store = fixture::open(&prepared.data_dir)?;
-        let registry = registry(store, &arbiter, prepared.keys.len())?;
+        let mut config = Config::default();
+        config.orgs.active_max = config.orgs.active_max.max(prepared.keys.len());
+        let registry = fixture::registry(store, &arbiter, &config)?;
         for org in &prepared.keys {
             let first = Credential::parse(std::str::from_utf8(&org[0])?)?;
             registry.authenticate(&first, from).await.ok().context("a prepared key was refused")?;
@@ -82,23 +81,6 @@ pub(crate) fn steps(prepared: &Prepared, body: &str, rounds: usize) -> anyhow::R
 
 fn per(started: Instant, count: usize) -> Duration {
     started.elapsed() / u32::try_from(count.max(1)).unwrap_or(u32::MAX)
-}
-
-fn registry(store: Arc<dyn sequel_store::Store>, arbiter: &Arbiter, orgs: usize) -> anyhow::Result<Registry> {
-    let config = Config::default();
-    let context = Context::system();
-    let connectors = sequel::backends::connectors(&config)?;
-    Ok(Registry::new(RegistryParts {
-        store,
-        context: context.clone(),
-        open: OpenSources::new(connectors, context.clock.clone(), config.sources.open_max),
-        arbiters: vec![arbiter.handle()],
-        limits: RegistryLimits {
-            active_max: orgs.max(config.orgs.active_max),
-            ..sequel::run::registry_limits(&config)
-        },
-        metrics: sequel::metrics::Metrics::new(context.clock.clone()),
-    }))
 }
 
 /// The bare driver's way: a connection that stays open, the statement prepared each time, rows stepped

@@ -4,12 +4,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use actix_rt::Arbiter;
 use anyhow::Context as _;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use sequel::config::Config;
-use sequel::context::{Rng, Timestamp};
+use sequel::context::{Context, Rng, Timestamp};
 use sequel::credential::{KEY_CHARS, KeyId, OrgId, PlainKey, SourceId};
 use sequel::org::record::{KeyRecord, NameRecord, OrgRecord, Owner, SourceRecord, encode};
+use sequel::org::{OpenSources, Registry, RegistryParts};
 use sequel_store::{BATCH_OPERATIONS_MAX, Batch, CommitId, Holder, Key, Lane, Scope, Store, Write};
 
 /// A whole credential, as it stands in a request.
@@ -37,6 +39,24 @@ impl Prepared {
 pub(crate) fn open(data_dir: &Path) -> anyhow::Result<Arc<dyn Store>> {
     let config = Config { data_dir: data_dir.to_owned(), ..Config::default() };
     Ok(sequel::backends::open_store(&config, Holder::command())?)
+}
+
+/// The organizations of a store, in this process.
+pub(crate) fn registry(
+    store: Arc<dyn Store>,
+    arbiter: &Arbiter,
+    config: &Config,
+) -> anyhow::Result<Registry> {
+    let context = Context::system();
+    let connectors = sequel::backends::connectors(config)?;
+    Ok(Registry::new(RegistryParts {
+        store,
+        context: context.clone(),
+        open: OpenSources::new(connectors, context.clock.clone(), config.sources.open_max),
+        arbiters: vec![arbiter.handle()],
+        limits: sequel::run::registry_limits(config),
+        metrics: sequel::metrics::Metrics::new(context.clock),
+    }))
 }
 
 /// Writes `orgs` organizations of `keys_per_org` keys each into the store of a data folder.
@@ -97,7 +117,7 @@ pub(crate) async fn prepare_in(
     Ok(Prepared { data_dir: config.data_dir.clone(), keys })
 }
 
-fn batch(scope: Scope, writes: Vec<Write>, rng: &Rng) -> anyhow::Result<Batch> {
+pub(crate) fn batch(scope: Scope, writes: Vec<Write>, rng: &Rng) -> anyhow::Result<Batch> {
     let lane = Lane::State { at: None, narrows: false };
     Ok(Batch { scope, lane, id: CommitId(rng.bytes()?), expects: Vec::new(), writes })
 }

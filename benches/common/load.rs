@@ -55,6 +55,13 @@ impl Plan {
         Self { request, secret_at: head.len(), secrets, next: first, step, may_be_refused: false }
     }
 
+    /// Gets `path` with `headers` (each line ended by CRLF), the same each time.
+    pub(crate) fn get(path: &str, headers: &str) -> Self {
+        let head = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: bench\r\n{headers}\r\n");
+        let secrets = Arc::default();
+        Self { request: head.into_bytes(), secret_at: 0, secrets, next: 0, step: 1, may_be_refused: false }
+    }
+
     /// For a flood, which a server refuses in part.
     pub(crate) fn may_be_refused(mut self) -> Self {
         self.may_be_refused = true;
@@ -62,6 +69,9 @@ impl Plan {
     }
 
     fn advance(&mut self) {
+        if self.secrets.is_empty() {
+            return;
+        }
         let secret = &self.secrets[self.next % self.secrets.len()];
         self.request[self.secret_at..self.secret_at + secret.len()].copy_from_slice(secret);
         self.next += self.step;

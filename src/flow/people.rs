@@ -156,6 +156,21 @@ impl People {
         Ok(orgs)
     }
 
+    /// The organizations that a user owned and that were deleted, by name, as long as they can be restored.
+    pub async fn restorable(&self, user: UserId) -> Result<Vec<(OrgId, String)>, ChangeError> {
+        let mut orgs = Vec::new();
+        for id in self.memberships.of(user).await? {
+            if self.registry.former_role(id, user).await? == Some(Role::Owner)
+                && let Some(deleted) = self.registry.deleted(id).await?
+                && self.context.clock.now() < deleted.purge_at
+            {
+                orgs.push((id, deleted.name));
+            }
+        }
+        orgs.sort_by(|(_, a), (_, b)| a.cmp(b));
+        Ok(orgs)
+    }
+
     /// The link of the first set-up.
     pub(super) fn set_up_link(&self, secret: &PlainSecret) -> String {
         self.link("set-up", secret)

@@ -92,14 +92,23 @@ pub fn check_name(name: &str) -> Result<String, ChangeError> {
             "a name has 1 to {NAME_CHARS_MAX} characters, this one has {chars}"
         )));
     }
-    let hidden = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
-    };
-    if name.chars().any(hidden) {
+    if name.chars().any(is_hidden) {
         return Err(ChangeError::Invalid("a name has no control or invisible characters".into()));
     }
     Ok(name.to_owned())
+}
+
+/// Whether a character is not seen, or turns the direction of writing: two names that look the same must not differ by
+/// it, and none consist of it. Controls, separators, and what Unicode ignores by default, except the selectors that
+/// make a sign an emoji.
+fn is_hidden(c: char) -> bool {
+    let ignored = matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        | '\u{3164}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}'
+        | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}');
+    // Braille's blank is a letter, and none is seen.
+    c.is_control() || c == '\u{2800}' || ignored
 }
 
 /// Replaces a key's secret. The old one stays valid for `overlap`; an overlap of zero ends every
@@ -547,6 +556,46 @@ mod tests {
     }
 
     const HOUR: Duration = Duration::from_secs(3_600);
+
+    #[test]
+    fn a_name_holds_nothing_that_is_not_seen() {
+        for name in
+            ["Ada's laptop", "naïve Ümläut", "日本語", "مرحبا", "👩 ✈️", "a  b", "<script>", "'; DROP"]
+        {
+            assert_eq!(check_name(name).unwrap(), name);
+        }
+        assert_eq!(check_name(" \u{a0}a\u{3000}").unwrap(), "a");
+        let hidden = [
+            '\0',
+            '\n',
+            '\u{7f}',
+            '\u{85}',
+            '\u{ad}',
+            '\u{61c}',
+            '\u{115f}',
+            '\u{180e}',
+            '\u{200b}',
+            '\u{200d}',
+            '\u{202e}',
+            '\u{2060}',
+            '\u{2066}',
+            '\u{206f}',
+            '\u{2800}',
+            '\u{3164}',
+            '\u{feff}',
+            '\u{ffa0}',
+            '\u{fff9}',
+            '\u{e0041}',
+        ];
+        for hidden in hidden {
+            for name in [format!("a{hidden}b"), hidden.to_string()] {
+                assert!(check_name(&name).is_err(), "{hidden:?}");
+            }
+        }
+        for length in [1, NAME_CHARS_MAX, NAME_CHARS_MAX + 1] {
+            assert_eq!(check_name(&"é".repeat(length)).is_ok(), length <= NAME_CHARS_MAX);
+        }
+    }
 
     #[test]
     fn a_rotation_keeps_the_old_secret_for_the_overlap() {

@@ -221,6 +221,11 @@ impl Member {
         self.to(Action::Audit)?.audit(query).await
     }
 
+    /// What one of these keys did.
+    pub async fn key_usage(&self, id: KeyId, from: jiff::civil::Date) -> Result<UsageReport, ChangeError> {
+        self.to_key(id).await?.usage(UsageQuery { from, key: Some(id), source: None }).await
+    }
+
     /// What the organization used.
     pub async fn usage(&self, query: UsageQuery) -> Result<UsageReport, ChangeError> {
         self.to(Action::Usage)?.usage(query).await

@@ -304,6 +304,12 @@ impl Change for Invite {
         if view.members.0.is_empty() && role != Role::Owner {
             return Err(ChangeError::Invalid("the first member of an organization is an owner".into()));
         }
+        let (members, _) = desk.store.all(record::MEMBERS).await?;
+        for member in &members {
+            if decode::<MemberRecord>(&member.value)?.email == email {
+                return Err(ChangeError::Invalid(format!("{email} is a member already")));
+            }
+        }
         let now = desk.context.clock.now();
         // What has expired goes, and so does an earlier invitation of the same person: its link may be lost.
         let (gone, open): (Vec<_>, Vec<_>) = invitations(&desk)

@@ -98,7 +98,7 @@ pub fn allows(role: Role, action: Action) -> bool {
 
 /// The table in Markdown, for the documentation.
 pub fn markdown() -> String {
-    let mut text = String::from("| | owner | admin | member | viewer |\n|---|---|---|---|---|\n");
+    let mut text = String::from("| what | owner | admin | member | viewer |\n|---|---|---|---|---|\n");
     for (_, words, allowed) in TABLE {
         let marks = allowed.map(|may| if may { "✓" } else { "–" });
         text.push_str(&format!("| {words} | {} |\n", marks.join(" | ")));

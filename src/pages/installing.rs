@@ -98,6 +98,8 @@ pub struct Install {
     pub may_create: bool,
     /// Whether there is anything to ask yet.
     pub has_sources: bool,
+    /// Whether the reader may connect data sources.
+    pub may_connect: bool,
     /// Whether this server lets apps sign in.
     pub lets_sign_in: bool,
     /// Sent along once, so that a double click makes one key.

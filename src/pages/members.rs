@@ -62,14 +62,23 @@ pub struct MemberRow {
     pub email: Name,
     /// What they may do.
     pub role: Role,
-    /// How many keys of theirs there are.
-    pub keys: usize,
+    /// How many keys of theirs there are; `None` where the reader may not see them.
+    pub keys: Option<usize>,
     /// When they were last here.
     pub last_active: Option<When>,
+    /// Whether the operator keeps them out.
+    pub disabled: bool,
     /// Whether it is the reader.
     pub is_you: bool,
     /// Whether the reader may change them.
     pub may_change: bool,
+}
+
+impl MemberRow {
+    /// Where a membership is ended: whoever may do that sees the keys.
+    fn keys(&self) -> usize {
+        self.keys.unwrap_or_default()
+    }
 }
 
 /// Somebody who was invited.

@@ -52,8 +52,8 @@ pub use overview::{Overview, Step};
 pub use samples::{Rendered, all as all_samples};
 pub use shell::{Member, OrgLink, Paging, Room, Shell};
 pub use sources::{
-    Check, CheckOutcome, Declared, DeclaredKind, Health, SourceForm, SourceKind, SourcePage, SourceRow,
-    Sources,
+    Asked, Check, CheckOutcome, Declared, DeclaredKind, Health, SourceForm, SourceKind, SourcePage,
+    SourceRow, Sources,
 };
 pub use text::{Name, query_string};
 pub use when::When;

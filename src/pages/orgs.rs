@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::form::{Field, Input};
-use super::{Name, Room, Shell, When, filters};
+use super::{Name, OrgLink, Room, Shell, When, filters};
 
 /// A new organization; also what somebody sees who belongs to none.
 #[derive(Debug, Clone, Template)]
@@ -15,6 +15,8 @@ pub struct NewOrg {
     pub name: Input,
     /// Whether the reader may make one on this server.
     pub may_create: bool,
+    /// Those that the reader owned, which were deleted and can be brought back.
+    pub deleted: Vec<OrgLink>,
     /// Sent along once, so that a double click makes one.
     pub once: String,
 }
@@ -41,8 +43,8 @@ pub struct OrgSettings {
     pub may_rename: bool,
     /// Whether the reader may delete it.
     pub may_delete: bool,
-    /// For how many days it can be brought back; 0 where it cannot.
-    pub grace_days: u64,
+    /// For how long it can be brought back: `7 days`.
+    pub grace: Option<String>,
     /// What was typed to confirm that it is to be deleted.
     pub deleting: Option<Input>,
 }

@@ -2,8 +2,7 @@
 
 use askama::Template;
 
-use super::installing::FirstCall;
-use super::{Room, Shell, filters};
+use super::{Room, Shell, When, filters};
 
 /// How far one of the three steps is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,16 +37,18 @@ pub struct Overview {
     pub shell: Shell,
     /// Data sources that are connected.
     pub sources: usize,
-    /// API keys that can be used.
+    /// API keys that can be used, of those that the reader may see.
     pub keys: usize,
     /// Members.
     pub members: usize,
-    /// Tool calls of the last seven days.
-    pub calls: usize,
-    /// The first call that there ever was.
-    pub first_call: Option<FirstCall>,
+    /// Tool calls of the last seven days; `None` where the reader may not see them.
+    pub calls: Option<usize>,
+    /// When one of these keys was used last.
+    pub last_call: Option<When>,
     /// Whether the reader may connect data sources.
     pub may_connect: bool,
+    /// Whether the reader may make keys.
+    pub may_create: bool,
 }
 
 impl Overview {
@@ -56,7 +57,7 @@ impl Overview {
     }
 
     fn install(&self) -> Step {
-        match (self.sources, self.first_call.is_some() || self.keys > 0) {
+        match (self.sources, self.last_call.is_some() || self.keys > 0) {
             (_, true) => Step::Done,
             (0, false) => Step::Later,
             (_, false) => Step::Now,
@@ -64,15 +65,15 @@ impl Overview {
     }
 
     fn ask(&self) -> Step {
-        match (self.install(), &self.first_call) {
+        match (self.install(), &self.last_call) {
             (_, Some(_)) => Step::Done,
             (Step::Done, None) if self.sources > 0 => Step::Now,
             _ => Step::Later,
         }
     }
 
-    /// Whether something of the beginning is still to be done.
+    /// Whether something of the beginning is still to be done, by a reader who can do it.
     fn is_beginning(&self) -> bool {
-        [self.connect(), self.install(), self.ask()].iter().any(|step| *step != Step::Done)
+        self.may_create && [self.connect(), self.install(), self.ask()].iter().any(|step| *step != Step::Done)
     }
 }

@@ -79,6 +79,7 @@ fn shell(here: Room) -> Shell {
         others: vec![OrgLink { name: "Acme Robotics".into(), base: "/orgs/8bZk2mPq5LxW".to_owned() }],
         member: Some(member("ops@example.com")),
         here,
+        sees_audit: true,
         failing_sources: 1,
         toast: None,
     }
@@ -93,6 +94,7 @@ fn hostile_shell(here: Room) -> Shell {
             .collect(),
         member: Some(Member { email: hostile(3), ..member("") }),
         here,
+        sees_audit: true,
         failing_sources: 0,
         toast: Some(format!("{} was disabled.", hostile(0).plain())),
     }

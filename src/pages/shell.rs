@@ -56,6 +56,8 @@ pub struct Shell {
     pub member: Option<Member>,
     /// Where they are.
     pub here: Room,
+    /// Whether the reader may read the organization's audit trail.
+    pub sees_audit: bool,
     /// How many of the organization's data sources cannot be reached.
     pub failing_sources: usize,
     /// What just happened, in the past tense; shown once.

@@ -1,5 +1,7 @@
 //! Data sources: the list, one, the form for one (made from what its connector declares), and its removal.
 
+use std::fmt;
+
 use askama::Template;
 
 use super::form::{Control, Field, Input, Problems, arranged};
@@ -34,8 +36,29 @@ pub struct SourceRow {
     pub place: Name,
     /// How it is.
     pub health: Health,
-    /// The last statement that it was given.
-    pub last_query: Option<When>,
+    /// When it was asked last.
+    pub asked: Asked,
+}
+
+/// On which day a data source was asked last, as far as the reader may know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asked {
+    /// Then.
+    On(When),
+    /// Not in the days that are looked through.
+    NotInDays(u32),
+    /// Others' usage is not the reader's to see.
+    Hidden,
+}
+
+impl fmt::Display for Asked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::On(when) => f.write_str(&when.day()),
+            Self::NotInDays(days) => write!(f, "Not in {days} days"),
+            Self::Hidden => f.write_str("Shown to owners and admins"),
+        }
+    }
 }
 
 /// The list, and perhaps the question whether to remove one.

@@ -23,6 +23,12 @@ impl Name {
         self.0.chars().filter(|c| !steers(*c)).collect()
     }
 
+    /// Whether somebody typed this name to confirm. Blanks count as they are shown: several as one, whatever their kind.
+    pub fn is_typed(&self, typed: &str) -> bool {
+        let shown = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        shown(typed) == shown(&self.plain())
+    }
+
     /// As it was chosen, for a form's value or for what has to be typed.
     pub fn raw(&self) -> &str {
         &self.0
@@ -133,6 +139,13 @@ mod tests {
         assert_eq!(name.plain(), "<b>\"x\"&");
         assert_eq!(Name::new("\u{202e} ").to_string(), "<bdi>(no name)</bdi>");
         assert_eq!(name.raw(), "<b>\u{202e}\"x\"\u{2069}\n&");
+    }
+
+    #[test]
+    fn a_name_is_typed_as_it_is_seen() {
+        let name = Name::new("a  b\u{a0}\u{202e}c");
+        assert!(name.is_typed("a b c") && name.is_typed(" a  b c\n"));
+        assert!(!name.is_typed("a bc") && !name.is_typed("A b c") && !name.is_typed(""));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::fmt;
 
 use askama::filters::HtmlSafe;
 use jiff::Timestamp;
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 const MINUTE: i64 = 60;
@@ -44,6 +45,22 @@ impl When {
     /// `18 November 2026`, for a sentence.
     pub fn date(&self) -> String {
         self.at.to_zoned(TimeZone::UTC).strftime("%-d %B %Y").to_string()
+    }
+
+    /// A day, seen from `now` in milliseconds since 1970: its beginning in UTC.
+    pub fn of_day(day: Date, now: i64) -> Self {
+        let begins = day.to_zoned(TimeZone::UTC).map_or(0, |day| day.timestamp().as_millisecond());
+        Self::from_millis(begins, now)
+    }
+
+    /// `today`, `yesterday`, `18 November 2026`: for what is known to the day.
+    pub fn day(&self) -> String {
+        let day = |at: Timestamp| at.to_zoned(TimeZone::UTC).date();
+        match (day(self.now) - day(self.at)).get_days() {
+            0 => "today".to_owned(),
+            1 => "yesterday".to_owned(),
+            _ => self.date(),
+        }
     }
 
     /// `2 minutes ago`, `in 41 days`.

@@ -41,7 +41,7 @@ pub fn copy(from: &Config, to: &Config, progress: &dyn Fn(u64, u64)) -> anyhow::
 fn open(config: &Config) -> anyhow::Result<(Arc<dyn Store>, Runtime)> {
     data_dir::keep_files_private();
     data_dir::require(&config.data_dir)?;
-    log::start(&log::quiet(&config.log), None)?;
+    log::start(&log::quiet(&config.log))?;
     let store = backends::open_store(config, Holder::command())?;
     let runtime = Builder::new_current_thread().enable_all().build().context("no runtime can be started")?;
     Ok((store, runtime))

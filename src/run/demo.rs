@@ -62,7 +62,7 @@ pub fn demo_with(options: DemoOptions, mount: impl FnOnce(&mut Edge)) -> anyhow:
     data_dir::keep_files_private();
     data_dir::make(&config.data_dir)?;
     // The terminal shows what to paste; a line for each call would push it away.
-    log::start(&log::quiet(&config.log), None)?;
+    log::start(&log::quiet(&config.log))?;
     let folder = config.data_dir.join("sources");
     data_dir::make(&folder)?;
     let file = folder.join("flights.sqlite");

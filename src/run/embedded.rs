@@ -43,7 +43,7 @@ impl Drop for Embedded {
 pub fn embedded(config: &Config) -> anyhow::Result<Embedded> {
     data_dir::keep_files_private();
     data_dir::require(&config.data_dir)?;
-    log::start(&log::quiet(&config.log), None)?;
+    log::start(&log::quiet(&config.log))?;
     let folder = tempfile::Builder::new()
         .prefix("sequel-")
         .tempdir()

@@ -33,12 +33,13 @@ pub fn serve(config: Config) -> anyhow::Result<()> {
     data_dir::keep_files_private();
     data_dir::require(&config.data_dir)?;
     let traces = Traces::start(&config.telemetry)?;
-    log::start(&config.log, traces.as_ref())?;
+    let writing = log::start_apart(&config.log, traces.as_ref())?;
     raise_open_files();
     let outcome = run(
         config,
         |_| {},
         async |inside: &Inside, served: Served| {
+            tokio::spawn(writing.tell_dropped());
             tracing::info!(mcp_url = served.mcp_url, listen = %served.bound, orgs = inside.index.all().await?.len(), "serving");
             set_up::announce(&inside.people).await
         },

@@ -54,6 +54,23 @@ export const jobs = {
     await page.locator('dialog').waitFor({ state: 'hidden' });
   },
 
+  async 'without a connection nothing is sent and nothing is lost'(page, base) {
+    await open(page, base, 'keys/create');
+    await page.getByLabel('Name', { exact: true }).fill('nightly report');
+    await page.context().setOffline(true);
+    const told = page.waitForEvent('dialog');
+    const pressed = page.getByRole('button', { name: 'Create key' }).click();
+    const dialog = await told;
+    assert.match(dialog.message(), /^You are offline/);
+    await dialog.accept();
+    await pressed;
+    await page.context().setOffline(false);
+    assert.equal(await page.getByLabel('Name', { exact: true }).inputValue(), 'nightly report');
+    const sent = page.waitForRequest(request => request.method() === 'POST');
+    await page.getByRole('button', { name: 'Create key' }).click();
+    assert.match((await sent).postData(), /name=nightly\+report/);
+  },
+
   async 'a key is deleted only once its name was typed'(page, base) {
     await open(page, base, 'keys/delete');
     const button = page.getByRole('button', { name: 'Delete key' });

@@ -306,3 +306,22 @@ fn an_idle_connection_does_not_keep_a_server_from_stopping() {
     server.stop();
     assert!(wire.ends());
 }
+
+#[test]
+fn a_log_that_nobody_reads_keeps_nobody_waiting() {
+    let home = Home::new();
+    let mut command = home.command(&["serve", "--port", "0"]);
+    command.env("SEQUEL__LOG__FILTER", "trace").env("SEQUEL__LIMITS__KEY_CREATIONS_PER_MINUTE", "0");
+    let (mut server, unread) = home.start_unread(command);
+    server.org("acme");
+    // Some hundred bytes of log each, into a pipe of 64 KiB: far more than it holds.
+    let keys: Vec<_> = (0..400).map(|number| server.key("acme", &format!("key-{number}"))).collect();
+    server.delete_key("acme", "key-0");
+    assert_eq!((server.status(&keys[0]), server.status(&keys[399])), (401, 200));
+    // Nor does a shutdown wait for them.
+    server.stop();
+    // What was written before the pipe was full is whole lines.
+    let lines: Vec<_> = std::io::BufRead::lines(unread).map(Result::unwrap).collect();
+    let bytes: usize = lines.iter().map(|line| line.len() + 1).sum();
+    assert!(bytes >= 60_000, "{bytes}");
+}

@@ -41,6 +41,7 @@ mod proxy;
 mod rates;
 mod reverse_proxy;
 mod revocation;
+mod rooms;
 mod routes;
 mod schema;
 mod server;

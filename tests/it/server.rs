@@ -156,6 +156,25 @@ impl Home {
         TestServer { child, addr, socket: self.data().join("admin.sock"), log, printed: Value::Null }
     }
 
+    /// Starts a server whose log nobody reads any more once it listens. What is handed out is the end where they stopped.
+    pub(crate) fn start_unread(&self, mut command: Command) -> (TestServer, BufReader<std::io::PipeReader>) {
+        let (reader, writer) = std::io::pipe().unwrap();
+        let child = Running(command.stdout(Stdio::null()).stderr(writer).spawn().unwrap());
+        // The writing end that stayed here would keep the pipe open.
+        drop(command);
+        let mut reader = BufReader::new(reader);
+        let addr = loop {
+            let mut line = String::new();
+            assert!(reader.read_line(&mut line).unwrap() > 0, "it did not start");
+            if let Some((_, rest)) = line.split_once(" listen=") {
+                break rest.split_whitespace().next().unwrap().parse().unwrap();
+            }
+        };
+        let log = Lines::gather(std::io::empty());
+        let socket = self.data().join("admin.sock");
+        (TestServer { child, addr, socket, log, printed: Value::Null }, reader)
+    }
+
     /// Starts the demo on a free port.
     pub(crate) fn demo(&self) -> TestServer {
         let mut child = Running(self.command(&["demo", "--port", "0", "--json"]).spawn().unwrap());

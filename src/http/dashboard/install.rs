@@ -52,6 +52,7 @@ impl Inside {
             mcp_url: self.edge().mcp_url.clone(),
             state,
             may_create: self.member.may(Action::OwnKeys),
+            may_connect: self.member.may(Action::Sources),
             has_sources: !self.member.list_sources()?.is_empty(),
             lets_sign_in: false,
             once: self.dashboard().once.token()?,

@@ -12,7 +12,7 @@ use crate::flow::keys as flow;
 use crate::org::keys::{ListedKey, MintedKey, NewKey};
 use crate::org::permission::Action;
 use crate::org::record::{KeyRecord, KeyStatus, Owner};
-use crate::org::usage::{UsageQuery, UsageReport, day_of};
+use crate::org::usage::{UsageReport, day_of};
 use crate::org::{ChangeError, Source};
 use crate::pages::{
     Deleting, Input, KeyDialog, KeyForm, KeyPage, KeyRow, KeyState, Keys, Leaked, LeakedKey, Name, Pick,
@@ -189,16 +189,10 @@ impl Inside {
         self.with_dialog(dialog).await
     }
 
-    /// The usage of one key in the last days, and how many those are.
-    async fn used(&self, key: KeyId, days: u32) -> Result<Option<UsageReport>, Failed> {
+    /// What one key did in the last days, today included.
+    async fn used(&self, key: KeyId, days: u32) -> Result<UsageReport, Failed> {
         let from = day_of(self.now.minus(DAY * days.saturating_sub(1)));
-        let query = UsageQuery { from, key: Some(key), source: None };
-        match self.member.usage(query).await {
-            Ok(report) => Ok(Some(report)),
-            // A member sees their own keys and no sums.
-            Err(ChangeError::Forbidden) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        Ok(self.member.key_usage(key, from).await?)
     }
 }
 
@@ -311,7 +305,7 @@ pub(super) async fn create(inside: Inside) -> Outcome {
 pub(super) async fn one(inside: Inside) -> Outcome {
     let key = inside.key().await?;
     let (sources, owners) = (inside.member.list_sources()?, Owners::of(&inside).await?);
-    let used = inside.used(key.id, 30).await?.map(|report| report.total).unwrap_or_default();
+    let used = inside.used(key.id, 30).await?.total;
     let made_by = match &key.record.owner {
         Owner::User { id } => owners.name(id),
         Owner::Org => Name::new("the organization"),
@@ -422,7 +416,7 @@ pub(super) async fn stop(inside: Inside) -> Outcome {
 }
 
 async fn deleting(inside: &Inside, key: &ListedKey, typed: Input) -> Result<KeyDialog, Failed> {
-    let calls = inside.used(key.id, 7).await?.map_or(0, |report| report.total.calls);
+    let calls = inside.used(key.id, 7).await?.total.calls;
     Ok(KeyDialog::Delete(Deleting {
         id: key.id.to_string(),
         name: Name::new(key.record.name.clone()),
@@ -442,7 +436,7 @@ pub(super) async fn ask_delete(inside: Inside) -> Outcome {
 pub(super) async fn delete(inside: Inside) -> Outcome {
     let key = inside.key().await?;
     let typed = inside.form.get("confirm");
-    if typed != Name::new(key.record.name.clone()).plain() {
+    if !Name::new(key.record.name.clone()).is_typed(typed) {
         let typed = Input::wrong(typed, "Type the name exactly as it is shown. Nothing was deleted.");
         let dialog = deleting(&inside, &key, typed).await?;
         return inside.refused_dialog(dialog).await;
@@ -476,8 +470,7 @@ async fn leaked_page(inside: &Inside, asked: Input, key: Option<ListedKey>) -> R
         None => None,
         Some(key) => {
             let (sources, owners) = (inside.member.list_sources()?, Owners::of(inside).await?);
-            let report = inside.used(key.id, 30).await?;
-            let uses = report.map(|report| uses(inside, &report, &sources)).unwrap_or_default();
+            let uses = uses(inside, &inside.used(key.id, 30).await?, &sources);
             let once = inside.dashboard().once.token()?;
             Some(LeakedKey { key: inside.row(&key, &sources, &owners), uses, once })
         }
@@ -489,8 +482,6 @@ async fn leaked_page(inside: &Inside, asked: Input, key: Option<ListedKey>) -> R
 fn uses(inside: &Inside, report: &UsageReport, sources: &[Arc<Source>]) -> Vec<Use> {
     let mut uses: Vec<(Option<crate::credential::SourceId>, Use)> = Vec::new();
     for line in &report.lines {
-        let midnight =
-            line.day.to_zoned(jiff::tz::TimeZone::UTC).map_or(0, |day| day.timestamp().as_millisecond());
         let at = uses.iter().position(|(source, _)| *source == line.source).unwrap_or_else(|| {
             let named = line.source.and_then(|id| sources.iter().find(|source| source.id() == id));
             let source = match (line.source, named) {
@@ -499,7 +490,7 @@ fn uses(inside: &Inside, report: &UsageReport, sources: &[Arc<Source>]) -> Vec<U
                 (Some(_), None) => Name::new("a removed source"),
             };
             // Lines come with the newest day first.
-            let last = When::from_millis(midnight, inside.now.0);
+            let last = When::of_day(line.day, inside.now.0);
             uses.push((line.source, Use { source, calls: 0, rows: 0, last }));
             uses.len() - 1
         });

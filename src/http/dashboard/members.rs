@@ -36,17 +36,20 @@ impl Inside {
 
     async fn member_rows(&self) -> Result<Vec<MemberRow>, Failed> {
         // Whoever may not see everybody's keys sees how many are their own.
-        let keys = self.keys_seen().await?;
+        let (keys, sees_all) = (self.keys_seen().await?, self.member.may(Action::AllKeys));
         let people = flow::list_as(&self.dashboard().people, &self.member).await?;
         let row = |person: PersonInOrg| {
             let owner = Owner::User { id: person.user.to_string() };
+            let is_you = person.user == self.who.user;
+            let count = || keys.iter().filter(|key| key.record.owner == owner).count();
             MemberRow {
                 id: person.user.to_string(),
                 email: Name::new(person.email),
                 role: role(person.role),
-                keys: keys.iter().filter(|key| key.record.owner == owner).count(),
+                keys: (sees_all || is_you).then(count),
                 last_active: person.last_signed_in_at.map(|at| self.when(at)),
-                is_you: person.user == self.who.user,
+                disabled: person.disabled,
+                is_you,
                 may_change: self.member.may(match person.role {
                     permission::Role::Owner => Action::Owners,
                     _ => Action::Members,
@@ -218,8 +221,11 @@ pub(super) async fn withdraw(inside: Inside) -> Outcome {
 
 /// Another link in the place of the one before, which ends.
 pub(super) async fn renew(inside: Inside) -> Outcome {
-    let record = inside.member.withdraw(invitation_id(&inside)?).await?;
+    let id = invitation_id(&inside)?;
+    let open = inside.member.list_invitations().await?;
+    let (_, record) = open.into_iter().find(|(open, _)| *open == id).ok_or(Failed::NOT_FOUND)?;
     let people = &inside.dashboard().people;
+    // In one commit: what fails leaves the link as good as it was.
     let invited = flow_invite::invite(people, &inside.member, &record.email, record.role).await?;
     show_link(&inside, invited).await
 }

@@ -1,5 +1,7 @@
 //! Organizations: a new one, the first page, settings, the end and the way back.
 
+use std::time::Duration;
+
 use super::once::Met;
 use super::reply::{Failed, Reply, told};
 use super::shell::base_of;
@@ -10,7 +12,7 @@ use crate::org::ChangeError;
 use crate::org::permission::{Action, Role};
 use crate::org::record::{KeyRecord, KeyStatus};
 use crate::org::usage::{UsageQuery, day_of};
-use crate::pages::{DeletedOrg, FirstCall, Input, Name, NewOrg, OrgSettings, Overview, Room};
+use crate::pages::{DeletedOrg, Input, Name, NewOrg, OrgLink, OrgSettings, Overview, Room};
 
 /// Organizations that somebody may belong to and still make another one: each page lists them all. Those that were
 /// deleted and can be restored count, so that making and deleting them fills no disk.
@@ -19,7 +21,11 @@ const ORGS_MAX: usize = 100;
 impl Session {
     async fn new_org_page(&self, name: Input) -> Result<NewOrg, Failed> {
         let shell = self.shell(Room::Elsewhere).await?;
-        Ok(NewOrg { shell, name, may_create: true, once: self.dashboard().once.token()? })
+        let deleted = self.dashboard().people.restorable(self.who.user).await?;
+        let deleted =
+            deleted.into_iter().map(|(id, name)| OrgLink { name: Name::new(name), base: base_of(id) });
+        let once = self.dashboard().once.token()?;
+        Ok(NewOrg { shell, name, may_create: true, deleted: deleted.collect(), once })
     }
 }
 
@@ -52,24 +58,20 @@ pub(super) async fn overview(inside: Inside) -> Outcome {
     let keys = inside.keys_seen().await?;
     let from = day_of(inside.now.minus(DAY * 7));
     let calls = match inside.member.usage(UsageQuery { from, key: None, source: None }).await {
-        Ok(report) => report.total.calls,
-        Err(ChangeError::Forbidden) => 0,
+        Ok(report) => Some(usize::try_from(report.total.calls).unwrap_or(usize::MAX)),
+        Err(ChangeError::Forbidden) => None,
         Err(error) => return Err(error.into()),
     };
     let is_on = |record: &KeyRecord| record.status(inside.now) == KeyStatus::Active;
-    let used = keys.iter().filter_map(|key| key.last_used_at).min();
     let page = Overview {
         shell: inside.org_shell(Room::Overview).await?,
         sources: inside.member.list_sources()?.len(),
         keys: keys.iter().filter(|key| is_on(&key.record)).count(),
         members: inside.member.list_members().await?.len(),
-        calls: usize::try_from(calls).unwrap_or(usize::MAX),
-        first_call: used.filter(|_| calls > 0).map(|at| FirstCall {
-            client: Name::new("A client"),
-            tool: "a tool".to_owned(),
-            when: inside.when(at),
-        }),
+        calls,
+        last_call: keys.iter().filter_map(|key| key.last_used_at).max().map(|at| inside.when(at)),
         may_connect: inside.member.may(Action::Sources),
+        may_create: inside.member.may(Action::OwnKeys),
     };
     inside.show(&page)
 }
@@ -88,10 +90,20 @@ impl Inside {
             created: self.when(record.created_at),
             may_rename: self.member.may(Action::Rename),
             may_delete: self.member.may(Action::Delete),
-            grace_days: self.dashboard().delete_grace.as_secs() / 86_400,
+            grace: Some(self.dashboard().delete_grace).filter(|grace| !grace.is_zero()).map(span),
             deleting,
         })
     }
+}
+
+/// A time in words, in the largest unit that it is whole in: `7 days`, `36 hours`.
+fn span(time: Duration) -> String {
+    let seconds = time.as_secs();
+    let units = [(86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")];
+    let (size, unit) =
+        units.into_iter().find(|(size, _)| seconds.is_multiple_of(*size)).unwrap_or((1, "second"));
+    let count = seconds / size;
+    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
 }
 
 pub(super) async fn settings(inside: Inside) -> Outcome {
@@ -123,7 +135,7 @@ pub(super) async fn delete(inside: Inside) -> Outcome {
     let org = inside.member.to_delete()?;
     let dashboard = inside.dashboard();
     let typed = inside.form.get("confirm");
-    if typed != Name::new(inside.member.record().await?.name).plain() {
+    if !Name::new(inside.member.record().await?.name).is_typed(typed) {
         let typed = Input::wrong(typed, "Type the name exactly as it is shown. Nothing was deleted.");
         return Reply::refused(&inside.settings_page(None, Some(typed)).await?);
     }

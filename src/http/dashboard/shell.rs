@@ -9,6 +9,7 @@ use ring::hmac;
 use super::reply::{Failed, Reply};
 use super::visit::{Inside, Session, Visit};
 use crate::org::ChangeError;
+use crate::org::permission::Action;
 use crate::pages::{Member, Name, OrgLink, Paging, Room, Shell};
 
 /// How long a toast waits to be shown.
@@ -39,7 +40,15 @@ impl Visit {
 
     /// Around a page of a visitor.
     pub(super) fn visitors_shell(&self, here: Room) -> Shell {
-        Shell { org: None, others: Vec::new(), member: None, here, failing_sources: 0, toast: None }
+        Shell {
+            org: None,
+            others: Vec::new(),
+            member: None,
+            here,
+            sees_audit: false,
+            failing_sources: 0,
+            toast: None,
+        }
     }
 }
 
@@ -59,6 +68,7 @@ impl Session {
             others,
             member: Some(Member { email: Name::new(self.who.record.email.to_string()), csrf: self.csrf() }),
             here,
+            sees_audit: false,
             failing_sources: 0,
             toast: self.toast.clone(),
         })
@@ -89,7 +99,12 @@ impl Inside {
 
     /// Around a page of the organization.
     pub(super) async fn org_shell(&self, here: Room) -> Result<Shell, ChangeError> {
-        self.shell_with(Some(self.base()), here).await
+        let sources = self.member.list_sources()?;
+        Ok(Shell {
+            sees_audit: self.member.may(Action::Audit),
+            failing_sources: sources.iter().filter(|source| source.failing().is_some()).count(),
+            ..self.shell_with(Some(self.base()), here).await?
+        })
     }
 }
 

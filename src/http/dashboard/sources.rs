@@ -1,19 +1,25 @@
 //! *Data sources*: connect, test, change and remove databases, with forms made from what connectors declare.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::reply::{Failed, Refusal, Reply};
-use super::visit::{Inside, Outcome};
+use super::visit::{DAY, Inside, Outcome};
+use crate::credential::SourceId;
 use crate::http::sentence::sentence;
 use crate::org::permission::Action;
 use crate::org::sources::{NewSource, SourceEdit};
+use crate::org::usage::{UsageQuery, day_of};
 use crate::org::{ChangeError, Source, Tried};
 use crate::pages::{
-    Check, CheckOutcome, Declared, DeclaredKind, Health, Input, Name, Room, SourceForm, SourceKind,
-    SourcePage, SourceRow, Sources,
+    Asked, Check, CheckOutcome, Declared, DeclaredKind, Health, Input, Name, Room, SourceForm, SourceKind,
+    SourcePage, SourceRow, Sources, When,
 };
+
+/// Days in which it is looked when a data source was asked last.
+const ASKED_DAYS: u32 = 7;
 
 /// What one kind of database is called, and what has to be said to connect one.
 struct Kind {
@@ -57,7 +63,36 @@ impl Inside {
         if source.id().to_string() == word { Ok(source) } else { Err(Failed::NOT_FOUND) }
     }
 
-    fn source_row(&self, source: &Source) -> SourceRow {
+    /// On which days data sources were asked last, or `None` where that is not the reader's to see.
+    async fn asked(&self) -> Result<Option<HashMap<SourceId, When>>, Failed> {
+        let from = day_of(self.now.minus(DAY * (ASKED_DAYS - 1)));
+        let report = match self.member.usage(UsageQuery { from, key: None, source: None }).await {
+            Ok(report) => report,
+            Err(ChangeError::Forbidden) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let mut asked = HashMap::new();
+        // The newest day comes first.
+        for line in &report.lines {
+            if let Some(source) = line.source {
+                asked.entry(source).or_insert_with(|| When::of_day(line.day, self.now.0));
+            }
+        }
+        Ok(Some(asked))
+    }
+
+    async fn source_rows(&self, sources: &[Arc<Source>]) -> Result<Vec<SourceRow>, Failed> {
+        let asked = self.asked().await?;
+        let of = |source: &Source| match &asked {
+            None => Asked::Hidden,
+            Some(asked) => {
+                asked.get(&source.id()).map_or(Asked::NotInDays(ASKED_DAYS), |when| Asked::On(*when))
+            }
+        };
+        Ok(sources.iter().map(|source| self.source_row(source, of(source))).collect())
+    }
+
+    fn source_row(&self, source: &Source, asked: Asked) -> SourceRow {
         let record = source.record();
         let place = record.settings.values().find_map(Value::as_str).unwrap_or_default();
         SourceRow {
@@ -70,15 +105,14 @@ impl Inside {
                 None if source.is_open() => Health::Healthy,
                 None => Health::Unknown,
             },
-            last_query: None,
+            asked,
         }
     }
 
     async fn sources_page(&self, removing: Option<(SourceRow, Input, usize)>) -> Result<Sources, Failed> {
-        let sources = self.member.list_sources()?;
         Ok(Sources {
             shell: self.org_shell(Room::Sources).await?,
-            rows: sources.iter().map(|source| self.source_row(source)).collect(),
+            rows: self.source_rows(&self.member.list_sources()?).await?,
             may_change: self.member.may(Action::Sources),
             removing,
         })
@@ -220,7 +254,11 @@ pub(super) async fn add(inside: Inside) -> Outcome {
     }
 }
 
-async fn source_page(inside: &Inside, source: &Source, checks: Vec<Check>) -> Result<SourcePage, Failed> {
+async fn source_page(
+    inside: &Inside,
+    source: &Arc<Source>,
+    checks: Vec<Check>,
+) -> Result<SourcePage, Failed> {
     let record = source.record();
     let kind = KINDS.iter().find(|kind| kind.word == record.kind);
     let label = |name: &str| {
@@ -230,13 +268,17 @@ async fn source_page(inside: &Inside, source: &Source, checks: Vec<Check>) -> Re
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     Ok(SourcePage {
         shell: inside.org_shell(Room::Sources).await?,
-        source: inside.source_row(source),
+        source: row(inside, source).await?,
         description: record.description.clone().map(Name::new),
         settings: record.settings.iter().map(|(name, value)| (label(name), Name::new(text(value)))).collect(),
         created: inside.when(record.created_at),
         checks,
         may_change: inside.member.may(Action::Sources),
     })
+}
+
+async fn row(inside: &Inside, source: &Arc<Source>) -> Result<SourceRow, Failed> {
+    inside.source_rows(std::slice::from_ref(source)).await?.pop().ok_or(Failed::NOT_FOUND)
 }
 
 pub(super) async fn one(inside: Inside) -> Outcome {
@@ -305,16 +347,16 @@ pub(super) async fn ask_remove(inside: Inside) -> Outcome {
     inside.needs_sources()?;
     let source = inside.source()?;
     let keys = naming(&inside, &source).await?;
-    let removing = Some((inside.source_row(&source), Input::default(), keys));
+    let removing = Some((row(&inside, &source).await?, Input::default(), keys));
     Reply::page(&inside.sources_page(removing).await?)
 }
 
 pub(super) async fn remove(inside: Inside) -> Outcome {
     inside.needs_sources()?;
     let source = inside.source()?;
-    let row = inside.source_row(&source);
+    let row = row(&inside, &source).await?;
     let typed = inside.form.get("confirm");
-    if typed != Sources::expected(&row) {
+    if !row.name.is_typed(typed) {
         let keys = naming(&inside, &source).await?;
         let typed = Input::wrong(typed, "Type the name exactly as it is shown. Nothing was removed.");
         return Reply::refused(&inside.sources_page(Some((row, typed, keys))).await?);

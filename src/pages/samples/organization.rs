@@ -21,11 +21,13 @@ fn overviews() -> Vec<Rendered> {
         sources: 0,
         keys: 0,
         members: 1,
-        calls: 0,
-        first_call: None,
+        calls: Some(0),
+        last_call: None,
         may_connect: true,
+        may_create: true,
     };
-    let viewer = Overview { may_connect: false, ..empty.clone() };
+    let viewer = Overview { calls: None, may_connect: false, may_create: false, ..empty.clone() };
+    let member = Overview { may_create: true, ..viewer.clone() };
     let connected = Overview { sources: 1, ..empty.clone() };
     let installed = Overview { keys: 1, ..connected.clone() };
     let typical = Overview {
@@ -33,16 +35,15 @@ fn overviews() -> Vec<Rendered> {
         sources: 3,
         keys: 5,
         members: 4,
-        calls: 1302,
-        first_call: Some(first_call()),
+        calls: Some(1302),
+        last_call: Some(ago(HOUR)),
         ..empty.clone()
     };
-    let call = FirstCall { client: hostile(3), tool: "<b>run_query".to_owned(), when: ago(HOUR) };
-    let hostile =
-        Overview { shell: hostile_shell(Room::Overview), first_call: Some(call), ..typical.clone() };
+    let hostile = Overview { shell: hostile_shell(Room::Overview), ..typical.clone() };
     vec![
         rendered("overview", "empty", &empty),
         rendered("overview", "viewer", &viewer),
+        rendered("overview", "member", &member),
         rendered("overview", "connected", &connected),
         rendered("overview", "installed", &installed),
         rendered("overview", "typical", &typical),
@@ -60,6 +61,7 @@ fn installs() -> Vec<Rendered> {
         state,
         may_create: true,
         has_sources: true,
+        may_connect: true,
         lets_sign_in: true,
         once: "a1".to_owned(),
     };
@@ -85,14 +87,23 @@ fn installs() -> Vec<Rendered> {
     };
     let waiting = has_key(Name::new("sequel_mcp"), None);
     let called = has_key(Name::new("sequel_mcp_claude-code"), Some(first_call()));
-    let named = FirstCall { client: hostile(3), ..first_call() };
+    let named = FirstCall { client: hostile(3), tool: "<b>run_query".to_owned(), ..first_call() };
     let hostile = has_key(hostile(2), Some(named));
     let empty = Install { has_sources: false, ..page(first, InstallState::NoKey) };
     let not_yet = Install { lets_sign_in: false, ..page(&TOOLS[7], InstallState::SignsIn) };
     all.extend([
         rendered("install", "empty", &empty),
         rendered("install", "no-key", &page(first, InstallState::NoKey)),
-        rendered("install", "viewer", &Install { may_create: false, ..page(first, InstallState::NoKey) }),
+        rendered(
+            "install",
+            "viewer",
+            &Install {
+                may_create: false,
+                may_connect: false,
+                has_sources: false,
+                ..page(first, InstallState::NoKey)
+            },
+        ),
         rendered("install", "waiting", &page(first, waiting)),
         rendered("install", "called", &page(first, called)),
         rendered(
@@ -112,7 +123,7 @@ fn source(id: &str, name: &str) -> SourceRow {
         kind: "SQLite".to_owned(),
         place: format!("/srv/data/{name}.db").as_str().into(),
         health: Health::Healthy,
-        last_query: Some(ago(2 * MINUTE)),
+        asked: Asked::On(ago(2 * MINUTE)),
     }
 }
 
@@ -139,7 +150,7 @@ fn sources() -> Vec<Rendered> {
         rows: vec![
             source("s1", "demo"),
             SourceRow { health: failing(), ..source("s2", "warehouse") },
-            SourceRow { health: Health::Unknown, last_query: None, ..source("s3", "archive") },
+            SourceRow { health: Health::Unknown, asked: Asked::NotInDays(7), ..source("s3", "archive") },
         ],
         may_change: true,
         removing: None,

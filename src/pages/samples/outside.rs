@@ -19,6 +19,7 @@ pub(super) fn all() -> Vec<Rendered> {
         others: Vec::new(),
         member: None,
         here: Room::Docs,
+        sees_audit: false,
         failing_sources: 0,
         toast: None,
     };

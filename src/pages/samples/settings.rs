@@ -16,8 +16,9 @@ fn row(id: &str, email: &str, role: Role) -> MemberRow {
         id: id.to_owned(),
         email: email.into(),
         role,
-        keys: 2,
+        keys: Some(2),
         last_active: Some(ago(2 * MINUTE)),
+        disabled: false,
         is_you: false,
         may_change: true,
     }
@@ -29,9 +30,9 @@ fn members() -> Vec<Rendered> {
         shell: shell(Room::Members),
         rows: vec![
             you.clone(),
-            row("m2", "data@example.com", Role::Admin),
-            MemberRow { keys: 1, ..row("m3", "ci@example.com", Role::Member) },
-            MemberRow { keys: 0, last_active: None, ..row("m4", "board@example.com", Role::Viewer) },
+            MemberRow { disabled: true, ..row("m2", "data@example.com", Role::Admin) },
+            MemberRow { keys: Some(1), ..row("m3", "ci@example.com", Role::Member) },
+            MemberRow { keys: Some(0), last_active: None, ..row("m4", "board@example.com", Role::Viewer) },
         ],
         paging: Paging::default(),
         invited: vec![Invited {
@@ -44,7 +45,8 @@ fn members() -> Vec<Rendered> {
         dialog: None,
     };
     let alone = Members { rows: vec![you.clone()], invited: Vec::new(), ..list.clone() };
-    let rows = list.rows.iter().map(|row| MemberRow { may_change: false, ..row.clone() }).collect();
+    let rows =
+        list.rows.iter().map(|row| MemberRow { keys: None, may_change: false, ..row.clone() }).collect();
     let viewer = Members { rows, may_invite: false, ..list.clone() };
     let paging = Paging { shown: 100, total: 2400, previous: None, next: Some("?after=m".to_owned()) };
     let many = (0..100).map(|n| row(&format!("m{n}"), &format!("person-{n}@example.com"), Role::Member));
@@ -92,18 +94,27 @@ fn member_dialogs(you: &MemberRow, hostile: &MemberRow) -> Vec<(&'static str, Me
         (
             "change",
             MemberDialog::Change {
-                row: row("m2", "data@example.com", Role::Admin),
+                row: MemberRow { disabled: true, ..row("m2", "data@example.com", Role::Admin) },
                 roles: roles.clone(),
                 error: None,
             },
         ),
         ("change-refused", MemberDialog::Change { row: hostile.clone(), roles, error: last.clone() }),
-        ("remove", MemberDialog::Remove { row: row("m2", "data@example.com", Role::Admin), error: None }),
+        (
+            "remove",
+            MemberDialog::Remove {
+                row: MemberRow { disabled: true, ..row("m2", "data@example.com", Role::Admin) },
+                error: None,
+            },
+        ),
         (
             "remove-one-key",
-            MemberDialog::Remove { row: MemberRow { keys: 1, ..hostile.clone() }, error: None },
+            MemberDialog::Remove { row: MemberRow { keys: Some(1), ..hostile.clone() }, error: None },
         ),
-        ("leave-refused", MemberDialog::Remove { row: MemberRow { keys: 0, ..you.clone() }, error: last }),
+        (
+            "leave-refused",
+            MemberDialog::Remove { row: MemberRow { keys: Some(0), ..you.clone() }, error: last },
+        ),
     ]
 }
 
@@ -210,11 +221,19 @@ fn accounts() -> [Rendered; 3] {
 
 fn orgs() -> Vec<Rendered> {
     let nowhere = Shell { org: None, others: Vec::new(), failing_sources: 0, ..shell(Room::Elsewhere) };
-    let new =
-        NewOrg { shell: nowhere.clone(), name: Input::default(), may_create: true, once: "a1".to_owned() };
+    let new = NewOrg {
+        shell: nowhere.clone(),
+        name: Input::default(),
+        may_create: true,
+        deleted: Vec::new(),
+        once: "a1".to_owned(),
+    };
     let refused = NewOrg {
         shell: shell(Room::Elsewhere),
         name: Input::wrong(hostile(0).raw(), "There is an organization with this name."),
+        deleted: (0..4)
+            .map(|n| OrgLink { name: hostile(n), base: format!("/orgs/00000000000{n}") })
+            .collect(),
         ..new.clone()
     };
     let settings = OrgSettings {
@@ -224,15 +243,16 @@ fn orgs() -> Vec<Rendered> {
         created: ago(200 * DAY),
         may_rename: true,
         may_delete: true,
-        grace_days: 7,
+        grace: Some("7 days".to_owned()),
         deleting: None,
     };
     let viewer = OrgSettings { may_rename: false, may_delete: false, ..settings.clone() };
     let hostile_settings =
-        OrgSettings { shell: hostile_shell(Room::Organization), grace_days: 0, ..settings.clone() };
+        OrgSettings { shell: hostile_shell(Room::Organization), grace: None, ..settings.clone() };
     let delete = OrgSettings { deleting: Some(Input::default()), ..settings.clone() };
     let mistyped = Some(Input::wrong("x", "This is not its name. Nothing was deleted."));
-    let mistyped = OrgSettings { deleting: mistyped, grace_days: 1, ..hostile_settings.clone() };
+    let mistyped =
+        OrgSettings { deleting: mistyped, grace: Some("36 hours".to_owned()), ..hostile_settings.clone() };
     let at_once = OrgSettings { deleting: Some(Input::default()), ..hostile_settings.clone() };
     let deleted = DeletedOrg {
         shell: nowhere,

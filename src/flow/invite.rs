@@ -7,6 +7,7 @@
 use super::members::stays;
 use super::people::{Began, People, SignInError, parse_email};
 use super::sign_in::{admit, take_a_try};
+use super::throttle::From;
 use super::trail;
 use crate::context::Timestamp;
 use crate::credential::secret::{Presented, Purpose};
@@ -55,6 +56,13 @@ pub struct Offer {
 pub async fn invite(people: &People, by: &Member, email: &str, role: Role) -> Result<Invited, ChangeError> {
     let email = parse_email(email)?;
     let org_name = by.record().await?.name;
+    if people.post.is_some() {
+        // Whose name the letters carry is the operator's: nobody sends strangers more of them than a person does.
+        let sender = format!("letters of {}", by.person().user);
+        let taken = people.state.throttle.take_account(&sender, From::Anywhere);
+        let what = "too many invitations were sent";
+        taken.map_err(|wait| ChangeError::TooFast { what, wait })?;
+    }
     let minted = by.invite(email.as_str(), role).await?;
     Ok(send(people, &org_name, minted).await)
 }

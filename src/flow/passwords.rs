@@ -20,6 +20,9 @@ use crate::system::users::{Reset, UserRecord};
 
 /// How long a link is good.
 pub const RESET_LIFE: Duration = Duration::from_secs(3_600);
+/// How long a link is left alone by who asks for another by mail. Anybody may ask in anybody's name: without this a
+/// stranger could fill a mailbox, and end each link before its owner follows it.
+pub const RESET_LEFT_ALONE: Duration = Duration::from_secs(600);
 
 const LINK: &str = "link to set a password";
 
@@ -38,7 +41,7 @@ pub async fn ask_by_mail(people: &People, email: &str, visitor: &Visitor) -> Res
         let sent = async {
             let Some((id, record)) = people.users.find(Some(&email)).await? else { return Ok(()) };
             let author = trail::themselves(id, &record, address);
-            let Some(link) = new_link(&people, &author, id).await? else { return Ok(()) };
+            let Some(link) = new_link(&people, &author, id, RESET_LEFT_ALONE).await? else { return Ok(()) };
             let letter = Letter {
                 to: email.to_string(),
                 subject: "Set a new password for Sequel".into(),
@@ -61,18 +64,26 @@ pub async fn ask_by_mail(people: &People, email: &str, visitor: &Visitor) -> Res
 
 /// A link for the operator to hand over. It replaces an earlier one. `Invalid` for who is disabled.
 pub async fn link(people: &People, author: &Author, id: UserId) -> Result<String, ChangeError> {
-    new_link(people, author, id).await?.ok_or_else(|| {
+    new_link(people, author, id, Duration::ZERO).await?.ok_or_else(|| {
         ChangeError::Invalid("the user is disabled; enable them first: sequel user enable EMAIL".into())
     })
 }
 
-async fn new_link(people: &People, author: &Author, id: UserId) -> Result<Option<String>, ChangeError> {
+/// `None` for who is disabled, and where there is a link that was made no longer than `alone` ago.
+async fn new_link(
+    people: &People,
+    author: &Author,
+    id: UserId,
+    alone: Duration,
+) -> Result<Option<String>, ChangeError> {
     let secret = PlainSecret::mint(Purpose::Reset, Id::mint(&people.context.rng)?, id, &people.context.rng)?;
-    let expires_at = people.context.clock.now().plus(RESET_LIFE);
-    let mut is_on = false;
+    let now = people.context.clock.now();
+    let expires_at = now.plus(RESET_LIFE);
+    let is_left_alone = |reset: &Reset| now < reset.expires_at.minus(RESET_LIFE).plus(alone);
+    let mut is_made = false;
     let decide = |record: &mut UserRecord| {
-        is_on = record.is_on();
-        if !is_on {
+        is_made = record.is_on() && !record.reset.as_ref().is_some_and(is_left_alone);
+        if !is_made {
             return Ok(None);
         }
         record.reset = Some(Reset { digest: secret.digest(), expires_at });
@@ -84,7 +95,7 @@ async fn new_link(people: &People, author: &Author, id: UserId) -> Result<Option
         )?]))
     };
     people.users.change(id, decide).await?;
-    Ok(is_on.then(|| people.reset_link(&secret)))
+    Ok(is_made.then(|| people.reset_link(&secret)))
 }
 
 fn holds(people: &People, record: &UserRecord, presented: &Presented) -> bool {

@@ -462,7 +462,35 @@ async fn a_link_by_mail_is_asked_for_with_one_answer_whoever_there_is() {
     assert_eq!(to, ["ada@example.com", "new@example.com"].into());
     let reset = letters.iter().find(|letter| letter.to.starts_with("ada")).unwrap();
     let link = reset.text.lines().find(|line| line.starts_with("https://sequel.example/reset/")).unwrap();
+    // Whoever asks again in her name fills no mailbox and ends no link.
+    passwords::ask_by_mail(&people, "ada@example.com", &FROM).await.unwrap();
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(drawer.0.lock().len(), 2);
     passwords::redeem(&people, token(link), OTHER, &FROM).await.unwrap();
+    passwords::ask_by_mail(&people, "ada@example.com", &FROM).await.unwrap();
+    while drawer.0.lock().len() < 3 {
+        tokio::task::yield_now().await;
+    }
+    house.context.clock.advance(passwords::RESET_LEFT_ALONE);
+    passwords::ask_by_mail(&people, "ada@example.com", &FROM).await.unwrap();
+    while drawer.0.lock().len() < 4 {
+        tokio::task::yield_now().await;
+    }
+    // An operator who is asked for one makes one.
+    assert!(passwords::link(&people, &Author::sequel(), ada.user).await.is_ok());
+    // Letters to addresses that somebody made up are as few as tries to sign in.
+    let slowly = people_of(
+        &house,
+        SignInLimits { per_account: 3, per_source: 1_000 },
+        Some(Arc::clone(&drawer) as Arc<dyn Post>),
+    );
+    for number in 0..3 {
+        invite::invite(&slowly, &member, &format!("u{number}@example.com"), Role::Viewer).await.unwrap();
+    }
+    let flood = invite::invite(&slowly, &member, "u3@example.com", Role::Viewer).await;
+    assert!(matches!(flood, Err(ChangeError::TooFast { .. })));
     let without = people_of(&house, FREELY, None);
     assert!(passwords::ask_by_mail(&without, "ada@example.com", &FROM).await.is_err());
 }

@@ -100,7 +100,9 @@ async fn make_key(inside: &Inside, tool: &Tool) -> Result<Made, ChangeError> {
 async fn to_rotate(inside: &Inside, tool: &Tool) -> Result<Option<KeyId>, Failed> {
     let Ok(id) = inside.form.get("rotate").parse::<KeyId>() else { return Ok(None) };
     let key = inside.member.key(id).await?;
-    if key.record.made_for.as_deref() == Some(tool.id) { Ok(Some(id)) } else { Err(Failed::NOT_FOUND) }
+    let is_mine = key.record.owner == Owner::User { id: inside.who.user.to_string() };
+    let is_for_it = key.record.made_for.as_deref() == Some(tool.id);
+    if is_mine && is_for_it { Ok(Some(id)) } else { Err(Failed::NOT_FOUND) }
 }
 
 pub(super) async fn make(inside: Inside) -> Outcome {

@@ -201,6 +201,8 @@ pub struct KeyForm {
     pub id: Option<String>,
     /// Sent along once, so that a double click makes one key.
     pub once: String,
+    /// What it was made of, sent along so that a change of somebody else's is not undone unseen; nothing for a new one.
+    pub seen: String,
     /// Its name.
     pub name: Input,
     /// Whether it may read all data sources.

@@ -198,6 +198,8 @@ pub struct SourceForm {
     pub shell: Shell,
     /// The one that is edited; `None` for a new one.
     pub editing: Option<(String, Name)>,
+    /// What it was made of, sent along so that a change of somebody else's is not undone unseen; nothing for a new one.
+    pub seen: String,
     /// What can be connected.
     pub kinds: Vec<SourceKind>,
     /// Which of them this is.

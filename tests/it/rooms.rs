@@ -195,3 +195,51 @@ fn somebody_who_is_a_member_is_not_invited_and_a_new_link_replaces_the_old() {
         trail["entries"].as_array().unwrap().iter().map(|entry| entry["action"].clone()).collect();
     assert_eq!(actions[..2], ["member.invite", "member.invite"], "one change, one entry");
 }
+
+#[test]
+fn a_form_that_shows_what_is_not_so_any_more_says_so_and_is_kept() {
+    let home = Home::new();
+    let server = serve(&home);
+    let (mut ada, base) = owner(&server, "acme", "ada@example.com");
+    let mut bob = joined(&server, "acme", "bob@example.com", "admin");
+    sources_with_one(&home, &server);
+    let key = server.key("acme", "nightly");
+    let source = server.done("GET", "/orgs/acme/sources", Value::Null)["sources"][0].clone();
+    let path = source["settings"]["path"].as_str().unwrap();
+    let seen = |page: &str| {
+        page.split_once("name=\"seen\" value=\"").unwrap().1.split('"').next().unwrap().to_owned()
+    };
+    let edit = format!("{base}/keys/{}/edit", &key[4..14]);
+    let sources = format!("{base}/sources/{}/edit", source["id"].as_str().unwrap());
+    let forms = [
+        (edit, vec![("reach", "all"), ("expires", "keep")]),
+        (sources, vec![("set-path", path), ("description", "")]),
+    ];
+    for (at, rest) in forms {
+        let fields = |name: &'static str, seen: &str| {
+            let mut fields: Vec<(&str, String)> = rest.iter().map(|(k, v)| (*k, (*v).to_owned())).collect();
+            fields.extend([("name", name.to_owned()), ("seen", seen.to_owned())]);
+            fields
+        };
+        let send = |browser: &mut Browser<'_>, fields: &[(&str, String)]| {
+            let fields: Vec<_> = fields.iter().map(|(k, v)| (*k, v.as_str())).collect();
+            browser.post(&at, &fields)
+        };
+        let hers = seen(&ada.get(&at).text());
+        let his = seen(&bob.get(&at).text());
+        assert_eq!(send(&mut bob, &fields("bobs", &his)).status, 303);
+        let refused = send(&mut ada, &fields("adas", &hers));
+        assert_eq!(refused.status, 422);
+        let page = refused.text();
+        assert!(page.contains("changed by somebody") && page.contains("value=\"adas\""), "{page}");
+        // Who has read that means it.
+        assert_eq!(send(&mut ada, &fields("adas", &seen(&page))).status, 303);
+    }
+    let id = server.done("GET", "/users", Value::Null)["users"][1]["id"].as_str().unwrap().to_owned();
+    let member = format!("{base}/members/{id}");
+    ada.get(&member);
+    server.done("PATCH", "/orgs/acme/members/bob@example.com", json!({ "role": "viewer" }));
+    let refused = ada.post(&member, &[("role", "owner"), ("seen", "admin")]);
+    assert_eq!(refused.status, 422);
+    assert!(refused.text().contains("made them viewer"), "{}", refused.text());
+}

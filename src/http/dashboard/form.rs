@@ -25,10 +25,24 @@ impl Form {
         self.get(name).trim()
     }
 
+    /// Whether what the form was made of is not what there is any more. A form that was written by hand does not say.
+    pub(super) fn is_stale(&self, seen: &str) -> bool {
+        !["", seen].contains(&self.get("seen"))
+    }
+
     /// All values of a field that may be sent several times.
     pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.0.iter().filter(move |(field, _)| field == name).map(|(_, value)| value.as_str())
     }
+}
+
+/// What somebody is told whose form shows what is not so any more.
+pub(super) const STALE: &str = "It was changed by somebody since you opened this. Nothing was saved yet: save again to replace that, or look first.";
+
+/// What a form was made of, to be sent along: whoever saves it is told if that has changed meanwhile.
+pub(super) fn seen(shown: &impl serde::Serialize) -> String {
+    let digest = ring::digest::digest(&ring::digest::SHA256, &serde_json::to_vec(shown).unwrap_or_default());
+    digest.as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

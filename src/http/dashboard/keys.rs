@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::form::{STALE, seen};
 use super::once::{Made, Met};
 use super::reply::{Failed, Reply, told};
 use super::visit::{DAY, Inside, Outcome};
@@ -221,6 +222,10 @@ fn form_of(inside: &Inside, key: Option<&ListedKey>) -> Result<KeyForm, Failed> 
     Ok(KeyForm {
         id: key.map(|key| key.id.to_string()),
         once: inside.dashboard().once.token()?,
+        seen: key.map_or_else(String::new, |key| {
+            let KeyRecord { name, sources, expires_at, .. } = &key.record;
+            seen(&(name, sources, expires_at))
+        }),
         name: Input::of(key.map(|key| key.record.name.clone()).unwrap_or_default()),
         all_sources: only.is_none(),
         sources: sources.iter().map(source).collect(),
@@ -329,6 +334,10 @@ pub(super) async fn edit(inside: Inside) -> Outcome {
 pub(super) async fn save(inside: Inside) -> Outcome {
     let key = inside.key().await?;
     let mut form = form_sent(&inside, Some(&key))?;
+    if inside.form.is_stale(&form.seen) {
+        form.name.error = Some(STALE.to_owned());
+        return inside.refused_dialog(KeyDialog::Form(form)).await;
+    }
     let keeps = form.expires.value == "keep";
     let Some((sources, expires_at)) = wanted(&inside, &mut form) else {
         return inside.refused_dialog(KeyDialog::Form(form)).await;

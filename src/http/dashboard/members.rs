@@ -157,6 +157,10 @@ pub(super) async fn change(inside: Inside) -> Outcome {
     let row = inside.row_of(user).await?;
     let wanted = permission::Role::of(inside.form.get("role"));
     let changed = match wanted {
+        _ if inside.form.is_stale(row.role.word()) => Err(ChangeError::Invalid(format!(
+            "somebody made them {} since you opened this; nothing was saved yet",
+            row.role.label().to_lowercase()
+        ))),
         Some(wanted) => inside.member.set_role(user, wanted).await,
         None => Err(ChangeError::Invalid("choose a role".into())),
     };

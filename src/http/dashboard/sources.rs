@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::form::{STALE, seen};
 use super::reply::{Failed, Refusal, Reply};
 use super::visit::{DAY, Inside, Outcome};
 use crate::credential::SourceId;
 use crate::http::sentence::sentence;
 use crate::org::permission::Action;
+use crate::org::record::SourceRecord;
 use crate::org::sources::{NewSource, SourceEdit};
 use crate::org::usage::{UsageQuery, day_of};
 use crate::org::{ChangeError, Source, Tried};
@@ -159,6 +161,10 @@ async fn form(
     Ok(SourceForm {
         shell: inside.org_shell(Room::Sources).await?,
         editing: editing.map(|source| (source.id().to_string(), Name::new(source.record().name.clone()))),
+        seen: editing.map_or_else(String::new, |source| {
+            let SourceRecord { name, settings, description, .. } = source.record();
+            seen(&(name, settings, description))
+        }),
         kinds: KINDS.iter().map(of_kind).collect(),
         kind: of_kind(kind),
         name: Input::of(value("name")),
@@ -315,7 +321,11 @@ pub(super) async fn save(inside: Inside) -> Outcome {
     inside.needs_sources()?;
     let source = inside.source()?;
     let kind = kind(&source.record().kind)?;
-    let form = sent(&inside, kind, Some(&*source)).await?;
+    let mut form = sent(&inside, kind, Some(&*source)).await?;
+    if inside.form.is_stale(&form.seen) {
+        form.name.error = Some(STALE.to_owned());
+        return Reply::refused(&form);
+    }
     let new = new_source(&inside, &form, kind);
     let settings = new.settings.clone();
     let form = match tried(&inside, form, new).await {

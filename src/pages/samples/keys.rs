@@ -123,6 +123,7 @@ fn key_form() -> KeyForm {
     KeyForm {
         id: None,
         once: "a1".to_owned(),
+        seen: String::new(),
         name: Input::default(),
         all_sources: true,
         sources: vec![

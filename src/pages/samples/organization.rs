@@ -242,6 +242,7 @@ fn source_forms() -> [Rendered; 4] {
     let new = SourceForm {
         shell: shell(Room::Sources),
         editing: None,
+        seen: String::new(),
         kinds: vec![kind("sqlite", "SQLite"), kind("postgres", "PostgreSQL")],
         kind: kind("sqlite", "SQLite"),
         name: Input::default(),

@@ -18,6 +18,7 @@ import { promisify } from 'node:util';
 import { chromium } from 'playwright-core';
 
 import { judged } from './looks.mjs';
+import { rooms } from './rooms.mjs';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const shots = `${here}screenshots`;
@@ -67,6 +68,24 @@ function handOf(page, keyboard) {
       const field = page.getByLabel(label, { exact: true });
       await field.focus();
       await page.keyboard.type(text);
+    },
+    // In the place of what is there.
+    async fill(label, text) {
+      await page.getByLabel(label, { exact: true }).or(page.getByLabel(`${label} (optional)`)).focus();
+      await page.keyboard.press('ControlOrMeta+a');
+      await page.keyboard.type(text);
+    },
+    async tick(locator) {
+      clicks += 1;
+      if (!keyboard) return locator.check();
+      await locator.focus();
+      return page.keyboard.press('Space');
+    },
+    async choose(locator, value) {
+      clicks += 1;
+      // A list of choices is the browser's own window: what it holds is chosen by its value.
+      await locator.focus();
+      await locator.selectOption(value);
     },
   };
 }
@@ -196,6 +215,12 @@ db.executescript("CREATE TABLE rain (day TEXT, mm REAL); INSERT INTO rain VALUES
       await page.goto(`${base}/${room}`);
       await look(room.replace('/', '-'));
     }
+    await rooms({
+      page, hand, look, base,
+      password: PASSWORD,
+      calls: async key => (await calls(url, key, { method: 'tools/list', params: {} })).status,
+      command: async (...words) => JSON.parse((await run(sequel, [...words, '--data-dir', `${folder}/data`])).stdout),
+    });
     await page.goto(new URL('/account', base).href);
     await look('account');
     await page.goto(new URL('/docs', base).href);

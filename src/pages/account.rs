@@ -40,7 +40,7 @@ pub struct Account {
 
 impl Account {
     fn name_field(&self) -> Field {
-        Field::text("name", "Name", &self.name).autocomplete("name").longest(100).optional()
+        Field::text("name", "Name", &self.name).autocomplete("name").longest(100)
     }
 
     fn password_fields(&self) -> Vec<Field> {

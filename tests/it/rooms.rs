@@ -243,3 +243,19 @@ fn a_form_that_shows_what_is_not_so_any_more_says_so_and_is_kept() {
     assert_eq!(refused.status, 422);
     assert!(refused.text().contains("made them viewer"), "{}", refused.text());
 }
+
+#[test]
+fn what_a_form_does_not_ask_for_stays_as_it_was() {
+    let home = Home::new();
+    let server = serve(&home);
+    let (mut ada, base) = owner(&server, "acme", "ada@example.com");
+    let path = home.database("sales.db", "CREATE TABLE t (a)");
+    let new = json!({ "name": "sales", "kind": "sqlite", "settings": { "path": path, "samples": false } });
+    let source = server.done("POST", "/orgs/acme/sources", new);
+    let edit = format!("{base}/sources/{}/edit", source["id"].as_str().unwrap());
+    ada.get(&edit);
+    let fields = [("name", "sales"), ("set-path", path.to_str().unwrap()), ("description", "What was sold.")];
+    ada.submit(&edit, &fields);
+    let settings = server.done("GET", "/orgs/acme/sources/sales", Value::Null)["settings"].clone();
+    assert_eq!(settings, json!({ "path": path, "samples": false }));
+}

@@ -326,7 +326,11 @@ pub(super) async fn save(inside: Inside) -> Outcome {
         form.name.error = Some(STALE.to_owned());
         return Reply::refused(&form);
     }
-    let new = new_source(&inside, &form, kind);
+    let mut new = new_source(&inside, &form, kind);
+    // What the form does not ask for stays as it is: whoever changes a description allows nothing by it.
+    for (name, value) in &source.record().settings {
+        new.settings.entry(name.clone()).or_insert_with(|| value.clone());
+    }
     let settings = new.settings.clone();
     let form = match tried(&inside, form, new).await {
         Ok(form) => form,

@@ -16,8 +16,8 @@ use crate::org::record::{KeyRecord, KeyStatus, Owner};
 use crate::org::usage::{UsageReport, day_of};
 use crate::org::{ChangeError, Source};
 use crate::pages::{
-    Deleting, Input, KeyDialog, KeyForm, KeyPage, KeyRow, KeyState, Keys, Leaked, LeakedKey, Name, Pick,
-    Reach, Room, Rotating, Shown, Sort, Use, When, query_string,
+    Deleting, Input, KeyDialog, KeyForm, KeyPage, KeyRow, KeyState, Keys, Name, Pick, Reach, Room, Rotating,
+    Shown, Sort, query_string,
 };
 
 /// Keys of one page.
@@ -32,10 +32,10 @@ const OVERLAPS: &[(&str, &str, u64)] = &[
 ];
 
 /// Who owns what, for the rows.
-struct Owners(Vec<(String, String)>);
+pub(super) struct Owners(Vec<(String, String)>);
 
 impl Owners {
-    async fn of(inside: &Inside) -> Result<Self, ChangeError> {
+    pub(super) async fn of(inside: &Inside) -> Result<Self, ChangeError> {
         let members = inside.member.list_members().await?;
         Ok(Self(members.into_iter().map(|member| (member.user.to_string(), member.record.email)).collect()))
     }
@@ -64,7 +64,7 @@ impl Inside {
         Ok(self.member.key(self.key_id()?).await?)
     }
 
-    fn row(&self, key: &ListedKey, sources: &[Arc<Source>], owners: &Owners) -> KeyRow {
+    pub(super) fn row(&self, key: &ListedKey, sources: &[Arc<Source>], owners: &Owners) -> KeyRow {
         let record = &key.record;
         let name_of = |id: &crate::credential::SourceId| {
             let found = sources.iter().find(|source| source.id() == *id);
@@ -191,7 +191,7 @@ impl Inside {
     }
 
     /// What one key did in the last days, today included.
-    async fn used(&self, key: KeyId, days: u32) -> Result<UsageReport, Failed> {
+    pub(super) async fn used(&self, key: KeyId, days: u32) -> Result<UsageReport, Failed> {
         let from = day_of(self.now.minus(DAY * days.saturating_sub(1)));
         Ok(self.member.key_usage(key, from).await?)
     }
@@ -202,7 +202,7 @@ pub(super) fn made(minted: &MintedKey) -> Made {
     Made { key: minted.id, secret: Some(minted.plain.reveal().into()) }
 }
 
-fn count(number: u64) -> usize {
+pub(super) fn count(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
@@ -453,83 +453,4 @@ pub(super) async fn delete(inside: Inside) -> Outcome {
     let record = inside.member.delete_key(key.id).await?;
     let to = format!("{}/keys", inside.base());
     Ok(inside.done(&to, &format!("{} was deleted. Nothing can be read with it any more.", record.name)))
-}
-
-/// The key that somebody means: by the whole of it, or by the prefix that is shown. Only its first characters count,
-/// and none of it is written anywhere.
-async fn meant(inside: &Inside, text: &str) -> Result<Option<ListedKey>, Failed> {
-    let text = text.trim();
-    // `sql_` and six characters of the id tell keys of one organization apart.
-    if text.len() < 10 || !text.is_ascii() {
-        return Ok(None);
-    }
-    let keys = inside.member.list_keys().await?;
-    let mut meant = keys.into_iter().filter(|key| {
-        let visible = prefix(&key.id);
-        visible.starts_with(text) || text.starts_with(visible.as_str())
-    });
-    Ok(match (meant.next(), meant.next()) {
-        (Some(key), None) => Some(key),
-        _ => None,
-    })
-}
-
-async fn leaked_page(inside: &Inside, asked: Input, key: Option<ListedKey>) -> Result<Leaked, Failed> {
-    let found = match key {
-        None => None,
-        Some(key) => {
-            let (sources, owners) = (inside.member.list_sources()?, Owners::of(inside).await?);
-            let uses = uses(inside, &inside.used(key.id, 30).await?, &sources);
-            let once = inside.dashboard().once.token()?;
-            Some(LeakedKey { key: inside.row(&key, &sources, &owners), uses, once })
-        }
-    };
-    Ok(Leaked { shell: inside.org_shell(Room::Keys).await?, asked, found })
-}
-
-/// The lines of a report by data source, the most asked first.
-fn uses(inside: &Inside, report: &UsageReport, sources: &[Arc<Source>]) -> Vec<Use> {
-    let mut uses: Vec<(Option<crate::credential::SourceId>, Use)> = Vec::new();
-    for line in &report.lines {
-        let at = uses.iter().position(|(source, _)| *source == line.source).unwrap_or_else(|| {
-            let named = line.source.and_then(|id| sources.iter().find(|source| source.id() == id));
-            let source = match (line.source, named) {
-                (None, _) => Name::new("no data source"),
-                (Some(_), Some(source)) => Name::new(source.record().name.clone()),
-                (Some(_), None) => Name::new("a removed source"),
-            };
-            // Lines come with the newest day first.
-            let last = When::of_day(line.day, inside.now.0);
-            uses.push((line.source, Use { source, calls: 0, rows: 0, last }));
-            uses.len() - 1
-        });
-        uses[at].1.calls += count(line.usage.calls);
-        uses[at].1.rows += count(line.usage.rows);
-    }
-    let mut uses: Vec<Use> = uses.into_iter().map(|(_, used)| used).collect();
-    uses.sort_by_key(|used| std::cmp::Reverse(used.calls));
-    uses
-}
-
-pub(super) async fn leaked(inside: Inside) -> Outcome {
-    let asked = inside.query.trimmed("key").to_owned();
-    let key = meant(&inside, &asked).await?;
-    inside.show(&leaked_page(&inside, Input::of(asked), key).await?)
-}
-
-pub(super) async fn find_leaked(inside: Inside) -> Outcome {
-    let sent = inside.form.trimmed("key").to_owned();
-    match meant(&inside, &sent).await? {
-        // Of a whole key only the part that is shown anyway comes back.
-        Some(key) => {
-            let asked = Input::of(prefix(&key.id));
-            Reply::page(&leaked_page(&inside, asked, Some(key)).await?)
-        }
-        None => {
-            let shown: String = sent.chars().take(14).collect();
-            let error =
-                "No key of this organization that you may see begins so. Compare the first ten characters.";
-            Reply::refused(&leaked_page(&inside, Input::wrong(shown, error), None).await?)
-        }
-    }
 }

@@ -15,6 +15,7 @@ mod form;
 mod gate;
 mod install;
 mod keys;
+mod leaked;
 mod members;
 mod once;
 mod orgs;
@@ -125,7 +126,7 @@ pub const ROUTES: &[Route] = &[
         r.route(member(get(), keys::new)).route(member(post(), keys::create))
     }),
     route("/orgs/{org}/keys/leaked", BOTH, M, |r| {
-        r.route(member(get(), keys::leaked)).route(member(post(), keys::find_leaked))
+        r.route(member(get(), leaked::show)).route(member(post(), leaked::find))
     }),
     route("/orgs/{org}/keys/{key}", GET, M, |r| r.route(member(get(), keys::one))),
     route("/orgs/{org}/keys/{key}/edit", BOTH, M, |r| {

@@ -1,8 +1,8 @@
-//! `[auth]`: how much guessing one source address may do.
+//! `[auth]`: how much guessing one source address may do, and by which way people may sign in.
 
 use serde::{Deserialize, Serialize};
 
-use super::key::{Key, integer};
+use super::key::{Key, Kind, integer};
 
 /// The `[auth]` section.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +15,19 @@ pub struct Auth {
     pub sign_ins_per_minute_per_account: u32,
     /// Tries to sign in from one source address in a minute.
     pub sign_ins_per_minute_per_source: u32,
+    /// Whether people may sign in over plain http from other machines.
+    pub plain_http: PlainHttp,
+}
+
+/// Whether people may sign in over plain http from other machines.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PlainHttp {
+    /// From this machine alone.
+    #[default]
+    Never,
+    /// From wherever they like.
+    Allowed,
 }
 
 impl Default for Auth {
@@ -23,6 +36,7 @@ impl Default for Auth {
             failures_per_minute: 60,
             sign_ins_per_minute_per_account: 10,
             sign_ins_per_minute_per_source: 30,
+            plain_http: PlainHttp::default(),
         }
     }
 }
@@ -31,4 +45,5 @@ pub(super) const KEYS: &[Key] = &[
     integer("auth.failures_per_minute", 1, 100_000),
     integer("auth.sign_ins_per_minute_per_account", 1, 100_000),
     integer("auth.sign_ins_per_minute_per_source", 1, 100_000),
+    Key { path: "auth.plain_http", kind: Kind::Choice(&["never", "allowed"]), secret: false },
 ];

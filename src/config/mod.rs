@@ -38,7 +38,7 @@ mod usage;
 
 pub use admin::{Admin, SOCKET_PATH_BYTES_MAX, admin_socket_path, prepare_socket_folder};
 pub use audit::Audit;
-pub use auth::Auth;
+pub use auth::{Auth, PlainHttp};
 pub use error::{ConfigError, Place};
 pub use key::{Key, Kind};
 pub use keys::Keys;

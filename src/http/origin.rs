@@ -91,6 +91,17 @@ impl Hosts {
         }
     }
 
+    /// Whether a request names this machine by a name that only this machine has for itself.
+    pub fn is_from_here(headers: &HeaderMap) -> bool {
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+        match Host::parse(without_port(host)) {
+            Ok(Host::Ipv4(address)) => address.is_loopback(),
+            Ok(Host::Ipv6(address)) => address.is_loopback(),
+            Ok(Host::Domain(name)) => name == "localhost",
+            Err(_) => false,
+        }
+    }
+
     fn knows(&self, host: &str) -> bool {
         let name = without_port(host);
         // Names are compared as they stand: other spellings of an address are nobody's name for us.

@@ -13,6 +13,8 @@ pub enum FailureKind {
     Forbidden,
     /// The form was made for another session, or is too old. Nothing was changed.
     Stale,
+    /// The reader comes over plain http from another machine.
+    InTheClear,
     /// The address takes what a form sends and has nothing to show.
     FormsOnly,
     /// More was sent than a form may.
@@ -39,10 +41,11 @@ pub struct Failure {
 
 impl FailureKind {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::NotFound,
         Self::Forbidden,
         Self::Stale,
+        Self::InTheClear,
         Self::FormsOnly,
         Self::TooLarge,
         Self::TooMany,
@@ -54,7 +57,7 @@ impl FailureKind {
     pub fn status(self) -> u16 {
         match self {
             Self::NotFound => 404,
-            Self::Forbidden => 403,
+            Self::Forbidden | Self::InTheClear => 403,
             Self::Stale => 409,
             Self::FormsOnly => 405,
             Self::TooLarge => 413,
@@ -69,6 +72,7 @@ impl FailureKind {
             Self::NotFound => "There is nothing here",
             Self::Forbidden => "Your role does not go so far",
             Self::Stale => "This page was too old",
+            Self::InTheClear => "This server needs https",
             Self::FormsOnly => "There is nothing to look at here",
             Self::TooLarge => "That was too much at once",
             Self::TooMany => "Too many in a short time",
@@ -92,6 +96,9 @@ impl FailureKind {
             }
             Self::Stale => {
                 "It was made before you signed in again, or something changed meanwhile. Nothing was changed. Load the page again and repeat what you did."
+            }
+            Self::InTheClear => {
+                "Over plain http whoever is on the way could read your password and take your session. Whoever runs this server sets up https (tls.certificate, or a proxy before it and https in server.public_url), or says that the network is private: auth.plain_http."
             }
             Self::FormsOnly => "This address only takes what a form sends. Nothing was changed.",
             Self::TooLarge => {

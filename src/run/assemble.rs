@@ -131,6 +131,8 @@ impl Inside {
                 once: Once::new(self.context.clock.clone(), self.context.rng.clone()),
                 once_org: Once::new(self.context.clock.clone(), self.context.rng.clone()),
                 first_calls: FirstCalls::default(),
+                only_from_here: public_url.starts_with("http://")
+                    && config.auth.plain_http == config::PlainHttp::Never,
                 host: host_of(&public_url),
                 rotate_overlap_max: config.keys.rotate_overlap_max(),
                 delete_grace: config.orgs.delete_grace(),

@@ -104,3 +104,27 @@ fn the_metadata_and_the_challenge_name_the_configured_url_alone() {
     assert_eq!(document.json()["bearer_methods_supported"], serde_json::json!(["header"]));
     assert!(document.json().as_object().unwrap().values().all(|value| !value.is_null()));
 }
+
+#[test]
+fn nobody_signs_in_in_the_clear_from_another_machine_unless_the_operator_says_so() {
+    let home = Home::new();
+    let url = ("SEQUEL__SERVER__PUBLIC_URL", "http://sequel.internal:7700");
+    let mut server = home.serve_with(&[url]);
+    let sign_in = |server: &crate::server::TestServer, host: &str| {
+        server.http("GET", "/sign-in", &[("Host", host)], b"")
+    };
+    let refused = sign_in(&server, "sequel.internal:7700");
+    assert_eq!(refused.status, 403);
+    assert!(refused.text().contains("This server needs https") && refused.header("set-cookie").is_none());
+    for from_here in ["localhost:7700", "127.0.0.1", "[::1]:1"] {
+        assert_eq!(sign_in(&server, from_here).status, 200, "{from_here}");
+    }
+    // Keys are the operator's own decision: their clients are told nothing new.
+    server.org("acme");
+    let bearer = format!("Bearer {}", server.key("acme", "k"));
+    let headers = [("Host", "sequel.internal:7700"), ("Authorization", bearer.as_str())];
+    assert_eq!(server.post(&headers, LIST).status, 200);
+    server.stop();
+    let private = home.serve_with(&[url, ("SEQUEL__AUTH__PLAIN_HTTP", "allowed")]);
+    assert_eq!(sign_in(&private, "sequel.internal:7700").status, 200);
+}

@@ -87,6 +87,7 @@ const LIMITS: &[(&str, &[&str])] = &[
         "auth.sign_ins_per_minute_per_source",
         &["an_account_and_a_source_may_be_tried_so_often_in_a_minute_and_no_more"],
     ),
+    ("auth.plain_http", &["a way, not a bound"]),
     (
         "sessions.idle_seconds",
         &["a_session_ends_when_it_was_not_seen_and_at_the_latest_when_its_time_is_over"],

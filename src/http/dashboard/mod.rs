@@ -51,6 +51,8 @@ pub struct Dashboard {
     pub once_org: Once<OrgId>,
     /// Which keys a page waits for.
     pub first_calls: FirstCalls,
+    /// Whether it is closed to who comes from another machine, because they come in the clear.
+    pub only_from_here: bool,
     /// The configured host, for people to compare.
     pub host: String,
     /// How long a rotated key's old secret may live at most.

@@ -18,7 +18,7 @@ use super::reply::{Failed, Reply};
 use crate::context::Timestamp;
 use crate::credential::OrgId;
 use crate::http::body::{BodyError, discard, read_form};
-use crate::http::{Edge, Worker};
+use crate::http::{Edge, Hosts, Worker};
 use crate::metrics::{Refusal as Counted, Route as CountedRoute};
 use crate::org::{Member, Person};
 use crate::pages::{FailureKind, When};
@@ -252,6 +252,9 @@ async fn visit(request: &HttpRequest, worker: &Data<Worker>, form: Form) -> Resu
     let edge = &*worker.edge;
     let dashboard = &edge.dashboard;
     let people = &dashboard.people;
+    if dashboard.only_from_here && !Hosts::is_from_here(request.headers()) {
+        return Err(Failed::Page(FailureKind::InTheClear));
+    }
     let text = |name: header::HeaderName| {
         request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     };

@@ -29,6 +29,7 @@ pub(super) fn all() -> Vec<Rendered> {
             "not-found",
             "forbidden",
             "stale",
+            "in-the-clear",
             "forms-only",
             "too-large",
             "too-many",

@@ -19,7 +19,7 @@ use crate::context::Clock;
 const PIECE_BYTES: usize = 64 * 1024;
 /// For so long whoever takes a backup may take nothing of it. The cut that it holds keeps everything that changes
 /// meanwhile twice: a pipe that stands still would fill the store's disk.
-const STALL: Duration = Duration::from_mins(5);
+const STALL: Duration = Duration::from_secs(300);
 
 /// What can make a backup of a store.
 #[derive(Clone)]

@@ -6,6 +6,10 @@
 //! errors offline; it proves nothing. What proves is the SHA-256 digest of the *whole* string, so
 //! that no part of one credential can be transplanted into another.
 //!
+//! What OAuth hands out has the same form under markers of its own: access tokens (`sqa_`) are bearer
+//! credentials beside keys, and name their grant where a key names itself; the others are in [`secret`]
+//! and [`refresh`].
+//!
 //! This module knows no store, no clock and no organization: a parsed credential carries a
 //! *claimed* organization id and nothing more.
 
@@ -19,10 +23,13 @@ use thiserror::Error;
 
 use crate::context::{Rng, RngError};
 
+pub mod refresh;
 pub mod secret;
 
 /// The marker of an API key.
 pub const KEY_MARKER: &str = "sql_";
+/// The marker of an access token.
+pub const ACCESS_MARKER: &str = "sqa_";
 /// Characters of a whole API key.
 pub const KEY_CHARS: usize = 75;
 /// Characters of the prefix that stays visible: marker and key id.
@@ -51,6 +58,11 @@ pub type UserId = Id<12>;
 pub type SessionId = Id<10>;
 /// Names one invitation in its organization.
 pub type InvitationId = Id<10>;
+/// Names one grant in its organization: what a person has authorized an app to do. Beside keys, so that whatever is
+/// counted by who asks needs no second place.
+pub type GrantId = KeyId;
+/// Names one registered OAuth client of this server.
+pub type ClientId = Id<12>;
 
 /// A text that is no id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -214,10 +226,21 @@ impl fmt::Debug for PlainKey {
 pub struct Credential {
     /// The organization that it *claims*.
     pub org: OrgId,
-    /// The key that it claims to be.
+    /// The key that it claims to be, or the grant that it claims to be a token of.
     pub id: KeyId,
+    /// Which of the two.
+    pub kind: CredentialKind,
     /// The digest of the whole string as presented.
     pub digest: Digest,
+}
+
+/// What a bearer credential is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CredentialKind {
+    /// An API key.
+    Key,
+    /// An access token.
+    Access,
 }
 
 /// A bearer string that is no credential of ours: too short, wrong marker, wrong checksum.
@@ -233,8 +256,27 @@ impl Credential {
 
     /// The same of bytes that may not even be text, as a header has them.
     pub fn parse_bytes(bytes: &[u8]) -> Result<Self, Malformed> {
-        let (id, org, digest) = taken_apart(KEY_MARKER, bytes)?;
-        Ok(Self { org, id, digest })
+        let kind = if bytes.starts_with(ACCESS_MARKER.as_bytes()) {
+            CredentialKind::Access
+        } else {
+            CredentialKind::Key
+        };
+        let (id, org, digest) = taken_apart(kind.marker(), bytes)?;
+        Ok(Self { org, id, kind, digest })
+    }
+
+    /// What may be shown of it: marker and id.
+    pub fn prefix(&self) -> String {
+        format!("{}{}", self.kind.marker(), self.id)
+    }
+}
+
+impl CredentialKind {
+    const fn marker(self) -> &'static str {
+        match self {
+            Self::Key => KEY_MARKER,
+            Self::Access => ACCESS_MARKER,
+        }
     }
 }
 

@@ -15,6 +15,7 @@ pub mod install;
 pub mod mail;
 pub mod mcp;
 pub mod metrics;
+pub mod oauth;
 pub mod org;
 pub mod pages;
 mod places;

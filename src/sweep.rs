@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::context::Context;
 use crate::flow::purge_orgs::purge_orgs;
-use crate::flow::{People, users};
+use crate::flow::{OAuth, People, register, users};
 use crate::org::{Registry, Retention};
 use crate::system::OrgIndex;
 
@@ -34,6 +34,8 @@ pub struct Sweeper {
     pub index: OrgIndex,
     /// All people.
     pub people: People,
+    /// All OAuth clients.
+    pub oauth: OAuth,
     /// The process's clock and randomness.
     pub context: Context,
     /// How long history is kept.
@@ -124,6 +126,10 @@ impl Sweeper {
             let error = &error as &dyn std::error::Error;
             tracing::warn!(error, "sessions whose time is over could not be removed");
         }
+        if let Err(error) = register::purge(&self.oauth).await {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "OAuth clients that nobody uses could not be looked for");
+        }
         let orgs = match self.index.all().await {
             Ok(orgs) => orgs,
             Err(error) => {
@@ -156,10 +162,11 @@ mod tests {
     #[test]
     fn usage_is_written_down_while_a_purge_takes_its_time() {
         let retention = Retention { audit_days: 90, audit_entries_max: 1_000, usage_days: 90 };
-        sweep_beside_a_purge_that_hangs(|people, stop| {
+        sweep_beside_a_purge_that_hangs(|oauth, stop| {
+            let people = oauth.people().clone();
             let (registry, index, context) =
                 (people.registry.clone(), people.index.clone(), people.context.clone());
-            Sweeper { registry, index, people, context, retention }.run(stop)
+            Sweeper { registry, index, people, oauth, context, retention }.run(stop)
         });
     }
 }

@@ -7,12 +7,13 @@
 
 use sequel_store::{Key, Lane, Scope};
 
-use crate::credential::{InvitationId, KeyId, OrgId, SourceId, UserId};
+use crate::credential::{GrantId, InvitationId, KeyId, OrgId, SourceId, UserId};
 use crate::org::record::{
-    self, AuditRecord, DeletedOrgRecord, InvitationRecord, KeyRecord, MemberRecord, NameRecord, OrgRecord,
-    SourceRecord, UsageRecord, UsedRecord,
+    self, AppPolicyRecord, AuditRecord, DeletedOrgRecord, GrantRecord, InvitationRecord, KeyRecord,
+    MemberRecord, NameRecord, OrgRecord, SourceRecord, UsageRecord, UsedRecord,
 };
 use crate::record::{RecordError, Versioned, decode, encode};
+use crate::system::clients::{self, ClientGrantRecord, ClientRecord, DecisionRecord};
 use crate::system::deletions::{self, Deletion};
 use crate::system::memberships::{self, MembershipRecord};
 use crate::system::orgs::{self, IndexRecord};
@@ -31,6 +32,8 @@ pub(super) enum Kind {
     SourceName,
     Member,
     Invitation,
+    Grant,
+    AppPolicy,
     Used,
     Audit,
     Usage,
@@ -42,6 +45,9 @@ pub(super) enum Kind {
     Trail,
     Session,
     Membership,
+    Client,
+    ClientGrant,
+    Decision,
     Restored,
     Unfinished,
 }
@@ -74,6 +80,14 @@ impl Kind {
         if *scope == sessions::scope() {
             return begins(sessions::SESSIONS).then_some(Self::Session);
         }
+        if *scope == clients::scope() {
+            return match () {
+                () if begins(clients::CLIENTS) => Some(Self::Client),
+                () if begins(clients::CLIENT_GRANTS) => Some(Self::ClientGrant),
+                () if begins(clients::DECISIONS) => Some(Self::Decision),
+                () => None,
+            };
+        }
         match key {
             _ if *scope != whole::scope() => None,
             key if *key == whole::restored_at() => Some(Self::Restored),
@@ -93,6 +107,8 @@ impl Kind {
             () if record::id_after(record::INVITATIONS, key).is_some_and(|_: InvitationId| true) => {
                 Self::Invitation
             }
+            () if record::id_after(record::GRANTS, key).is_some_and(|_: GrantId| true) => Self::Grant,
+            () if *key == record::app_policy_at() => Self::AppPolicy,
             () if record::id_after(record::USED, key).is_some_and(|_: KeyId| true) => Self::Used,
             () if record::audit_revision(key).is_some() => Self::Audit,
             () if record::usage_of(key).is_some() => Self::Usage,
@@ -128,6 +144,8 @@ impl Kind {
             Self::Source => again::<SourceRecord>(value),
             Self::Member => again::<MemberRecord>(value),
             Self::Invitation => again::<InvitationRecord>(value),
+            Self::Grant => again::<GrantRecord>(value),
+            Self::AppPolicy => again::<AppPolicyRecord>(value),
             Self::Used => again::<UsedRecord>(value),
             Self::Audit | Self::Trail => again::<AuditRecord>(value),
             Self::Usage => again::<UsageRecord>(value),
@@ -138,6 +156,9 @@ impl Kind {
             Self::Leaving => again::<LeavingRecord>(value),
             Self::Membership => again::<MembershipRecord>(value),
             Self::Session => again::<SessionRecord>(value),
+            Self::Client => again::<ClientRecord>(value),
+            Self::ClientGrant => again::<ClientGrantRecord>(value),
+            Self::Decision => again::<DecisionRecord>(value),
             Self::Restored => again::<Restored>(value),
             Self::Unfinished => again::<Unfinished>(value),
         }
@@ -165,6 +186,8 @@ mod tests {
         (Kind::SourceName, NameRecord::VERSION, "source-name"),
         (Kind::Member, MemberRecord::VERSION, "member"),
         (Kind::Invitation, InvitationRecord::VERSION, "invitation"),
+        (Kind::Grant, GrantRecord::VERSION, "grant"),
+        (Kind::AppPolicy, AppPolicyRecord::VERSION, "app-policy"),
         (Kind::Used, UsedRecord::VERSION, "used"),
         (Kind::Audit, AuditRecord::VERSION, "audit"),
         (Kind::Usage, UsageRecord::VERSION, "usage"),
@@ -175,6 +198,9 @@ mod tests {
         (Kind::Leaving, LeavingRecord::VERSION, "leaving"),
         (Kind::Session, SessionRecord::VERSION, "session"),
         (Kind::Membership, MembershipRecord::VERSION, "membership"),
+        (Kind::Client, ClientRecord::VERSION, "oauth-client"),
+        (Kind::ClientGrant, ClientGrantRecord::VERSION, "oauth-client-grant"),
+        (Kind::Decision, DecisionRecord::VERSION, "oauth-decision"),
         (Kind::Restored, Restored::VERSION, "restored"),
         (Kind::Unfinished, Unfinished::VERSION, "unfinished"),
     ];

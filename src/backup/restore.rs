@@ -7,7 +7,7 @@
 //! | it was deleted, or it was put back since | it stays as it is |
 //!
 //! A name that one of those that stay has by now is theirs: whoever had it in the backup gets its id behind it.
-//! What a rotation replaced never comes back. What the backup does not know goes; deleted organizations stay what they
+//! What a rotation replaced never comes back, nor does an app that somebody had authorized: it is authorized anew. What the backup does not know goes; deleted organizations stay what they
 //! are. The trail of changes that the store has stays, and each organization gets an entry. The index of names and the
 //! list of deletions are made anew from the organizations.
 //!

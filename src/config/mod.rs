@@ -20,6 +20,7 @@ mod log;
 mod mail;
 mod metrics;
 mod network;
+mod oauth;
 mod orgs;
 mod passwords;
 mod query;
@@ -47,6 +48,7 @@ pub use log::{Log, LogFormat};
 pub use mail::Mail;
 pub use metrics::Metrics;
 pub use network::{Network, NetworkError};
+pub use oauth::{Apps, OAuth, RefreshReplay};
 pub use orgs::Orgs;
 pub use passwords::Passwords;
 pub use query::Query;
@@ -102,6 +104,8 @@ pub struct Config {
     pub sessions: Sessions,
     /// `[passwords]`
     pub passwords: Passwords,
+    /// `[oauth]`
+    pub oauth: OAuth,
     /// `[mail]`
     pub mail: Mail,
     /// `[limits]`
@@ -140,6 +144,7 @@ pub fn keys() -> impl Iterator<Item = &'static Key> {
         auth::KEYS,
         sessions::KEYS,
         passwords::KEYS,
+        oauth::KEYS,
         mail::KEYS,
         limits::KEYS,
         query::KEYS,
@@ -251,6 +256,7 @@ impl Config {
         self.streams.check()?;
         self.sessions.check()?;
         self.passwords.check()?;
+        self.oauth.check()?;
         self.mail.check()?;
         self.tls.check()?;
         self.admin.check()

@@ -1,6 +1,6 @@
-//! The secrets that people hold: a session's cookie and the links that work once. They have the form of an API key
-//! (marker, id, owner, 256 random bits, checksum) and its rules: at rest there is the digest of the whole string, so
-//! that nothing of one can be transplanted into another, and none serves another purpose.
+//! The secrets beside API keys: what people hold (a session's cookie, the links that work once) and what OAuth hands to
+//! clients. They have the form of an API key (marker, id, owner, 256 random bits, checksum) and its rules: at rest there is
+//! the digest of the whole string, so that nothing of one can be transplanted into another, and none serves another purpose.
 
 use std::fmt;
 
@@ -18,6 +18,12 @@ pub enum Purpose {
     Reset,
     /// The link that makes the first user; it belongs to nobody.
     SetUp,
+    /// An authorization code of a grant; its owner is the organization.
+    Code,
+    /// An access token of a grant; its owner is the organization. Presented, it is a [`Credential`](super::Credential).
+    Access,
+    /// A client's secret; its owner is the client.
+    Client,
 }
 
 impl Purpose {
@@ -27,6 +33,9 @@ impl Purpose {
             Self::Invitation => "sqi_",
             Self::Reset => "sqw_",
             Self::SetUp => "sqf_",
+            Self::Code => "sqc_",
+            Self::Access => super::ACCESS_MARKER,
+            Self::Client => "sqs_",
         }
     }
 }
@@ -38,6 +47,11 @@ impl PlainSecret {
     /// Mints one. 256 random bits.
     pub fn mint(purpose: Purpose, id: Id<10>, owner: Id<12>, rng: &Rng) -> Result<Self, RngError> {
         assembled(purpose.marker(), id, owner, rng).map(Self)
+    }
+
+    /// One that was handed out before and comes from where only its holder could put it.
+    pub(super) fn known(text: String) -> Self {
+        Self(text)
     }
 
     /// The secret itself.
@@ -80,7 +94,15 @@ impl Presented {
 mod tests {
     use super::*;
 
-    const ALL: [Purpose; 4] = [Purpose::Session, Purpose::Invitation, Purpose::Reset, Purpose::SetUp];
+    const ALL: [Purpose; 7] = [
+        Purpose::Session,
+        Purpose::Invitation,
+        Purpose::Reset,
+        Purpose::SetUp,
+        Purpose::Code,
+        Purpose::Access,
+        Purpose::Client,
+    ];
 
     #[test]
     fn a_secret_serves_its_own_purpose_and_no_other() {
@@ -95,7 +117,8 @@ mod tests {
             let parsed = Presented::parse(purpose, plain.reveal()).unwrap();
             assert_eq!((parsed.id, parsed.owner), (id, owner));
             assert!(parsed.digest.matches(&plain.digest()));
-            assert!(super::super::Credential::parse(plain.reveal()).is_err());
+            let bearer = super::super::Credential::parse(plain.reveal());
+            assert_eq!(bearer.is_ok(), purpose == Purpose::Access);
         }
     }
 

@@ -111,13 +111,18 @@ impl People {
 
     /// Says what links begin with now that the server listens: the port may have been picked just then.
     pub fn listens_at(&self, public_url: String) {
+        self.registry.protects(format!("{public_url}/mcp"));
         // A server listens once.
         let _ = self.state.bound_url.set(public_url);
     }
 
+    /// What links begin with, without a slash at the end.
+    pub(super) fn base_url(&self) -> &str {
+        self.state.bound_url.get().unwrap_or(&self.public_url)
+    }
+
     fn link(&self, room: &str, secret: &PlainSecret) -> String {
-        let base = self.state.bound_url.get().unwrap_or(&self.public_url);
-        format!("{base}/{room}/{}", secret.reveal())
+        format!("{}/{room}/{}", self.base_url(), secret.reveal())
     }
 
     /// Who presents this cookie, if anybody who is signed in.

@@ -21,7 +21,7 @@ use super::find_org::{find_org, list_deleted_orgs, list_orgs};
 use super::people_tests::people_of;
 use super::purge_orgs::purge_orgs;
 use super::rename_org::rename_org;
-use super::{People, SignInLimits};
+use super::{OAuth, SignInLimits};
 use crate::context::Context;
 use crate::credential::Credential;
 use crate::org::audit::Author;
@@ -150,7 +150,11 @@ impl House {
             held: Mutex::default(),
             holds: Semaphore::new(0),
         });
-        let (context, arbiter) = (Context::system(), Arbiter::new());
+        Self::over(store, Context::system(), limits)
+    }
+
+    fn over(store: Arc<Breaking>, context: Context, limits: RegistryLimits) -> Self {
+        let arbiter = Arbiter::new();
         let connectors = sequel_connector::Registry::new([Arc::new(Nothing) as Arc<dyn Connector>]);
         let registry = Registry::new(RegistryParts {
             store: Arc::clone(&store) as Arc<dyn Store>,
@@ -176,6 +180,11 @@ impl House {
     }
 }
 
+/// Another process over the same store, at the same time of day.
+pub(super) fn again(house: &House) -> House {
+    House::over(Arc::clone(&house.store), house.context.clone(), LIMITS)
+}
+
 impl Drop for House {
     fn drop(&mut self) {
         self.arbiter.stop();
@@ -186,7 +195,7 @@ fn named(name: &str) -> NewKey {
     NewKey { name: name.into(), expires_at: None, sources: None, made_for: None }
 }
 
-fn source(name: &str) -> NewSource {
+pub(super) fn source(name: &str) -> NewSource {
     NewSource { name: name.into(), kind: "nothing".into(), settings: Default::default(), description: None }
 }
 
@@ -194,11 +203,11 @@ fn credential(key: &MintedKey) -> Credential {
     Credential::parse(key.plain.reveal()).unwrap()
 }
 
-fn index(house: &House) -> OrgIndex {
+pub(super) fn index(house: &House) -> OrgIndex {
     OrgIndex::new(Arc::clone(&house.store) as Arc<dyn Store>, house.context.rng.clone())
 }
 
-async fn made(house: &House, index: &OrgIndex, name: &str) -> Org {
+pub(super) async fn made(house: &House, index: &OrgIndex, name: &str) -> Org {
     let (id, _) = create_org(&house.registry, index, &house.context, &Author::sequel(), name).await.unwrap();
     house.registry.resolve(id).await.unwrap()
 }
@@ -480,7 +489,7 @@ async fn a_rename_that_broke_off_leaves_no_name_that_nobody_can_have() {
 
 /// Sweeps with what it is given, beside a purge that never ends: usage has to be written down, and the sweeping to end
 /// when it is told to. For the test of `sweep`, which knows no store.
-pub(crate) fn sweep_beside_a_purge_that_hangs<S>(sweep: impl FnOnce(People, CancellationToken) -> S)
+pub(crate) fn sweep_beside_a_purge_that_hangs<S>(sweep: impl FnOnce(OAuth, CancellationToken) -> S)
 where
     S: Future<Output = ()> + 'static,
 {
@@ -494,7 +503,7 @@ where
         *house.store.held.lock().unwrap() = Some(Scope::org(doomed.id().as_str()).unwrap());
         let stop = CancellationToken::new();
         let people = people_of(&house, SignInLimits { per_account: 1, per_source: 1 }, None);
-        let sweeping = sweep(people, stop.clone());
+        let sweeping = sweep(super::oauth_tests::oauth_over(&house, people), stop.clone());
         let sweeping = actix_rt::spawn(sweeping);
         let held = tokio::time::timeout(PATIENCE, house.store.holds.acquire()).await;
         drop(held.expect("a purge begins").unwrap());

@@ -46,47 +46,73 @@ type Account = [u8; 32];
 
 pub(super) struct SignInThrottle {
     accounts: DefaultKeyedRateLimiter<(Account, From)>,
+    sources: SourceThrottle,
+    clock: DefaultClock,
+}
+
+/// How often something may come from one source address.
+pub(super) struct SourceThrottle {
     sources: DefaultKeyedRateLimiter<IpAddr>,
     clock: DefaultClock,
 }
 
+fn quota(per_minute: u32) -> Quota {
+    Quota::per_minute(NonZeroU32::new(per_minute).unwrap_or(NonZeroU32::MIN))
+}
+
+/// Takes a try of a key's; of what all keys share where too many are remembered.
+fn take_one_of<K: Hash + Eq + Clone>(
+    limiter: &DefaultKeyedRateLimiter<K>,
+    key: K,
+    all: K,
+    clock: &DefaultClock,
+) -> Result<(), Duration> {
+    let key = if limiter.len() >= KEYS_MAX { all } else { key };
+    take(limiter, &key, clock)
+}
+
+impl SourceThrottle {
+    pub(super) fn new(per_minute: u32) -> Self {
+        Self { sources: RateLimiter::keyed(quota(per_minute)), clock: DefaultClock::default() }
+    }
+
+    /// Takes a try of a source's, or says how long to wait.
+    pub(super) fn take(&self, source: Option<IpAddr>) -> Result<(), Duration> {
+        let Some(source) = source.map(block_of) else { return Ok(()) };
+        take_one_of(&self.sources, source, IpAddr::from([0, 0, 0, 0]), &self.clock)
+    }
+
+    /// Forgets who has not tried lately. For a timer.
+    pub(super) fn prune(&self) {
+        self.sources.retain_recent();
+    }
+}
+
 impl SignInThrottle {
     pub(super) fn new(limits: SignInLimits) -> Self {
-        let quota = |per_minute| Quota::per_minute(NonZeroU32::new(per_minute).unwrap_or(NonZeroU32::MIN));
         Self {
             accounts: RateLimiter::keyed(quota(limits.per_account)),
-            sources: RateLimiter::keyed(quota(limits.per_source)),
+            sources: SourceThrottle::new(limits.per_source),
             clock: DefaultClock::default(),
         }
     }
 
     /// Takes a try of a source's, or says how long to wait.
     pub(super) fn take_source(&self, source: Option<IpAddr>) -> Result<(), Duration> {
-        let Some(source) = source.map(block_of) else { return Ok(()) };
-        self.take(&self.sources, source, IpAddr::from([0, 0, 0, 0]))
+        self.sources.take(source)
     }
 
     /// Takes a try of an account's.
     pub(super) fn take_account(&self, account: &str, from: From) -> Result<(), Duration> {
         let digest = ring::digest::digest(&ring::digest::SHA256, account.as_bytes());
         let account = digest.as_ref().try_into().expect("SHA-256 has 32 bytes");
-        self.take(&self.accounts, (account, from), ([0; 32], From::Anywhere))
-    }
-
-    fn take<K: Hash + Eq + Clone>(
-        &self,
-        limiter: &DefaultKeyedRateLimiter<K>,
-        key: K,
-        all: K,
-    ) -> Result<(), Duration> {
-        let key = if limiter.len() >= KEYS_MAX { all } else { key };
-        take(limiter, &key, &self.clock)
+        take_one_of(&self.accounts, (account, from), ([0; 32], From::Anywhere), &self.clock)
     }
 
     /// Forgets who has not tried lately. For a timer.
     pub(super) fn prune(&self) {
         self.accounts.retain_recent();
-        self.sources.retain_recent();
+        self.sources.prune();
     }
 }
 

@@ -46,8 +46,8 @@ pub async fn create(
 }
 
 /// Keeps a user out, or lets them in again. When this answers, each later request of a disabled one's sessions and
-/// personal API keys is refused. Letting them in again switches no key on: somebody has to mean that. What fails half-way
-/// can be asked for again.
+/// personal API keys is refused, and the apps that they have authorized have ended. Letting them in again switches no key
+/// on: somebody has to mean that. What fails half-way can be asked for again.
 pub async fn switch(
     people: &People,
     author: &Author,
@@ -73,7 +73,9 @@ pub async fn switch(
     if !enabled {
         for org in people.memberships.of(id).await? {
             if people.registry.membership(org, id).await?.is_some() {
-                people.registry.resolve(org).await?.by(author.clone()).disable_keys_of(id).await?;
+                let org = people.registry.resolve(org).await?.by(author.clone());
+                org.disable_keys_of(id).await?;
+                org.end_grants_of(id).await?;
             }
         }
     }

@@ -18,6 +18,7 @@ use crate::metrics::Refusal as Counted;
 use crate::org::{CallGuard, CallKey, Principal, Stopped};
 
 const REVOKED: &str = "The credential is no longer valid.";
+const FORBIDDEN: &str = "This app was not authorized for that.";
 const UNAVAILABLE: &str = "The server cannot answer right now; try again.";
 
 /// Answers a batch one message after the other.
@@ -111,6 +112,7 @@ impl Run {
                 self.is_revoked = true;
                 error(REVOKED)
             }
+            Err(NotBegun::Forbidden(_)) => error(FORBIDDEN),
             Err(NotBegun::Unavailable(_)) => error(UNAVAILABLE),
         }
     }
@@ -165,6 +167,7 @@ impl Run {
                 None
             }
             Err(NotBegun::Revoked(_)) => Some(REVOKED),
+            Err(NotBegun::Forbidden(_)) => Some(FORBIDDEN),
             Err(NotBegun::Unavailable(_) | NotBegun::Outcome(_)) => Some(UNAVAILABLE),
         }
     }

@@ -12,6 +12,7 @@ use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::{HttpResponse, HttpResponseBuilder};
 
 use crate::credential::{Credential, Malformed};
+use crate::oauth::scope::ScopeSet;
 
 /// What stands in the `Authorization` header.
 #[derive(Debug)]
@@ -24,14 +25,12 @@ pub(super) enum Bearer {
     Presented(Credential),
 }
 
-/// The scopes that exist.
-pub(super) const SCOPES: &str = "schema:read query:run";
-
 /// The challenge of a 401, made once.
 #[derive(Debug, Clone)]
 pub struct Challenge {
     missing: HeaderValue,
     invalid: HeaderValue,
+    metadata: String,
 }
 
 impl Challenge {
@@ -39,9 +38,11 @@ impl Challenge {
     pub fn new(public_url: &str) -> Self {
         let metadata = format!("resource_metadata=\"{public_url}/.well-known/oauth-protected-resource/mcp\"");
         let value = |text: String| HeaderValue::try_from(text).expect("a checked URL is visible ASCII");
+        let scopes = ScopeSet::ALL.words();
         Self {
-            missing: value(format!("Bearer {metadata}, scope=\"{SCOPES}\"")),
-            invalid: value(format!("Bearer error=\"invalid_token\", {metadata}, scope=\"{SCOPES}\"")),
+            missing: value(format!("Bearer {metadata}, scope=\"{scopes}\"")),
+            invalid: value(format!("Bearer error=\"invalid_token\", {metadata}, scope=\"{scopes}\"")),
+            metadata,
         }
     }
 
@@ -54,9 +55,20 @@ impl Challenge {
 
     /// A credential was sent and is not accepted.
     pub(super) fn invalid(&self) -> HttpResponse {
-        let text = "The API key is not valid: it is mistyped, expired, disabled or deleted. Make another one \
-                    under Settings → API Keys.";
+        let text = "The API key or access token is not valid: it is mistyped, expired, disabled, deleted or revoked. Make \
+                    another key under Settings → API Keys, or authorize the app again.";
         unauthorized(&self.invalid, "invalid_token", text)
+    }
+
+    /// A credential was accepted and may not do this (RFC 6750 §3.1). Names all that a client has to ask for: what it has
+    /// already and what it lacks, because a grant takes the place of the one before.
+    pub(super) fn insufficient(&self, scopes: ScopeSet) -> HttpResponse {
+        let (metadata, scopes) = (&self.metadata, scopes.words());
+        let text = format!("This app was not authorized for that; it takes the scopes {scopes}.");
+        let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{scopes}\", {metadata}");
+        let mut response = HttpResponse::Forbidden();
+        response.insert_header((header::WWW_AUTHENTICATE, challenge));
+        oauth_error(&mut response, "insufficient_scope", &text)
     }
 }
 

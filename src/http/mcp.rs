@@ -25,9 +25,11 @@ use super::{Edge, Worker, progress};
 use crate::context::Timestamp;
 use crate::credential::Credential;
 use crate::mcp::{
-    Call, Decision, HeaderField, Listen, Outcome, ProgressToken, RequestHead, decide_telling, fact_reply,
+    Call, Decision, HeaderField, Listen, Outcome, ProgressToken, RequestHead, Task, ToolCall, decide_telling,
+    fact_reply,
 };
 use crate::metrics::{Method as Message, Refusal as Counted, Route, SPANS, Tool};
+use crate::oauth::scope::{Scope, ScopeSet};
 use crate::org::{
     Admission, AuthError, BeginError, CallGuard, CallKey, Limited, Principal, Progress, RateOf, Refusal,
 };
@@ -231,12 +233,13 @@ pub(super) fn refused(
         AuthError::Invalid(Refusal::Unknown) => Counted::Unknown,
         AuthError::Invalid(Refusal::Disabled) => Counted::Disabled,
         AuthError::Invalid(Refusal::Expired) => Counted::Expired,
+        AuthError::Invalid(Refusal::Audience) => Counted::Audience,
         AuthError::Throttled(_) => Counted::Throttled,
         AuthError::Unavailable(_) => Counted::Unavailable,
     });
     match error {
         AuthError::Invalid(refusal) => {
-            let key = crate::credential::prefix(&credential.id);
+            let key = credential.prefix();
             tracing::info!(request_id = %id, key, ?from, reason = ?refusal, "a credential was refused");
             edge.challenge.invalid()
         }
@@ -293,6 +296,8 @@ fn known(parts: [Bytes; 2]) -> HttpResponse {
 pub(super) enum NotBegun {
     /// The credential is gone: the whole request is refused.
     Revoked(HttpResponse),
+    /// The credential may not do that.
+    Forbidden(HttpResponse),
     /// It cannot be decided, or nothing is begun any more.
     Unavailable(HttpResponse),
     /// The answer says what to do.
@@ -330,12 +335,33 @@ pub(super) async fn begin(
         begun => begun,
     };
     let begun = begun.inspect_err(|error| edge.metrics.refused(counted(error)));
-    begun.map_err(|error| match error {
+    let begun = begun.map_err(|error| match error {
         BeginError::Revoked => NotBegun::Revoked(edge.challenge.invalid()),
         BeginError::Closed | BeginError::Draining => NotBegun::Unavailable(unavailable()),
         BeginError::OrgBusy { .. } | BeginError::KeyBusy { .. } => NotBegun::Outcome(Outcome::Failed(
             format!("Too many calls at once: {error}. Wait for one to end."),
         )),
+    });
+    let guard = begun?;
+    let needed = needed(&call.task);
+    if guard.scopes().covers(needed) {
+        return Ok(guard);
+    }
+    edge.metrics.refused(Counted::Scope);
+    guard.concluded(0, true);
+    Err(NotBegun::Forbidden(edge.challenge.insufficient(guard.scopes().with(needed))))
+}
+
+/// What a grant has to be good for.
+fn needed(task: &Task) -> ScopeSet {
+    ScopeSet::only(match task {
+        Task::Tool(ToolCall::RunQuery(_) | ToolCall::ExplainQuery(_) | ToolCall::Injected(_)) => {
+            Scope::QueryRun
+        }
+        Task::Tool(ToolCall::ListDataSources | ToolCall::SearchSchema(_) | ToolCall::DescribeTable(_))
+        | Task::ListResources(_)
+        | Task::ReadResource(_)
+        | Task::Complete(_) => Scope::SchemaRead,
     })
 }
 
@@ -360,7 +386,9 @@ async fn call_alone(
 ) -> HttpResponse {
     let guard = match begin(&edge, &principal, &credential, &call, id, &mut || false).await {
         Ok(guard) => guard,
-        Err(NotBegun::Revoked(response) | NotBegun::Unavailable(response)) => return response,
+        Err(
+            NotBegun::Revoked(response) | NotBegun::Forbidden(response) | NotBegun::Unavailable(response),
+        ) => return response,
         Err(NotBegun::Outcome(outcome)) => return json(200, call.encode(outcome)),
     };
     if !Tools::touches_a_source(&call.task) {

@@ -1,6 +1,6 @@
 //! The edge: extract, call once, encode. Owns HTTP and nothing of what is decided.
 //!
-//! The public server has `POST /mcp`, the resource's metadata, the probes, and the dashboard (`dashboard`); the
+//! The public server has `POST /mcp`, OAuth's endpoints (`oauth`), the probes, and the dashboard (`dashboard`); the
 //! administration under `/api/v1` is served on a unix socket only (`api`).
 
 mod accept;
@@ -13,9 +13,9 @@ mod dashboard;
 mod health;
 mod listen;
 mod mcp;
-mod metadata;
 pub mod metrics;
 mod missing;
+mod oauth;
 mod origin;
 mod paced;
 mod peer;
@@ -27,6 +27,7 @@ mod sse;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use actix_web::http::Method;
 use actix_web::{HttpRequest, Resource, web};
 
 pub use bearer::Challenge;
@@ -36,6 +37,7 @@ pub use origin::Hosts;
 pub use paced::{Pace, Paced};
 pub use peer::Peers;
 
+use crate::flow::OAuth;
 use crate::mcp::ServerFacts;
 use crate::metrics::Metrics;
 use crate::org::Registry;
@@ -65,6 +67,8 @@ pub struct Edge {
     pub body_timeout: std::time::Duration,
     /// How streams of change notices are bounded in time.
     pub streams: StreamTimes,
+    /// Clients, grants and tokens.
+    pub oauth: OAuth,
     /// What the dashboard's pages are made of.
     pub dashboard: Dashboard,
     /// False before start-up is over and again once a shutdown has begun.
@@ -106,6 +110,8 @@ pub struct Route {
 pub enum Access {
     /// Anybody.
     Public,
+    /// Anybody; what is sent says which OAuth client it is, and proves it where that has a secret.
+    Client,
     /// Whoever has a valid credential.
     Credential,
     /// Whoever is signed in.
@@ -117,18 +123,20 @@ pub enum Access {
 /// The routes for machines. What is in neither this table nor the dashboard's is not served.
 pub const ROUTES: &[Route] = &[
     Route { path: "/mcp", methods: &["POST"], access: Access::Credential, resource: |r| r.to(mcp::endpoint) },
-    Route {
-        path: "/.well-known/oauth-protected-resource",
-        methods: &["GET"],
-        access: Access::Public,
-        resource: |r| r.get(metadata::resource),
-    },
-    Route {
-        path: "/.well-known/oauth-protected-resource/mcp",
-        methods: &["GET"],
-        access: Access::Public,
-        resource: |r| r.get(metadata::resource),
-    },
+    document("/.well-known/oauth-protected-resource", |r| r.get(oauth::resource)),
+    document("/.well-known/oauth-protected-resource/mcp", |r| r.get(oauth::resource)),
+    // Clients that know the endpoint alone look beside it, those of OpenID Connect under another name.
+    document("/.well-known/oauth-authorization-server", |r| r.get(oauth::authorization_server)),
+    document("/.well-known/oauth-authorization-server/mcp", |r| r.get(oauth::authorization_server)),
+    document("/.well-known/openid-configuration", |r| r.get(oauth::authorization_server)),
+    document("/.well-known/openid-configuration/mcp", |r| r.get(oauth::authorization_server)),
+    document("/mcp/.well-known/openid-configuration", |r| r.get(oauth::authorization_server)),
+    endpoint("/oauth/register", |r| r.post(oauth::register)),
+    endpoint("/oauth/token", |r| r.post(oauth::token)),
+    endpoint("/oauth/revoke", |r| r.post(oauth::revoke)),
+    // Where clients of 2025-03-26 go without having looked for metadata.
+    endpoint("/register", |r| r.post(oauth::register)),
+    endpoint("/token", |r| r.post(oauth::token)),
     Route {
         path: "/healthz",
         methods: &["GET"],
@@ -143,6 +151,16 @@ pub const ROUTES: &[Route] = &[
     },
 ];
 
+/// What a client reads before it asks for anything.
+const fn document(path: &'static str, resource: fn(Resource) -> Resource) -> Route {
+    Route { path, methods: &["GET", "OPTIONS"], access: Access::Public, resource }
+}
+
+/// What a client sends something to, and proves itself there what it has to.
+const fn endpoint(path: &'static str, resource: fn(Resource) -> Resource) -> Route {
+    Route { path, methods: &["POST", "OPTIONS"], access: Access::Client, resource }
+}
+
 /// All routes of the public server.
 fn all_routes() -> impl Iterator<Item = &'static Route> {
     ROUTES.iter().chain(dashboard::ROUTES)
@@ -154,7 +172,11 @@ pub fn routes(app: &mut web::ServiceConfig) {
         let no_such_method =
             |request: HttpRequest, worker: web::Data<Worker>| missing::method(request, worker, route.methods);
         let resource = web::resource(route.path).default_service(web::to(no_such_method));
-        app.service((route.resource)(resource));
+        let mut resource = (route.resource)(resource);
+        if route.methods.contains(&"OPTIONS") {
+            resource = resource.route(web::method(Method::OPTIONS).to(oauth::preflight));
+        }
+        app.service(resource);
     }
     app.default_service(web::to(missing::path));
 }

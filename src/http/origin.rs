@@ -72,15 +72,21 @@ impl Hosts {
         Self { names, origins }
     }
 
-    /// Holds a request's `Host` and `Origin` against ours.
-    pub fn check(&self, headers: &HeaderMap, authority: Option<&Authority>) -> Result<(), Foreign> {
+    /// Holds a request's `Host` against ours. Alone where any origin may call.
+    pub fn check_host(&self, headers: &HeaderMap, authority: Option<&Authority>) -> Result<(), Foreign> {
         let mut hosts = headers.get_all(header::HOST);
         let (Some(host), None) = (hosts.next(), hosts.next()) else { return Err(Foreign::Host) };
         // A target in absolute form names its host itself (RFC 9112 §3.2.2); then both have to be ours.
         let named = [host.to_str().ok(), authority.map(|authority| authority.as_str())];
-        if named[0].is_none() || !named.into_iter().flatten().all(|host| self.knows(host)) {
-            return Err(Foreign::Host);
+        match named[0].is_some() && named.into_iter().flatten().all(|host| self.knows(host)) {
+            true => Ok(()),
+            false => Err(Foreign::Host),
         }
+    }
+
+    /// Holds a request's `Host` and `Origin` against ours.
+    pub fn check(&self, headers: &HeaderMap, authority: Option<&Authority>) -> Result<(), Foreign> {
+        self.check_host(headers, authority)?;
         let mut origins = headers.get_all(header::ORIGIN);
         match (origins.next(), origins.next()) {
             (None, _) => Ok(()),

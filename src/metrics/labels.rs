@@ -26,6 +26,8 @@ labels! {
         Mcp = "/mcp",
         /// What the endpoint says of itself.
         Metadata = "/.well-known/oauth-protected-resource",
+        /// Registration, tokens, revocation, and what the authorization server says of itself.
+        OAuth = "oauth",
         /// The process lives.
         Healthz = "/healthz",
         /// Requests are served.
@@ -104,6 +106,10 @@ labels! {
         Disabled = "disabled_credential",
         /// A credential past its expiry.
         Expired = "expired_credential",
+        /// An access token for another resource.
+        Audience = "foreign_audience",
+        /// A grant that does not allow what is asked.
+        Scope = "insufficient_scope",
         /// A credential that was revoked while its request was read.
         Revoked = "revoked_credential",
         /// Too many invalid credentials came from the address.

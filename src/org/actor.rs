@@ -21,11 +21,11 @@ use super::member::Demand;
 use super::open::{OpenSources, Source, party_of};
 use super::org_store::OrgStore;
 use super::permission::Role;
-use super::record::{self, KeyRecord, SourceRecord, UsedRecord};
+use super::record::{self, AppPolicyRecord, GrantRecord, KeyRecord, SourceRecord, UsedRecord};
 use super::usage::{self, Line};
 use super::view::{KeyView, Publisher, View};
 use crate::context::Context;
-use crate::credential::{KeyId, OrgId, SourceId, UserId};
+use crate::credential::{GrantId, KeyId, OrgId, SourceId, UserId};
 
 /// What a change may look at and draw from while it decides.
 #[derive(Clone)]
@@ -71,23 +71,41 @@ pub(super) struct Decided<R> {
     pub(super) event: Option<Event>,
 }
 
+impl<R> Decided<R> {
+    /// Nothing is to be changed.
+    pub(super) fn nothing(reply: R) -> Self {
+        let (expects, writes) = (Vec::new(), Vec::new());
+        Self { reply, expects, writes, narrows: false, edit: Edit::Nothing, event: None }
+    }
+
+    fn is_nothing(&self) -> bool {
+        self.writes.is_empty() && self.event.is_none()
+    }
+}
+
 /// How the view follows a change.
 pub(super) enum Edit {
     PutKey(KeyId, KeyRecord),
     RemoveKey(KeyId),
     PutSource(SourceId, SourceRecord),
     RemoveSource(SourceId),
-    /// A member came or has another role; `gone` are the keys that ended with the former one.
+    /// A member came or has another role; `gone` are the keys and grants that ended with the former one.
     PutMember {
         user: UserId,
         role: Role,
         gone: Vec<KeyId>,
     },
-    /// A membership ended, and these keys with it.
+    /// A membership ended, and these keys and grants with it.
     RemoveMember {
         user: UserId,
         gone: Vec<KeyId>,
     },
+    /// A grant has other tokens or other limits.
+    PutGrant(GrantId, Box<GrantRecord>),
+    /// These grants ended.
+    RemoveGrants(Vec<GrantId>),
+    /// Other apps may be authorized than before, and these grants ended with that.
+    PutPolicy(AppPolicyRecord, Vec<GrantId>),
     /// Readers see no difference but the revision.
     Nothing,
     /// The organization is gone: its view closes, what runs ends, and so does the actor.
@@ -152,13 +170,26 @@ impl OrgActor {
                 touched.push(id);
             }
             Edit::PutMember { user, role, gone } => {
-                view.members.put(user, role);
-                gone.iter().for_each(|id| view.keys.remove(id));
+                view.apart_mut().members.put(user, role);
+                view.remove(&gone);
                 touched = gone;
             }
             Edit::RemoveMember { user, gone } => {
-                view.members.remove(user);
-                gone.iter().for_each(|id| view.keys.remove(id));
+                view.apart_mut().members.remove(user);
+                view.remove(&gone);
+                touched = gone;
+            }
+            Edit::PutGrant(id, record) => {
+                is_narrower = view.put_grant(id, &record);
+                touched.push(id);
+            }
+            Edit::RemoveGrants(gone) => {
+                view.remove(&gone);
+                touched = gone;
+            }
+            Edit::PutPolicy(policy, gone) => {
+                view.apart_mut().policy = policy;
+                view.remove(&gone);
                 touched = gone;
             }
             Edit::PutSource(id, record) => {
@@ -183,11 +214,11 @@ impl OrgActor {
         }
         for id in touched {
             let now = self.desk.context.clock.now();
-            let key = self.view.keys.get(&id);
+            let key = self.view.find(&id);
             let holds = |d: &_| !is_narrower && key.is_some_and(|key| key.accepts(d, now).is_ok());
             let ended = self.entry.inflight.sweep(id, holds) + self.entry.streams.sweep(id, holds);
             if ended > 0 {
-                tracing::info!(key = %crate::credential::prefix(&id), ended, "running calls were ended");
+                tracing::info!(%id, ended, "running calls of a credential were ended");
             }
         }
         published
@@ -323,6 +354,10 @@ impl<C: Change> Handler<Asked<C>> for OrgActor {
                 Err(refused) => Err(refused),
             };
             let decided = decided.map_err(|error| Failed { error, actor_is_stale: false })?;
+            if decided.is_nothing() {
+                let (reply, edit) = (decided.reply, decided.edit);
+                return Ok(Made { reply, revision: view.revision, narrows: false, edit });
+            }
             let Decided { reply, expects, mut writes, narrows, edit, event } = decided;
             // In the same batch, under the revision that this batch makes.
             let makes = Revision(view.revision.0 + 1);
@@ -366,7 +401,7 @@ impl Handler<Asked<CollectUses>> for OrgActor {
         ids.extend(counted.keys().map(Line::key));
         ids.sort_unstable();
         ids.dedup();
-        let used = ids.into_iter().filter_map(|id| Some((id, self.view.keys.get(&id)?.uses.collect()?)));
+        let used = ids.into_iter().filter_map(|id| Some((id, self.view.find(&id)?.uses.collect()?)));
         let writes: Vec<Write> = used
             .map(|(id, last_used_at)| {
                 Write::Put(record::used_at(id), record::encode(&UsedRecord { last_used_at }))

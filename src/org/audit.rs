@@ -50,6 +50,15 @@ pub enum Who {
         /// Their address, as it was then.
         email: String,
     },
+    /// An app, with what a person has authorized it to do.
+    App {
+        /// The client's id.
+        client: String,
+        /// What it calls itself, unverified.
+        name: String,
+        /// The id of who has authorized it.
+        user: String,
+    },
     /// Sequel itself, for instance the demo.
     Sequel,
 }
@@ -64,6 +73,9 @@ pub enum Via {
     Command,
     /// The pages.
     Dashboard,
+    /// The endpoints of OAuth.
+    #[serde(rename = "oauth")]
+    OAuth,
     /// From within.
     Sequel,
 }
@@ -89,7 +101,7 @@ impl Author {
 /// What was changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Target {
-    /// `org`, `key`, `source`, `member`, `invitation` or `user`.
+    /// `org`, `key`, `source`, `member`, `invitation`, `app` or `user`.
     pub kind: String,
     /// Its id.
     pub id: String,

@@ -6,17 +6,21 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::SemaphorePermit;
 
 use super::active_orgs::Active;
 use super::call::Principal;
 use super::entry::Entry;
 use super::error::{AuthError, Limited, RateOf, ResolveError};
+use super::org_store::{GetError, OrgStore};
 use super::rate::Rate;
-use super::record::{self, KeyRecord, OrgRecord};
+use super::record::{self, GrantRecord, KeyRecord, MemberRecord, OrgRecord};
 use super::registry::{Registry, RegistryLimits};
 use super::view::{KeyView, Refusal, ViewCell};
 use crate::context::Timestamp;
-use crate::credential::{Credential, KeyId};
+use crate::credential::{Credential, CredentialKind, GrantId, KeyId};
 
 /// The limits of how often, ready to be held against.
 #[derive(Clone, Copy)]
@@ -101,13 +105,7 @@ impl Registry {
                 None => None,
             };
             let blocked = self.0.throttle.check(from).err();
-            let read = match blocked {
-                Some(wait) => match self.0.reads_of_the_blocked.try_acquire() {
-                    Ok(permit) => Some(permit),
-                    Err(_) => return Err(AuthError::Throttled(wait)),
-                },
-                None => None,
-            };
+            let read = self.place_to_fail(from).map_err(AuthError::Throttled)?;
             // Also where the view has refused already: an unknown credential costs the same everywhere.
             let stored = self.verify_stored(credential, now).await.map_err(AuthError::Unavailable)?;
             drop(read);
@@ -126,6 +124,30 @@ impl Registry {
             Some(Err(refusal)) => Err(AuthError::Invalid(refusal)),
             None => Err(AuthError::Unavailable(ResolveError::Actor)),
         }
+    }
+
+    /// A place to look up what may be forged, for an address: free, unless it is blocked; then one of a few, so that what
+    /// is known there still gets through. Otherwise how long to wait.
+    pub fn place_to_fail(&self, from: Option<IpAddr>) -> Result<Option<SemaphorePermit<'_>>, Duration> {
+        match self.0.throttle.check(from) {
+            Ok(()) => Ok(None),
+            Err(wait) => self.0.reads_of_the_blocked.try_acquire().map(Some).map_err(|_| wait),
+        }
+    }
+
+    /// Notes that what came from this address was forged, or as good as.
+    pub fn note_failure(&self, from: Option<IpAddr>) {
+        self.0.throttle.note_failure(from);
+    }
+
+    /// Says what access tokens have to be for, now that a server listens.
+    pub fn protects(&self, resource: String) {
+        // A server listens once.
+        let _ = self.0.audience.set(resource);
+    }
+
+    fn is_audience(&self, audience: &str) -> bool {
+        self.0.audience.get().is_some_and(|own| own == audience)
     }
 
     fn principal_of_active(
@@ -153,6 +175,10 @@ impl Registry {
                 Ok(key) => key,
                 Err(refusal) => return Some(Err(refusal)),
             };
+            // A key has none.
+            if key.audience().is_some_and(|audience| !self.is_audience(audience)) {
+                return Some(Err(Refusal::Audience));
+            }
             if key.uses.note(now) {
                 self.list_for_collection(&active.entry, credential.id);
             }
@@ -169,9 +195,15 @@ impl Registry {
         now: Timestamp,
     ) -> Result<Result<(), Refusal>, ResolveError> {
         let store = self.store_of(credential.org);
-        let stored = store.get::<KeyRecord>(&record::key_at(credential.id)).await?;
-        let Some((key, _)) = stored else { return Ok(Err(Refusal::Unknown)) };
-        let verdict = KeyView::new(&key, None).accepts(&credential.digest, now);
+        let stored = match credential.kind {
+            CredentialKind::Key => {
+                let stored = store.get::<KeyRecord>(&record::key_at(credential.id)).await?;
+                stored.map(|(key, _)| KeyView::new(&key, None))
+            }
+            CredentialKind::Access => stored_grant(&store, credential.id).await?,
+        };
+        let Some(key) = stored else { return Ok(Err(Refusal::Unknown)) };
+        let verdict = key.accepts(&credential.digest, now);
         // A deleted organization's keys are still stored for a while. They must not get as far as loading it,
         // which could push a living one out.
         if verdict.is_ok() && store.get::<OrgRecord>(&record::org_at()).await?.is_none() {
@@ -188,4 +220,12 @@ impl Registry {
             entry.list_for_collection();
         }
     }
+}
+
+/// A grant as readers see it, where its member lists it.
+async fn stored_grant(store: &OrgStore, id: GrantId) -> Result<Option<KeyView>, GetError> {
+    let Some((grant, _)) = store.get::<GrantRecord>(&record::grant_at(id)).await? else { return Ok(None) };
+    let member = store.get::<MemberRecord>(&record::member_at(grant.user)).await?;
+    let is_listed = member.is_some_and(|(member, _)| member.grants.contains(&id));
+    Ok(KeyView::of_grant(&grant, None).filter(|_| is_listed))
 }

@@ -13,6 +13,7 @@ use super::progress::Progress;
 use super::usage::Tally;
 use super::view::View;
 use crate::credential::{Credential, SourceId};
+use crate::oauth::scope::ScopeSet;
 
 /// Who asks: a verified credential, in its own organization.
 pub struct Principal {
@@ -28,6 +29,7 @@ pub struct CallGuard {
     ticket: Ticket,
     view: Arc<View>,
     sources: Option<Arc<[SourceId]>>,
+    scopes: ScopeSet,
     // Where somebody wants to hear of it.
     progress: Option<Arc<Progress>>,
 }
@@ -49,9 +51,9 @@ impl Principal {
         let view = entry.cell.served(&entry.fence);
         let view = view.as_ref().ok_or(BeginError::Closed)?;
         let key = view.verify(&self.credential, entry.now()).map_err(|_| BeginError::Revoked)?;
-        let sources = key.sources();
+        let (sources, scopes) = (key.sources(), key.scopes());
         let tally = Tally::new(Arc::clone(entry), id);
-        Ok(CallGuard { tally, ticket, view: Arc::clone(view), sources, progress: None })
+        Ok(CallGuard { tally, ticket, view: Arc::clone(view), sources, scopes, progress: None })
     }
 
     /// Ends the call or stream of this credential that the client names so. True where there was just one.
@@ -60,9 +62,9 @@ impl Principal {
         self.entry.inflight.cancel(id, call) || self.entry.streams.cancel(id, call)
     }
 
-    /// The key's visible prefix, for logs.
+    /// The credential's visible prefix, for logs.
     pub fn prefix(&self) -> String {
-        crate::credential::prefix(&self.credential.id)
+        self.credential.prefix()
     }
 }
 
@@ -70,6 +72,11 @@ impl CallGuard {
     /// Cancelled when the credential is revoked, the client cancels, or the server stops.
     pub fn token(&self) -> &CancellationToken {
         &self.ticket.stop.token
+    }
+
+    /// What the credential may do.
+    pub fn scopes(&self) -> ScopeSet {
+        self.scopes
     }
 
     /// Why the call was ended, once it was.

@@ -166,7 +166,7 @@ fn taken(name: &str) -> ChangeError {
 }
 
 /// The sources that a new key names, by id or name.
-fn named_sources(view: &View, names: &[String]) -> Result<Vec<SourceId>, ChangeError> {
+pub(super) fn named_sources(view: &View, names: &[String]) -> Result<Vec<SourceId>, ChangeError> {
     if names.len() > SOURCES_MAX {
         return Err(ChangeError::Invalid(format!(
             "a key names at most {SOURCES_MAX} data sources; name none to reach all"

@@ -6,6 +6,7 @@
 //! (`tests::revocation::a_revoke_that_was_found_out_late_holds_although_a_load_failed_meanwhile`,
 //! `tests::revocation::a_revoke_ends_a_call_that_runs_since_before_a_load_that_failed`).
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -22,11 +23,14 @@ use super::members::Members;
 use super::open::{Source, party_of};
 use super::org_store::OrgStore;
 use super::rate::RateCell;
-use super::record::{self, KeyRecord, MemberRecord, OrgRecord, Owner, SourceRecord, decode, id_after};
+use super::record::{
+    self, AppPolicyRecord, GrantRecord, KeyRecord, MemberRecord, OrgRecord, Owner, SourceRecord, decode,
+    id_after,
+};
 use super::registry::Registry;
 use super::usage::Ledger;
-use super::view::{KeyView, View, ViewCell};
-use crate::credential::{OrgId, SourceId};
+use super::view::{Apart, KeyView, View, ViewCell};
+use crate::credential::{GrantId, OrgId, SourceId, UserId};
 
 impl Registry {
     /// Loads an organization and starts its actor, or waits for the one who does.
@@ -145,15 +149,32 @@ impl Registry {
             let (keys, at_keys) = store.all(record::KEYS).await?;
             let (sources, at_sources) = store.all(record::SOURCES).await?;
             let (members, at_members) = store.all(record::MEMBERS).await?;
-            if at_keys != at_sources || at_keys != at_members {
+            let (grants, at_grants) = store.all(record::GRANTS).await?;
+            if at_keys != at_sources || at_keys != at_members || at_keys != at_grants {
                 continue;
             }
             let mut roles = Vec::with_capacity(members.len());
+            let mut authorized: HashMap<GrantId, UserId> = HashMap::new();
             for stored in &members {
                 let Some(user) = id_after(record::MEMBERS, &stored.key) else { continue };
-                roles.push((user, decode::<MemberRecord>(&stored.value)?.role));
+                let member = decode::<MemberRecord>(&stored.value)?;
+                roles.push((user, member.role));
+                authorized.extend(member.grants.into_iter().map(|grant| (grant, user)));
             }
             let members = Members::from_iter(roles);
+            let policy = store.get::<AppPolicyRecord>(&record::app_policy_at()).await?;
+            let policy = policy.map(|(policy, _)| policy).unwrap_or_default();
+            let mut apps = Vec::new();
+            for stored in &grants {
+                let Some(id) = id_after(record::GRANTS, &stored.key) else { continue };
+                let grant = decode::<GrantRecord>(&stored.value)?;
+                // One that its member does not list, or that may not be, opens nothing until the sweep takes it.
+                if authorized.get(&id) == Some(&grant.user)
+                    && policy.allows(grant.client.kind, &grant.client.host)
+                {
+                    apps.extend(KeyView::of_grant(&grant, None).map(|view| (id, view)));
+                }
+            }
             let mut views = Vec::with_capacity(keys.len());
             for stored in &keys {
                 let Some(id) = id_after(record::KEYS, &stored.key) else { continue };
@@ -170,7 +191,8 @@ impl Registry {
                 list.push((id, decode::<SourceRecord>(&stored.value)?));
             }
             let sources = self.go_on_with(entry, list);
-            return Ok(View { revision: at_keys, keys: views.into_iter().collect(), sources, members });
+            let apart = Arc::new(Apart { members, grants: apps.into_iter().collect(), policy });
+            return Ok(View { revision: at_keys, keys: views.into_iter().collect(), sources, apart });
         }
         Err(ResolveError::Store(sequel_store::ReadError::Unavailable("the organization keeps moving".into())))
     }

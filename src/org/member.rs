@@ -50,7 +50,7 @@ pub(super) struct Demand {
 impl Demand {
     /// Holds it against the roles of this moment.
     pub(super) fn check(self, view: &View) -> Result<(), ChangeError> {
-        let role = view.members.role(self.user).ok_or(ChangeError::NotFound(ORG))?;
+        let role = view.members().role(self.user).ok_or(ChangeError::NotFound(ORG))?;
         if allows(role, self.action) { Ok(()) } else { Err(ChangeError::Forbidden) }
     }
 }
@@ -61,7 +61,7 @@ const KEY: &str = "API key";
 /// A member, in their organization. Clones are cheap.
 #[derive(Clone)]
 pub struct Member {
-    org: Org,
+    pub(super) org: Org,
     person: Arc<Person>,
 }
 
@@ -82,7 +82,7 @@ impl Member {
     /// Their role now.
     pub fn role(&self) -> Result<Role, ChangeError> {
         let view = self.org.view().ok_or(ChangeError::Busy)?;
-        view.members.role(self.person.user).ok_or(ChangeError::NotFound(ORG))
+        view.members().role(self.person.user).ok_or(ChangeError::NotFound(ORG))
     }
 
     /// Whether they may do something now: for what a page offers. What is done is asked again.

@@ -2,7 +2,8 @@
 //!
 //! What a member may do is said by `permission`; who a user is lies with `system`, and this module knows no more of one
 //! than an id and an address. A personal key ends with its owner's membership, in the same commit: a member's record
-//! lists them, and so bounds how many there are. Whoever comes back begins anew.
+//! lists them, and so bounds how many there are. So does an authorized app, whose grant counts only while it is listed.
+//! Whoever comes back begins anew.
 //!
 //! **Invariant:** an organization that has members has an owner (`members_tests::the_last_owner_stays`).
 //! **Invariant:** nothing of a removed member lives on: no key, no running call, no invitation
@@ -150,7 +151,7 @@ impl Reach {
 }
 
 fn room(view: &View) -> Result<(), ChangeError> {
-    if view.members.0.len() < MEMBERS_MAX {
+    if view.members().0.len() < MEMBERS_MAX {
         return Ok(());
     }
     Err(ChangeError::Limit(format!("the organization has {MEMBERS_MAX} members, as many as it may")))
@@ -167,16 +168,17 @@ impl Change for Add {
 
     async fn decide(self, desk: Desk, view: Arc<View>) -> Result<Decided<MemberRecord>, ChangeError> {
         let Self(NewMember { user, email, role }) = self;
-        if view.members.role(user).is_some() {
+        if view.members().role(user).is_some() {
             return Err(ChangeError::Invalid(format!("{email} is a member already")));
         }
         room(&view)?;
         // Whoever comes first has to own it: nobody else could.
-        if view.members.0.is_empty() && role != Role::Owner {
+        if view.members().0.is_empty() && role != Role::Owner {
             return Err(ChangeError::Invalid("the first member of an organization is an owner".into()));
         }
         let since = desk.context.clock.now();
-        let record = MemberRecord { email, role, since, invited_by: None, keys: Vec::new() };
+        let record =
+            MemberRecord { email, role, since, invited_by: None, keys: Vec::new(), grants: Vec::new() };
         Ok(Decided {
             expects: vec![Expect::Absent(member_at(user))],
             writes: vec![Write::Put(member_at(user), encode(&record))],
@@ -208,7 +210,7 @@ pub(super) struct SetRole {
 }
 
 impl Change for SetRole {
-    /// The record, and the keys that ended because the new role has none.
+    /// The record, and the keys and grants that ended because the new role has none.
     type Reply = (MemberRecord, Vec<KeyId>);
 
     async fn decide(self, desk: Desk, view: Arc<View>) -> Result<Decided<Self::Reply>, ChangeError> {
@@ -217,19 +219,23 @@ impl Change for SetRole {
         let (mut record, revision) =
             desk.store.get::<MemberRecord>(&at).await?.ok_or(ChangeError::NotFound(MEMBER))?;
         reach.check(&[record.role, role])?;
-        if role != Role::Owner && view.members.is_last_owner(user) {
+        if role != Role::Owner && view.members().is_last_owner(user) {
             return Err(last_owner(&record.email));
         }
         let former = std::mem::replace(&mut record.role, role);
-        let gone = match allows(role, Action::OwnKeys) {
+        let taken = |action, ids: &mut Vec<KeyId>| match allows(role, action) {
             true => Vec::new(),
-            false => std::mem::take(&mut record.keys),
+            false => std::mem::take(ids),
         };
-        let mut writes = ending(&desk, &gone).await?;
+        let keys = taken(Action::OwnKeys, &mut record.keys);
+        let apps = taken(Action::OwnApps, &mut record.grants);
+        let mut writes = ending(&desk, &keys).await?;
         writes.push(Write::Put(at.clone(), encode(&record)));
         let event = joined("member.role", user, &record)
             .with("former_role", former.word())
-            .with_some("keys_ended", (!gone.is_empty()).then_some(gone.len()));
+            .with_some("keys_ended", (!keys.is_empty()).then_some(keys.len()))
+            .with_some("apps_ended", (!apps.is_empty()).then_some(apps.len()));
+        let gone = [keys, apps].concat();
         Ok(Decided {
             expects: vec![Expect::At(at, revision)],
             writes,
@@ -257,7 +263,7 @@ impl Change for Remove {
         let (record, revision) =
             desk.store.get::<MemberRecord>(&at).await?.ok_or(ChangeError::NotFound(MEMBER))?;
         reach.check(&[record.role])?;
-        if view.members.is_last_owner(user) {
+        if view.members().is_last_owner(user) {
             return Err(last_owner(&record.email));
         }
         let mut writes = ending(&desk, &record.keys).await?;
@@ -269,8 +275,12 @@ impl Change for Remove {
             expects: vec![Expect::At(at, revision)],
             writes,
             narrows: true,
-            edit: Edit::RemoveMember { user, gone: record.keys.clone() },
-            event: Some(joined(action, user, &record).with("keys_ended", record.keys.len())),
+            edit: Edit::RemoveMember { user, gone: record.all_that_ends() },
+            event: Some(
+                joined(action, user, &record)
+                    .with("keys_ended", record.keys.len())
+                    .with_some("apps_ended", (!record.grants.is_empty()).then_some(record.grants.len())),
+            ),
             reply: record,
         })
     }
@@ -301,7 +311,7 @@ impl Change for Invite {
         let Self { new: NewInvitation { email, role, by }, reach } = self;
         reach.check(&[role])?;
         room(&view)?;
-        if view.members.0.is_empty() && role != Role::Owner {
+        if view.members().0.is_empty() && role != Role::Owner {
             return Err(ChangeError::Invalid("the first member of an organization is an owner".into()));
         }
         let (members, _) = desk.store.all(record::MEMBERS).await?;
@@ -394,12 +404,13 @@ impl Change for Accept {
                 invitation.email
             )));
         }
-        if view.members.role(user).is_some() {
+        if view.members().role(user).is_some() {
             return Err(ChangeError::Invalid("you are a member of this organization already".into()));
         }
         room(&view)?;
         let InvitationRecord { role, invited_by, .. } = invitation;
-        let record = MemberRecord { email, role, since: now, invited_by, keys: Vec::new() };
+        let record =
+            MemberRecord { email, role, since: now, invited_by, keys: Vec::new(), grants: Vec::new() };
         Ok(Decided {
             expects: vec![Expect::At(at.clone(), revision), Expect::Absent(member_at(user))],
             writes: vec![Write::Delete(at), Write::Put(member_at(user), encode(&record))],
@@ -449,7 +460,7 @@ impl Org {
         action: &'static str,
     ) -> Result<MemberRecord, ChangeError> {
         let record = self.ask(|| Remove { user, reach, action }).await?;
-        self.forget_uses(&record.keys).await;
+        self.forget_uses(&record.all_that_ends()).await;
         Ok(record)
     }
 

@@ -4,18 +4,23 @@
 use std::time::Duration;
 
 use super::audit::AuditQuery;
+use super::grants::{APPS_PER_MEMBER_MAX, AppEdit, NewGrant};
 use super::keys::MintedKey;
 use super::members::{
     INVITATION_LIFE, INVITATIONS_PER_MEMBER_MAX, NewInvitation, NewMember, PERSONAL_KEYS_MAX,
 };
 use super::permission::{Action, ROLES, Role, allows};
+use super::record::{AppPolicyRecord, GrantClient};
 use super::sources::{NewSource, SourceEdit};
 use super::tests::{Fault, House, LIMITS, credential, named};
 use super::usage::{UsageQuery, day_of};
 use super::*;
 use crate::context::Timestamp;
 use crate::credential::secret::{PlainSecret, Presented, Purpose};
-use crate::credential::{OrgId, UserId};
+use crate::credential::{ClientId, GrantId, OrgId, UserId};
+use crate::oauth::grant::{Fulfilled, Redeemable};
+use crate::oauth::redirect::RedirectKind;
+use crate::oauth::scope::ScopeSet;
 
 const WEEK: Duration = Duration::from_secs(7 * 86_400);
 
@@ -54,6 +59,51 @@ async fn accepts(house: &House, key: &MintedKey) -> bool {
     house.registry.authenticate(&credential(key), None).await.is_ok()
 }
 
+/// What somebody may have approved.
+fn app(house: &House, by: &Member) -> NewGrant {
+    let rng = &house.context.rng;
+    let id = GrantId::mint(rng).unwrap();
+    let client = GrantClient {
+        id: ClientId::mint(rng).unwrap(),
+        name: "An app".into(),
+        uri: None,
+        kind: RedirectKind::Loopback,
+        host: "localhost".into(),
+    };
+    let code = PlainSecret::mint(Purpose::Code, id, by.org_id(), rng).unwrap();
+    let challenge = serde_json::from_str("\"E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM\"").unwrap();
+    let code = Redeemable {
+        digest: code.digest(),
+        challenge,
+        redirect_uri: "http://localhost/cb".into(),
+        redirect_was_named: true,
+    };
+    let expires_at = house.context.clock.now().plus(Duration::from_secs(60));
+    NewGrant {
+        id,
+        client,
+        user: by.person().user,
+        scopes: ScopeSet::ALL,
+        sources: None,
+        resource: "https://sequel.example/mcp".into(),
+        expires_at: None,
+        fulfilled: Fulfilled { code, expires_at },
+    }
+}
+
+#[actix::test]
+async fn a_member_authorizes_a_hundred_apps_and_those_that_are_over_make_room() {
+    let house = House::new();
+    let (_, owner) = owned(&house).await;
+    for _ in 0..APPS_PER_MEMBER_MAX {
+        owner.authorize(app(&house, &owner)).await.unwrap();
+    }
+    assert!(matches!(owner.authorize(app(&house, &owner)).await, Err(ChangeError::Limit(_))));
+    house.context.clock.advance(Duration::from_secs(60));
+    owner.authorize(app(&house, &owner)).await.unwrap();
+    assert_eq!(owner.list_apps().await.unwrap().len(), 1);
+}
+
 fn was_allowed<T>(outcome: Result<T, ChangeError>) -> bool {
     match outcome {
         Ok(_) => true,
@@ -88,6 +138,20 @@ async fn tried(role: Role, action: Action) -> bool {
             assert_eq!(actor.rotate_key(key.id, Duration::ZERO).await.is_ok(), made);
             assert_eq!(actor.delete_key(key.id).await.is_ok(), made);
             made
+        }
+        Action::OwnApps => {
+            let authorized = was_allowed(actor.authorize(app(&house, &actor)).await);
+            assert_eq!(was_allowed(actor.list_apps().await), authorized);
+            authorized
+        }
+        Action::AllApps => {
+            let theirs = app(&house, &other);
+            other.authorize(theirs.clone()).await.unwrap();
+            let set = was_allowed(actor.set_app_policy(AppPolicyRecord::default()).await);
+            assert_eq!(actor.app(theirs.id).await.is_ok(), set);
+            assert_eq!(actor.edit_app(theirs.id, AppEdit::default()).await.is_ok(), set);
+            assert_eq!(actor.revoke_app(theirs.id).await.is_ok(), set);
+            set
         }
         Action::Sources => {
             let sales = actor.find_source("sales").unwrap();

@@ -13,12 +13,14 @@
 
 mod active_orgs;
 mod actor;
+pub mod apps;
 pub mod audit;
 mod authenticate;
 mod call;
 mod entry;
 mod error;
 mod evict;
+pub mod grants;
 mod handle;
 mod id_map;
 mod inflight;
@@ -42,6 +44,7 @@ mod upkeep;
 pub mod usage;
 mod view;
 
+pub(crate) use apps::Authorizing;
 pub use authenticate::Admission;
 pub use call::{CallGuard, Principal};
 pub use error::{AuthError, BeginError, ChangeError, Limited, RateOf, ResolveError};

@@ -56,6 +56,10 @@ pub enum Action {
     OwnKeys,
     /// The same with the organization's keys, and change and delete everybody's.
     AllKeys,
+    /// Authorize apps, see them, change and revoke them.
+    OwnApps,
+    /// The same with everybody's, except to authorize them, and to say which may be authorized at all.
+    AllApps,
     /// Add, change, test and remove data sources.
     Sources,
     /// See what everybody used.
@@ -79,6 +83,12 @@ pub const TABLE: &[(Action, &str, [bool; 4])] = &[
     (
         Action::AllKeys,
         "Make the organization's keys; change and delete everybody's",
+        [true, true, false, false],
+    ),
+    (Action::OwnApps, "Authorize apps; change and revoke one's own", [true, true, true, false]),
+    (
+        Action::AllApps,
+        "Change and revoke everybody's authorized apps; say which may be authorized",
         [true, true, false, false],
     ),
     (Action::Sources, "Add, change, test and remove data sources", [true, true, false, false]),

@@ -12,6 +12,8 @@
 //! | `used/<key id>` | [`UsedRecord`], on the log lane |
 //! | `member/<user id>` | [`MemberRecord`] |
 //! | `invitation/<invitation id>` | [`InvitationRecord`] |
+//! | `grant/<grant id>` | [`GrantRecord`]; it counts while the member's record lists it |
+//! | `app-policy` | [`AppPolicyRecord`]; not there where every class of client may be authorized |
 //! | `audit/<revision, 16 hexadecimal digits>` | [`AuditRecord`] of the change that made the revision |
 //! | `usage/<day>/<key id>/<source id or ->` | [`UsageRecord`], on the log lane |
 //!
@@ -29,7 +31,10 @@ use serde_json::{Map, Value};
 use super::audit::{Target, Via, Who};
 use super::permission::Role;
 use crate::context::Timestamp;
-use crate::credential::{Digest, Id, InvitationId, KeyId, SourceId, UserId};
+use crate::credential::{ClientId, Digest, GrantId, Id, InvitationId, KeyId, SourceId, UserId};
+use crate::oauth::grant::Stage;
+use crate::oauth::redirect::RedirectKind;
+use crate::oauth::scope::ScopeSet;
 pub use crate::record::{RecordError, Versioned, decode, encode};
 use crate::record::{name_digest, versioned};
 
@@ -218,6 +223,135 @@ pub struct MemberRecord {
     /// Their personal keys, which end with the membership.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<KeyId>,
+    /// The apps that they have authorized. A grant that is not listed here is none, whatever its own record says: so all
+    /// of them end with this record, in one write, and nobody who comes back finds one. Since version 2.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub grants: Vec<GrantId>,
+}
+
+impl MemberRecord {
+    /// Ids of the keys and grants that end with the membership.
+    pub(super) fn all_that_ends(&self) -> Vec<KeyId> {
+        [self.keys.as_slice(), &self.grants].concat()
+    }
+}
+
+/// The client of a grant, as it was when the person decided.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GrantClient {
+    /// Which one.
+    pub id: ClientId,
+    /// What it calls itself, cleaned and unverified; may be empty.
+    pub name: String,
+    /// Where it says that it is from, unverified.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uri: Option<String>,
+    /// The class of place that the code was sent to.
+    pub kind: RedirectKind,
+    /// Its host, or the private scheme: what a policy is about.
+    pub host: String,
+}
+
+/// What a person has authorized an app to do, and how far that has come. The plaintext of its code and tokens is nowhere.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct GrantRecord {
+    /// Who is authorized.
+    pub client: GrantClient,
+    /// Who has authorized it.
+    pub user: UserId,
+    /// To do what.
+    pub scopes: ScopeSet,
+    /// The only data sources that it reaches; `None` for all of the organization's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sources: Option<Vec<SourceId>>,
+    /// The audience of its tokens: the URL of the MCP endpoint.
+    pub resource: String,
+    /// When it was authorized.
+    pub created_at: Timestamp,
+    /// When it ends, whatever happens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+    /// The network from which it asked for tokens last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen_from: Option<String>,
+    /// How far it has come.
+    pub stage: Stage<Digest, Timestamp>,
+}
+
+impl GrantRecord {
+    /// When nothing of it is accepted any more if nobody does anything: its chosen end, or that of a code that nobody
+    /// redeems or a refresh token that nobody uses.
+    pub fn ends_at(&self) -> Timestamp {
+        self.stage.ends_at().min(self.expires_at.unwrap_or(Timestamp(i64::MAX)))
+    }
+
+    pub(super) fn limits(&self) -> KeyLimits<'_> {
+        KeyLimits { sources: self.sources.as_deref(), expires_at: self.expires_at }
+    }
+
+    /// How it stands.
+    pub fn status(&self, now: Timestamp) -> AppStatus {
+        match &self.stage {
+            _ if self.ends_at() <= now => AppStatus::Expired,
+            Stage::Fulfilled(_) => AppStatus::Pending,
+            Stage::Exchanged(_) => AppStatus::Active,
+        }
+    }
+}
+
+/// How an authorized app stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AppStatus {
+    /// It has tokens, or can have them.
+    Active,
+    /// Authorized; it has not fetched its tokens yet.
+    Pending,
+    /// Its time is over.
+    Expired,
+}
+
+/// Which classes of client may be authorized. What a client says of itself proves nothing; where the code is sent does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppPolicyRecord {
+    /// Programs on the person's own machine that listen there.
+    pub loopback: bool,
+    /// Programs with a scheme of their own.
+    pub private_schemes: bool,
+    /// Web hosts.
+    pub https: HttpsPolicy,
+}
+
+/// Which web hosts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HttpsPolicy {
+    /// All.
+    Any,
+    /// These, by their exact names.
+    Hosts(Vec<String>),
+    /// None.
+    None,
+}
+
+impl Default for AppPolicyRecord {
+    fn default() -> Self {
+        Self { loopback: true, private_schemes: true, https: HttpsPolicy::Any }
+    }
+}
+
+impl AppPolicyRecord {
+    /// Whether a client that is answered there may be authorized.
+    pub fn allows(&self, kind: RedirectKind, host: &str) -> bool {
+        match kind {
+            RedirectKind::Loopback => self.loopback,
+            RedirectKind::PrivateScheme => self.private_schemes,
+            RedirectKind::HttpsHost => match &self.https {
+                HttpsPolicy::Any => true,
+                HttpsPolicy::Hosts(hosts) => hosts.iter().any(|allowed| allowed == host),
+                HttpsPolicy::None => false,
+            },
+        }
+    }
 }
 
 /// A way in for one person, once. The plaintext of its link is nowhere.
@@ -245,7 +379,8 @@ pub struct UsedRecord {
     pub last_used_at: Timestamp,
 }
 
-/// One change: who, what, from where, when. Since version 2 it may have been a person who signed in.
+/// One change: who, what, from where, when. Since version 2 it may have been a person who signed in, since version 3
+/// an app.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditRecord {
     /// When.
@@ -287,10 +422,12 @@ versioned! {
     KeyRecord, "key", 2;
     NameRecord, "name", 1;
     SourceRecord, "data source", 1;
-    MemberRecord, "member", 1;
+    MemberRecord, "member", 2;
     InvitationRecord, "invitation", 1;
+    GrantRecord, "authorized app", 1;
+    AppPolicyRecord, "policy about apps", 1;
     UsedRecord, "use", 1;
-    AuditRecord, "audit entry", 2;
+    AuditRecord, "audit entry", 3;
     UsageRecord, "usage", 1;
 }
 
@@ -306,6 +443,8 @@ pub const SOURCE_NAMES: &str = "source-name/";
 pub const MEMBERS: &str = "member/";
 /// The prefix of all invitations.
 pub const INVITATIONS: &str = "invitation/";
+/// The prefix of all grants.
+pub const GRANTS: &str = "grant/";
 /// The prefix of all uses.
 pub const USED: &str = "used/";
 /// The prefix of all audit entries.
@@ -347,7 +486,17 @@ pub fn invitation_at(id: InvitationId) -> Key {
     stored(format!("{INVITATIONS}{id}"))
 }
 
-/// Where the last use of an API key is.
+/// Where a grant is.
+pub fn grant_at(id: GrantId) -> Key {
+    stored(format!("{GRANTS}{id}"))
+}
+
+/// Where the policy about apps is.
+pub fn app_policy_at() -> Key {
+    stored("app-policy".into())
+}
+
+/// Where the last use of an API key, or of an app, is.
 pub fn used_at(id: KeyId) -> Key {
     stored(format!("{USED}{id}"))
 }

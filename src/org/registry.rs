@@ -8,8 +8,8 @@
 //! changes is never evicted (`tests::active_orgs_are_bounded_and_the_unused_make_room`).
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use actix_rt::ArbiterHandle;
@@ -101,6 +101,8 @@ pub(super) struct Inner {
     // What organizations counted that left memory before it was collected.
     pub(super) orphans: Orphans,
     pub(super) throttle: Throttle,
+    // What access tokens have to be for, once a server listens.
+    pub(super) audience: OnceLock<String>,
     // Running calls may go on, none may begin.
     pub(super) draining: Arc<AtomicBool>,
     pub(super) stopping: AtomicBool,
@@ -126,6 +128,7 @@ impl Registry {
             used: Arc::default(),
             orphans: Orphans::default(),
             throttle,
+            audience: OnceLock::new(),
             draining: Arc::default(),
             stopping: AtomicBool::new(false),
             next_arbiter: AtomicUsize::new(0),

@@ -89,7 +89,8 @@ impl Registry {
         let audit = retention.audit(self.0.parts.context.clock.now());
         let has_usage = !usage_before(&store, keep_from, 1).await?.is_empty();
         let has_entries = audit.is_due(&store).await?;
-        if !has_usage && !has_entries {
+        let has_grants = self.has_dead_grants(id).await?;
+        if !has_usage && !has_entries && !has_grants {
             return Ok(0);
         }
         let org = match self.resolve(id).await {
@@ -99,7 +100,8 @@ impl Registry {
         };
         let usage = if has_usage { org.prune_usage(keep_from).await? } else { 0 };
         let entries = if has_entries { org.prune_audit(audit).await? } else { 0 };
-        Ok(usage + entries)
+        let grants = if has_grants { org.sweep_grants().await? } else { 0 };
+        Ok(usage + entries + grants)
     }
 
     /// Forgets what the throttle need not remember any more.

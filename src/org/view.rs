@@ -17,9 +17,11 @@ use super::keyring::Keyring;
 use super::members::Members;
 use super::open::Source;
 use super::rate::RateCell;
-use super::record::{KeyLimits, KeyRecord, PreviousSecret};
+use super::record::{AppPolicyRecord, GrantRecord, KeyLimits, KeyRecord, PreviousSecret};
 use crate::context::Timestamp;
-use crate::credential::{Credential, Digest, SourceId};
+use crate::credential::{Credential, CredentialKind, Digest, KeyId, SourceId};
+use crate::oauth::grant::Stage;
+use crate::oauth::scope::ScopeSet;
 
 /// Why a credential is not accepted. For the log; a client is told none of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +32,8 @@ pub enum Refusal {
     Disabled,
     /// Past its expiry.
     Expired,
+    /// A token for another resource than this server's.
+    Audience,
 }
 
 /// A last use is written down again when it is this much newer than what was written: a commit for
@@ -93,7 +97,8 @@ impl Uses {
     }
 }
 
-/// What readers need of one API key. No name, no plaintext. With its id it fills one cache line (`keyring.rs`).
+/// What readers need of one API key, or of one grant, whose newest access token stands where a key's secret does. No name,
+/// no plaintext. With its id it fills one cache line (`keyring.rs`).
 #[derive(Debug, Clone)]
 pub struct KeyView {
     digest: Digest,
@@ -108,6 +113,14 @@ struct Rare {
     sources: Option<Arc<[SourceId]>>,
     expires_at: Option<Timestamp>,
     enabled: bool,
+    // Of a grant alone; a key may do everything, with this server.
+    granted: Option<Granted>,
+}
+
+#[derive(Debug)]
+struct Granted {
+    scopes: ScopeSet,
+    audience: Box<str>,
 }
 
 impl KeyView {
@@ -124,9 +137,39 @@ impl KeyView {
                 sources: record.sources.as_ref().map(|sources| sources.as_slice().into()),
                 expires_at: record.expires_at,
                 enabled: record.is_on(),
+                granted: None,
             })
         });
         Self { digest: record.digest, rare, uses }
+    }
+
+    /// The same of a grant; `None` while it has no access token. Its access tokens and its own end are what expires.
+    pub(super) fn of_grant(record: &GrantRecord, former: Option<&Self>) -> Option<Self> {
+        let Stage::Exchanged(exchanged) = &record.stage else { return None };
+        let (newest, older) = exchanged.access.split_first()?;
+        let uses = former.map(|former| former.uses.clone()).unwrap_or_default();
+        let previous =
+            older.iter().map(|old| PreviousSecret { digest: old.digest, valid_until: old.expires_at });
+        let ends_at = record.expires_at.map_or(newest.expires_at, |end| end.min(newest.expires_at));
+        let rare = Rare {
+            previous: previous.collect(),
+            sources: record.sources.as_ref().map(|sources| sources.as_slice().into()),
+            expires_at: Some(ends_at),
+            enabled: true,
+            granted: Some(Granted { scopes: record.scopes, audience: record.resource.as_str().into() }),
+        };
+        Some(Self { digest: newest.digest, rare: Some(Arc::new(rare)), uses })
+    }
+
+    /// What it may do.
+    pub(super) fn scopes(&self) -> ScopeSet {
+        let granted = self.rare.as_ref().and_then(|rare| rare.granted.as_ref());
+        granted.map_or(ScopeSet::ALL, |granted| granted.scopes)
+    }
+
+    /// Which resource it is for; `None` for a key.
+    pub(super) fn audience(&self) -> Option<&str> {
+        Some(&*self.rare.as_ref()?.granted.as_ref()?.audience)
     }
 
     #[cfg(test)]
@@ -198,16 +241,69 @@ pub struct View {
     pub(super) revision: Revision,
     /// By source id, in the order of their names for lists.
     pub(super) sources: Arc<[Arc<Source>]>,
+    /// What a request with a key does not look at, out of its way.
+    pub(super) apart: Arc<Apart>,
+}
+
+/// People and the apps that they have authorized.
+#[derive(Clone, Default)]
+pub(super) struct Apart {
     /// What each member is.
     pub(super) members: Members,
+    /// Grants that have access tokens.
+    pub(super) grants: Keyring,
+    /// Which apps may be authorized.
+    pub(super) policy: AppPolicyRecord,
 }
 
 impl View {
     /// Verifies a credential. Pure but for the relaxed counters of the key.
     pub fn verify(&self, credential: &Credential, now: Timestamp) -> Result<&KeyView, Refusal> {
-        let key = self.keys.get(&credential.id).ok_or(Refusal::Unknown)?;
+        let ring = match credential.kind {
+            CredentialKind::Key => &self.keys,
+            CredentialKind::Access => &self.apart.grants,
+        };
+        let key = ring.get(&credential.id).ok_or(Refusal::Unknown)?;
         key.accepts(&credential.digest, now)?;
         Ok(key)
+    }
+
+    /// The key or the grant of an id.
+    pub(super) fn find(&self, id: &KeyId) -> Option<&KeyView> {
+        self.keys.get(id).or_else(|| self.apart.grants.get(id))
+    }
+
+    pub(super) fn members(&self) -> &Members {
+        &self.apart.members
+    }
+
+    /// Takes keys and grants out.
+    pub(super) fn remove(&mut self, ids: &[KeyId]) {
+        for id in ids {
+            if self.keys.get(id).is_some() {
+                self.keys.remove(id);
+            } else if self.apart.grants.get(id).is_some() {
+                self.apart_mut().grants.remove(id);
+            }
+        }
+    }
+
+    /// Shows a grant as it is now; whether it reaches less than before.
+    pub(super) fn put_grant(&mut self, id: KeyId, record: &GrantRecord) -> bool {
+        let former = self.apart.grants.get(&id);
+        let grant = KeyView::of_grant(record, former);
+        let is_narrower =
+            former.zip(grant.as_ref()).is_some_and(|(old, new)| !new.limits().cover(old.limits()));
+        match grant {
+            Some(grant) => self.apart_mut().grants.insert(id, grant),
+            None => self.apart_mut().grants.remove(&id),
+        }
+        is_narrower
+    }
+
+    /// People and apps, to be changed before this view is published.
+    pub(super) fn apart_mut(&mut self) -> &mut Apart {
+        Arc::make_mut(&mut self.apart)
     }
 
     /// The data sources of the organization, by name.
@@ -377,7 +473,7 @@ mod tests {
             revision: Revision(0),
             keys: Default::default(),
             sources: Arc::new([]),
-            members: Members::default(),
+            apart: Arc::default(),
         })
     }
 

@@ -15,7 +15,7 @@ use crate::backends;
 use crate::backup::Exporter;
 use crate::config::{self, Config};
 use crate::context::Context;
-use crate::flow::{People, PeopleParts, PeopleState, SignInLimits};
+use crate::flow::{OAuth, OAuthSettings, People, PeopleParts, PeopleState, SignInLimits};
 use crate::http::api::Admin;
 use crate::http::{Challenge, Dashboard, Edge, FirstCalls, Hosts, Once, Peers, StreamTimes};
 use crate::mail::{Post, Relay};
@@ -28,7 +28,7 @@ use crate::system::cookie::SessionCookie;
 use crate::system::hashing::{Cost, Hasher};
 use crate::system::sessions::Lifetimes;
 use crate::system::whole::WholeStore;
-use crate::system::{Memberships, OrgIndex, Sessions, Users};
+use crate::system::{Clients, Memberships, OrgIndex, Sessions, Users};
 use crate::tools::{QueryPolicy, Tools};
 
 /// How long opening and asking a data source may take when an operator tests it.
@@ -43,6 +43,7 @@ pub(super) struct Inside {
     pub(super) registry: Registry,
     pub(super) index: OrgIndex,
     pub(super) people: People,
+    pub(super) oauth: OAuth,
     pub(super) context: Context,
     pub(super) metrics: Metrics,
     arbiters: Vec<Arbiter>,
@@ -74,7 +75,9 @@ impl Inside {
         });
         let index = OrgIndex::new(Arc::clone(&store), context.rng.clone());
         let people = people(config, &store, (registry.clone(), index.clone()), &context)?;
-        Ok(Self { registry, index, people, context, metrics, arbiters, store })
+        let clients = Clients::new(Arc::clone(&store), context.clone());
+        let oauth = OAuth::new(people.clone(), clients, oauth_settings(config));
+        Ok(Self { registry, index, people, oauth, context, metrics, arbiters, store })
     }
 
     /// What the administration's handlers share. `bound` is `None` where nothing is served.
@@ -118,6 +121,7 @@ impl Inside {
             hosts: Hosts::new(&public_url, bound, hosts, origins),
             challenge: Challenge::new(&public_url),
             mcp_url: config.mcp_url(bound),
+            oauth: self.oauth.clone(),
             peers: Peers::new(config.server.trusted_proxies.clone()),
             body_max_bytes: config.server.body_max_bytes,
             body_timeout: BODY_TIMEOUT,
@@ -161,6 +165,7 @@ impl Inside {
             registry: self.registry.clone(),
             index: self.index.clone(),
             people: self.people.clone(),
+            oauth: self.oauth.clone(),
             context: self.context.clone(),
             retention: Retention {
                 audit_days: config.audit.days,
@@ -178,7 +183,7 @@ impl Inside {
             // Its actors are gone already; joining only waits for the thread to notice.
             let _ = tokio::task::spawn_blocking(move || arbiter.join()).await;
         }
-        drop((self.registry, self.index, self.people));
+        drop((self.registry, self.index, self.people, self.oauth));
         let _ = tokio::task::spawn_blocking(move || drop(self.store)).await;
     }
 }
@@ -223,6 +228,21 @@ fn people(
         users,
         context,
     }))
+}
+
+/// How OAuth is set up.
+fn oauth_settings(config: &Config) -> OAuthSettings {
+    let oauth = &config.oauth;
+    OAuthSettings {
+        enabled: oauth.apps == config::Apps::Allowed,
+        access: oauth.access(),
+        refresh: oauth.refresh(),
+        replay: oauth.replay(),
+        code: oauth.code(),
+        clients_max: oauth.clients_max,
+        client_unused: oauth.client_unused(),
+        registrations_per_minute_per_source: oauth.registrations_per_minute_per_source,
+    }
 }
 
 /// The relay that letters go through, where one is configured.

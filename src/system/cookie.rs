@@ -77,6 +77,36 @@ pub fn form_token(cookie: &str) -> String {
     base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(hmac::sign(&key, FORM))
 }
 
+/// What the form of a decision about an app says that it is for.
+const DECISION: &[u8] = b"sequel decision 1";
+
+/// What binds the form of a decision to its session, to its nonce and to what was asked: each part with its length before
+/// it, so that no two lists of parts are the same bytes.
+fn decision(cookie: &str, nonce: &str, asked: &[(String, String)]) -> (hmac::Key, Vec<u8>) {
+    let mut text = DECISION.to_vec();
+    let parts = asked.iter().flat_map(|(name, value)| [name.as_str(), value]);
+    for part in std::iter::once(nonce).chain(parts) {
+        text.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        text.extend_from_slice(part.as_bytes());
+    }
+    (hmac::Key::new(hmac::HMAC_SHA256, cookie.as_bytes()), text)
+}
+
+/// The MAC of a decision's form.
+pub fn decision_mac(cookie: &str, nonce: &str, asked: &[(String, String)]) -> String {
+    use base64::Engine;
+    let (key, text) = decision(cookie, nonce, asked);
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(hmac::sign(&key, &text))
+}
+
+/// Whether a form is what the session of this cookie was asked, in time that does not depend on where they differ.
+pub fn decision_mac_holds(cookie: &str, nonce: &str, asked: &[(String, String)], presented: &str) -> bool {
+    use base64::Engine;
+    let (key, text) = decision(cookie, nonce, asked);
+    let presented = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(presented);
+    presented.is_ok_and(|presented| hmac::verify(&key, &text, &presented).is_ok())
+}
+
 /// Whether a form's token is the one of this cookie, in time that does not depend on where they differ.
 pub fn form_token_holds(cookie: &str, presented: &str) -> bool {
     presented.len() == TOKEN_CHARS && form_token(cookie).as_bytes().ct_eq(presented.as_bytes()).into()
@@ -133,6 +163,29 @@ mod tests {
             assert!(!form_token_holds(mine.reveal(), wrong));
         }
         assert!(!token.contains(&mine.reveal()[26..40]));
+    }
+
+    #[test]
+    fn a_decision_belongs_to_its_session_its_nonce_and_what_was_asked() {
+        let asked = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
+            pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        };
+        let mine = asked(&[("client_id", "a"), ("scope", "b")]);
+        let mac = decision_mac("cookie", "nonce", &mine);
+        assert!(decision_mac_holds("cookie", "nonce", &mine, &mac));
+        assert!(!decision_mac_holds("other", "nonce", &mine, &mac));
+        assert!(!decision_mac_holds("cookie", "other", &mine, &mac));
+        for other in [
+            asked(&[("client_id", "a"), ("scope", "c")]),
+            asked(&[("scope", "b"), ("client_id", "a")]),
+            asked(&[("client_ida", ""), ("scope", "b")]),
+            asked(&[("client_id", "a")]),
+        ] {
+            assert!(!decision_mac_holds("cookie", "nonce", &other, &mac), "{other:?}");
+        }
+        for noise in ["", "!", &mac[..42], &form_token("cookie")] {
+            assert!(!decision_mac_holds("cookie", "nonce", &mine, noise));
+        }
     }
 
     #[test]

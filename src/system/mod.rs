@@ -1,6 +1,7 @@
 //! What belongs to no organization: the people and their sessions, the index of organizations by name, the list of
 //! those that were deleted, and what is said of the store as a whole.
 
+pub mod clients;
 pub mod cookie;
 pub mod deletions;
 pub mod email;
@@ -13,6 +14,7 @@ mod table;
 pub mod users;
 pub mod whole;
 
+pub use clients::Clients;
 pub use deletions::Deletion;
 pub use memberships::Memberships;
 pub use orgs::OrgIndex;

@@ -86,8 +86,13 @@ fn every_public_route_takes_every_kind_of_credential_as_the_table_says() {
                     (Access::Credential, false, _) => 401,
                     // An empty body is no request: what counts is that the door is open.
                     (Access::Credential, true, true) => 400,
+                    // What a browser asks before it asks.
+                    (Access::Public | Access::Client, _, true) if *method == "OPTIONS" => 204,
                     (Access::Public, _, true) => 200,
-                    (Access::Credential | Access::Public, _, false) => 405,
+                    // Nothing is no client's metadata, and no form.
+                    (Access::Client, _, true) if route.path.ends_with("/register") => 400,
+                    (Access::Client, _, true) => 415,
+                    (Access::Credential | Access::Public | Access::Client, _, false) => 405,
                     (Access::Person | Access::Member, ..) => panic!("{} is the dashboard's", route.path),
                 };
                 assert_eq!(answer.status, expected, "{method} {} as {who}", route.path);

@@ -15,7 +15,9 @@ use crate::context::Context;
 use crate::credential::{KeyId, OrgId};
 use crate::org::audit::Event;
 use crate::org::keys::NAME_CHARS_MAX;
-use crate::org::record::{self, DeletedOrgRecord, KeyRecord, NameRecord, OrgRecord, Suspension};
+use crate::org::record::{
+    self, DeletedOrgRecord, KeyRecord, MemberRecord, NameRecord, OrgRecord, Suspension,
+};
 use crate::record::{RecordError, decode, encode};
 use crate::system::deletions::{self, Deletion};
 use crate::system::orgs::{self, IndexRecord};
@@ -123,6 +125,8 @@ impl<'a> Carrying<'a> {
         let value = match kind {
             Kind::User => self.user_brought_back(&entry),
             Kind::Email | Kind::Leaving | Kind::Trail | Kind::Membership => entry.value,
+            // Who registered goes on being known; what was decided since the backup is not.
+            Kind::Client => entry.value,
             _ => return Ok(()),
         };
         self.filler.put(&entry.scope, kind, entry.key, value).await
@@ -189,13 +193,18 @@ impl<'a> Carrying<'a> {
             Kind::KeyName if part.stored.is_some() => return Ok(()),
             // Of a link that works once, nobody knows whether it did.
             Kind::Invitation => return Ok(()),
+            // A client's tokens have moved on since, and an old one that comes back looks stolen: each app is
+            // authorized anew. Those that the store has stay as they are.
+            Kind::Grant => return Ok(()),
+            // The store's own is newer.
+            Kind::AppPolicy if part.stored.is_some() => return Ok(()),
             // Whoever the store does not know was put out since, or the organization is not known at all.
             Kind::Member => {
                 part.seen.insert(entry.key.clone());
                 if part.stored.is_some() || !self.onto_empty {
                     return Ok(());
                 }
-                entry.value
+                without_apps(&entry)
             }
             Kind::Source | Kind::SourceName => {
                 part.seen.insert(entry.key.clone());
@@ -420,6 +429,13 @@ async fn keys_of(store: &Arc<dyn Store>, scope: &Scope) -> Result<Vec<Key>, Back
             None => return Ok(keys),
         }
     }
+}
+
+/// A member whose authorized apps do not come back.
+fn without_apps(entry: &Entry) -> bytes::Bytes {
+    let Some(mut member) = read::<MemberRecord>(entry) else { return entry.value.clone() };
+    member.grants.clear();
+    encode(&member)
 }
 
 /// Where the key is that a use belongs to.

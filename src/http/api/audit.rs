@@ -50,12 +50,14 @@ fn shape((number, record): (u64, AuditRecord)) -> api::AuditEntry {
     let (kind, uid, user) = match who {
         Who::Operator { uid, user } => ("operator", Some(uid), user),
         Who::User { email, .. } => ("user", None, Some(email)),
+        Who::App { name, client, .. } => ("app", None, Some(if name.is_empty() { client } else { name })),
         Who::Sequel => ("sequel", None, None),
     };
     let via = match via {
         Via::AdminSocket => "admin_socket",
         Via::Command => "command",
         Via::Dashboard => "dashboard",
+        Via::OAuth => "oauth",
         Via::Sequel => "sequel",
     };
     api::AuditEntry {

@@ -48,6 +48,7 @@ fn who(who: &Who) -> String {
         Who::Operator { user: Some(user), .. } => user.clone(),
         Who::Operator { uid, user: None } => format!("user {uid} of this machine"),
         Who::User { email, .. } => email.clone(),
+        Who::App { name, client, .. } => format!("{} (app)", if name.is_empty() { client } else { name }),
         Who::Sequel => "Sequel".to_owned(),
     }
 }
@@ -56,6 +57,7 @@ fn via(via: Via) -> &'static str {
     match via {
         Via::AdminSocket | Via::Command => "Command line",
         Via::Dashboard => "Dashboard",
+        Via::OAuth => "OAuth",
         Via::Sequel => "By itself",
     }
 }

@@ -1,0 +1,446 @@
+//! The token endpoint: tokens for a code, tokens for a refresh token, and a token that is given back.
+//!
+//! Each is decided on the grant's record as it was read, and carried out by the organization's actor where the record is
+//! still that one; otherwise it is read again. A used refresh token that is still answered costs a read and no change, so
+//! that any number of processes may come with the same one.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use ring::digest::{SHA256, digest};
+use sequel_store::Revision;
+
+use super::oauth::{OAuth, OAuthError};
+use crate::context::Timestamp;
+use crate::credential::refresh::RefreshToken;
+use crate::credential::secret::{PlainSecret, Presented, Purpose};
+use crate::credential::{ClientId, Credential, CredentialKind, Digest, GrantId, OrgId};
+use crate::oauth::error::{Code, Refusal};
+use crate::oauth::grant::{Access, Exchanged, Issue, Live, Stage, Successor};
+use crate::oauth::params::Params;
+use crate::oauth::refresh::{Standing, standing};
+use crate::oauth::revocation;
+use crate::oauth::scope::ScopeSet;
+use crate::oauth::token::{Asked, Attempt, Header, Redemption, redeem};
+use crate::org::audit::{Author, Via, Who};
+use crate::org::grants::{GIVEN_BACK, Step, Stepped};
+use crate::org::record::GrantRecord;
+use crate::org::{ChangeError, Org, ResolveError};
+use crate::system::sessions::network_of;
+
+/// How often something is decided anew because the grant changed meanwhile: each time somebody else came a step further.
+const TRIES: usize = 8;
+/// How long the organization's queue is left alone where it was full.
+const BUSY_FOR: Duration = Duration::from_millis(25);
+/// An access token that lives shorter than this is not handed out once more.
+const WORTH_HANDING_OUT: Duration = Duration::from_secs(60);
+/// A used refresh token that comes later than this is told in the trail: until then it is one client's processes that
+/// came at once.
+const TOLD_AFTER: Duration = Duration::from_secs(30);
+
+/// Tokens as they are handed out. Nothing else holds them.
+#[derive(Debug)]
+pub struct Issued {
+    /// The access token.
+    pub access: PlainSecret,
+    /// From when on that is refused.
+    pub access_expires_at: Timestamp,
+    /// The refresh token.
+    pub refresh: RefreshToken,
+    /// What they are good for.
+    pub scopes: ScopeSet,
+}
+
+/// A grant that was read for a request.
+struct Found {
+    org: OrgId,
+    id: GrantId,
+    record: GrantRecord,
+    at: Revision,
+}
+
+fn invalid(text: &str) -> OAuthError {
+    Refusal::new(Code::InvalidGrant, text).into()
+}
+
+/// Whatever is wrong with a token that is none, over, used, revoked or another client's.
+fn not_valid() -> OAuthError {
+    invalid("the code or refresh token is not valid, has ended or was revoked, or is not this client's")
+}
+
+/// Carries a token request out.
+pub async fn token(
+    oauth: &OAuth,
+    header: &Header,
+    params: &[(String, String)],
+    from: Option<IpAddr>,
+) -> Result<Issued, OAuthError> {
+    let params = Params(params);
+    let _place = oauth.people().registry.place_to_fail(from).map_err(OAuthError::Throttled)?;
+    let (client, _) = oauth.authenticated(header, params, from).await?;
+    let asked = Asked::read(params, &oauth.resource())?;
+    let caller = Caller { oauth, client, from };
+    let outcome = match asked {
+        Asked::Code { code, verifier, redirect_uri } => {
+            let sha256 = digest(&SHA256, verifier.as_bytes());
+            let verifier_sha256 = sha256.as_ref().try_into().expect("SHA-256 has 32 bytes");
+            caller.exchange(code, verifier_sha256, redirect_uri).await
+        }
+        Asked::Refresh { token, scope } => caller.refresh(token, scope).await,
+    };
+    outcome.inspect_err(|error| {
+        if matches!(error, OAuthError::Refused(refusal) if refusal.code == Code::InvalidGrant) {
+            oauth.people().registry.note_failure(from);
+        }
+    })
+}
+
+/// Takes a token back. A token that is none, or none any more, is done with already.
+pub async fn revoke(
+    oauth: &OAuth,
+    header: &Header,
+    params: &[(String, String)],
+    from: Option<IpAddr>,
+) -> Result<(), OAuthError> {
+    let params = Params(params);
+    let _place = oauth.people().registry.place_to_fail(from).map_err(OAuthError::Throttled)?;
+    let (client, _) = oauth.authenticated(header, params, from).await?;
+    let token = revocation::token(params)?;
+    let caller = Caller { oauth, client, from };
+    if let Ok(refresh) = RefreshToken::parse(token) {
+        return caller.revoke_grant(&refresh).await;
+    }
+    match Credential::parse(token) {
+        Ok(access) if access.kind == CredentialKind::Access => caller.revoke_access(&access).await,
+        _ => Ok(()),
+    }
+}
+
+/// A client that has proved who it is.
+struct Caller<'a> {
+    oauth: &'a OAuth,
+    client: ClientId,
+    from: Option<IpAddr>,
+}
+
+impl Caller<'_> {
+    fn now(&self) -> Timestamp {
+        self.oauth.people().context.clock.now()
+    }
+
+    async fn find(&self, org: OrgId, id: GrantId) -> Result<Option<Found>, OAuthError> {
+        let found = self.oauth.people().registry.grant(org, id).await?;
+        Ok(found.map(|(record, at)| Found { org, id, record, at }))
+    }
+
+    /// The organization of a grant that was found to be genuine.
+    async fn org(&self, found: &Found) -> Result<Org, OAuthError> {
+        let org = match self.oauth.people().registry.resolve(found.org).await {
+            Err(ResolveError::NotFound) => return Err(not_valid()),
+            resolved => resolved.map_err(ChangeError::from)?,
+        };
+        let GrantRecord { client, user, .. } = &found.record;
+        let who =
+            Who::App { client: client.id.to_string(), name: client.name.clone(), user: user.to_string() };
+        Ok(org.by(Author { who, via: Via::OAuth, address: self.from }))
+    }
+
+    async fn exchange(
+        &self,
+        code: &str,
+        verifier_sha256: &[u8; 32],
+        redirect_uri: Option<&str>,
+    ) -> Result<Issued, OAuthError> {
+        let presented = Presented::parse(Purpose::Code, code).map_err(|_| not_valid())?;
+        for _ in 0..TRIES {
+            let found = self.find(presented.owner, presented.id).await?.ok_or_else(not_valid)?;
+            let now = self.now();
+            let is_its_client = found.record.client.id == self.client;
+            let attempt = Attempt { is_its_client, verifier_sha256, redirect_uri };
+            let is = |digest: &Digest| digest.matches(&presented.digest);
+            match redeem(&found.record.stage, is, attempt, now) {
+                Redemption::Refused(refusal) => return Err(refusal.into()),
+                Redemption::Replayed => {
+                    if self.end(&found, "app.code_reused").await? {
+                        tracing::warn!(grant = %found.id, from = ?self.from, "a code was used again; its grant has ended");
+                        return Err(not_valid());
+                    }
+                }
+                Redemption::Exchange => {
+                    if let Some(issued) = self.issue_first(found, now).await? {
+                        return Ok(issued);
+                    }
+                }
+            }
+        }
+        Err(ChangeError::Busy.into())
+    }
+
+    async fn issue_first(&self, found: Found, now: Timestamp) -> Result<Option<Issued>, OAuthError> {
+        let org = self.org(&found).await?;
+        let Found { id, record, at, org: org_id } = found;
+        let Stage::Fulfilled(fulfilled) = record.stage else { return Ok(None) };
+        if record.expires_at.is_some_and(|end| end <= now) {
+            return Err(not_valid());
+        }
+        let rng = &self.oauth.people().context.rng;
+        let refresh = RefreshToken::mint(id, org_id, rng)?;
+        let (issue, access) = self.issue(&refresh, record.expires_at, now)?;
+        let access_expires_at = issue.access.expires_at;
+        let stage = Stage::Exchanged(fulfilled.exchange(issue));
+        let made =
+            self.step(&org, Step { id, at, stage, seen_from: self.network(), action: Some("app.connect") });
+        let issued = Issued { access, access_expires_at, refresh, scopes: record.scopes };
+        Ok(made.await?.then_some(issued))
+    }
+
+    /// A fresh access token beside this refresh token.
+    fn issue(
+        &self,
+        refresh: &RefreshToken,
+        ends_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<(Issue<Digest, Timestamp>, PlainSecret), OAuthError> {
+        let (settings, rng) = (self.oauth.settings(), &self.oauth.people().context.rng);
+        let access = PlainSecret::mint(Purpose::Access, refresh.grant, refresh.org, rng)?;
+        let until = |life| ends_at.map_or(now.plus(life), |end| end.min(now.plus(life)));
+        let issue = Issue {
+            access: Access { digest: access.digest(), expires_at: until(settings.access) },
+            live: Live {
+                digest: refresh.digest(),
+                family: refresh.family(),
+                expires_at: until(settings.refresh),
+                sealed_access: refresh.seal_access(&access, rng)?,
+            },
+        };
+        Ok((issue, access))
+    }
+
+    async fn refresh(&self, token: &str, scope: Option<&str>) -> Result<Issued, OAuthError> {
+        for _ in 0..TRIES {
+            let presented = RefreshToken::parse(token).map_err(|_| not_valid())?;
+            let found = self.find(presented.org, presented.grant).await?.ok_or_else(not_valid)?;
+            if found.record.client.id != self.client || found.record.ends_at() <= self.now() {
+                return Err(not_valid());
+            }
+            let asked = found.record.scopes.check_refresh(scope);
+            let issued = match self.walk(&found.record, presented)? {
+                Walked::To { live, spent } => {
+                    asked?;
+                    self.answer(found, live, spent).await?
+                }
+                Walked::Reused => {
+                    if self.end(&found, "app.token_reused").await? {
+                        tracing::warn!(
+                            grant = %found.id,
+                            from = ?self.from,
+                            "a refresh token was used again long after its use; its grant has ended"
+                        );
+                        return Err(not_valid());
+                    }
+                    None
+                }
+                Walked::Nowhere => return Err(not_valid()),
+            };
+            if let Some(issued) = issued {
+                return Ok(issued);
+            }
+        }
+        Err(ChangeError::Busy.into())
+    }
+
+    /// Goes from a presented refresh token to the one that is live.
+    fn walk(&self, record: &GrantRecord, presented: RefreshToken) -> Result<Walked, OAuthError> {
+        let Stage::Exchanged(grant) = &record.stage else { return Ok(Walked::Nowhere) };
+        let now = self.now();
+        let since = now.minus(self.oauth.settings().replay);
+        let (mut token, mut first) = (presented, None);
+        // Each step leads to a later one, and the last of them is live.
+        for _ in 0..=grant.spent.len() {
+            let digests = (token.digest(), token.family());
+            let is = |digest: &Digest| digest.matches(&digests.0);
+            let is_family = |part: &Digest| part.matches(&digests.1);
+            match standing(grant, (is, is_family), now, since) {
+                Standing::Live => return Ok(Walked::To { live: token, spent: first }),
+                Standing::Spent(spent) => {
+                    let next = token.open_successor(&spent.sealed);
+                    first = first.or(Some(UsedUp { digest: spent.digest, at: spent.at, told: spent.told }));
+                    token = next.map_err(|error| ChangeError::Internal(Box::new(error)))?;
+                }
+                Standing::Reused => return Ok(Walked::Reused),
+                Standing::Expired | Standing::Stranger => return Ok(Walked::Nowhere),
+            }
+        }
+        Ok(Walked::Nowhere)
+    }
+
+    /// Tokens for who came to the live refresh token; `None` where the grant has changed meanwhile.
+    async fn answer(
+        &self,
+        found: Found,
+        live: RefreshToken,
+        spent: Option<UsedUp>,
+    ) -> Result<Option<Issued>, OAuthError> {
+        let org = self.org(&found).await?;
+        let Found { id, record, at, .. } = found;
+        let GrantRecord { stage: Stage::Exchanged(grant), scopes, expires_at, .. } = record else {
+            return Ok(None);
+        };
+        let now = self.now();
+        if let Some(spent) = spent
+            && let Some(access) = grant.access.first()
+            && now.plus(WORTH_HANDING_OUT) < access.expires_at
+        {
+            let access_expires_at = access.expires_at;
+            let opened = live.open_access(&grant.live.sealed_access);
+            let access = opened.map_err(|error| ChangeError::Internal(Box::new(error)))?;
+            self.tell(&org, (id, at), grant, spent).await?;
+            return Ok(Some(Issued { access, access_expires_at, refresh: live, scopes }));
+        }
+        self.rotate(&org, (id, at), grant, live, expires_at).await.map(|issued| {
+            issued.map(|(access, access_expires_at, refresh)| Issued {
+                access,
+                access_expires_at,
+                refresh,
+                scopes,
+            })
+        })
+    }
+
+    /// Lets the trail know of a used token that came late, once; and finds out whether the grant counts.
+    async fn tell(
+        &self,
+        org: &Org,
+        (id, at): (GrantId, Revision),
+        grant: Exchanged<Digest, Timestamp>,
+        spent: UsedUp,
+    ) -> Result<(), OAuthError> {
+        if spent.told || self.now() < spent.at.plus(TOLD_AFTER) {
+            // An access token that is not shown to readers would be refused: the grant ended with something else.
+            return if org.shows_grant(id) { Ok(()) } else { Err(not_valid()) };
+        }
+        let stage = Stage::Exchanged(grant.told(|digest| digest.matches(&spent.digest)));
+        let step = Step { id, at, stage, seen_from: self.network(), action: Some("app.token_replayed") };
+        // Where the grant has changed meanwhile somebody else tells; what is answered is as good as before.
+        self.step(org, step).await.map(drop)
+    }
+
+    async fn rotate(
+        &self,
+        org: &Org,
+        (id, at): (GrantId, Revision),
+        grant: Exchanged<Digest, Timestamp>,
+        live: RefreshToken,
+        ends_at: Option<Timestamp>,
+    ) -> Result<Option<(PlainSecret, Timestamp, RefreshToken)>, OAuthError> {
+        let (now, rng) = (self.now(), &self.oauth.people().context.rng);
+        let since = now.minus(self.oauth.settings().replay);
+        let (next, sealed) = match grant.has_room(since) {
+            true => {
+                let next = live.successor(rng)?;
+                let sealed = live.seal_successor(&next, rng)?;
+                (next, Some(sealed))
+            }
+            // No token that was handed out may become unknown: this one stays, and the access token alone is new.
+            false => (live, None),
+        };
+        let (issue, access) = self.issue(&next, ends_at, now)?;
+        let access_expires_at = issue.access.expires_at;
+        let stage = Stage::Exchanged(grant.rotate(Successor { issue, sealed }, now, since));
+        let step = Step { id, at, stage, seen_from: self.network(), action: None };
+        Ok(self.step(org, step).await?.then_some((access, access_expires_at, next)))
+    }
+
+    /// Makes a step; false where the grant has changed meanwhile.
+    async fn step(&self, org: &Org, step: Step) -> Result<bool, OAuthError> {
+        match org.step(step).await {
+            Ok(stepped) => Ok(matches!(stepped, Stepped::Made(_))),
+            Err(ChangeError::NotFound(_)) => Err(not_valid()),
+            // Perhaps with those who came with the same token: one of them is enough, and the others look again.
+            Err(ChangeError::Busy) => {
+                tokio::time::sleep(BUSY_FOR).await;
+                Ok(false)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Ends a grant; false where it has changed meanwhile.
+    async fn end(&self, found: &Found, action: &'static str) -> Result<bool, OAuthError> {
+        let org = self.org(found).await?;
+        match org.end_grant(found.id, Some(found.at), action).await {
+            Ok(stepped) => Ok(matches!(stepped, Stepped::Made(_))),
+            Err(ChangeError::NotFound(_)) => Ok(true),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn network(&self) -> Option<String> {
+        self.from.map(network_of)
+    }
+
+    async fn revoke_grant(&self, token: &RefreshToken) -> Result<(), OAuthError> {
+        for _ in 0..TRIES {
+            let Some(found) = self.find(token.org, token.grant).await? else { return Ok(()) };
+            // A token of its family is enough: it was this client's, whenever that was.
+            let is_genuine = match &found.record.stage {
+                Stage::Exchanged(grant) => grant.live.family.matches(&token.family()),
+                Stage::Fulfilled(_) => false,
+            };
+            if !is_genuine {
+                return Ok(());
+            }
+            if found.record.client.id != self.client {
+                return Err(revocation::of_another_client().into());
+            }
+            match self.end(&found, "app.revoke").await {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                Err(OAuthError::Refused(_)) => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(ChangeError::Busy.into())
+    }
+
+    async fn revoke_access(&self, token: &Credential) -> Result<(), OAuthError> {
+        let is = |digest: &Digest| digest.matches(&token.digest);
+        for _ in 0..TRIES {
+            let Some(found) = self.find(token.org, token.id).await? else { return Ok(()) };
+            let Stage::Exchanged(grant) = found.record.stage.clone() else { return Ok(()) };
+            let Some(without) = grant.without_access(is) else { return Ok(()) };
+            if found.record.client.id != self.client {
+                return Err(revocation::of_another_client().into());
+            }
+            let (id, at, stage) = (found.id, found.at, Stage::Exchanged(without));
+            let step = Step { id, at, stage, seen_from: None, action: Some(GIVEN_BACK) };
+            let org = match self.org(&found).await {
+                Err(OAuthError::Refused(_)) => return Ok(()),
+                org => org?,
+            };
+            match self.step(&org, step).await {
+                Ok(true) | Err(OAuthError::Refused(_)) => return Ok(()),
+                Ok(false) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(ChangeError::Busy.into())
+    }
+}
+
+/// Where a refresh token leads.
+enum Walked {
+    /// To the one that is live, from this one that was used.
+    To { live: RefreshToken, spent: Option<UsedUp> },
+    /// It was used long ago.
+    Reused,
+    /// Nowhere.
+    Nowhere,
+}
+
+/// The used refresh token that was presented.
+struct UsedUp {
+    digest: Digest,
+    at: Timestamp,
+    told: bool,
+}

@@ -1,0 +1,337 @@
+//! OAuth clients: what registered, what was decided about once, and in which organizations a client may have grants.
+//!
+//! A grant is its organization's; what is here about grants is a hint, written before the grant and removed when the
+//! sweep finds it gone, so that a client that has one is never taken for unused. The hint, the client's last use and the
+//! nonce of the decision are one batch: a decision is made once, and no client goes between a decision and its grant.
+//!
+//! **Invariant:** a decision that was made once is not made again (`a_decision_is_made_once`).
+//! **Invariant:** a client that has or is about to have a grant is not removed
+//! (`a_client_is_not_removed_under_a_decision`).
+
+use std::sync::Arc;
+
+use sequel_store::{Expect, Key, KeyRange, Revision, Scope, Store, Write};
+use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
+
+use super::table::{Table, TableError};
+use crate::context::{Context, Timestamp};
+use crate::credential::secret::{PlainSecret, Purpose};
+use crate::credential::{ClientId, Digest, GrantId, Id, OrgId};
+use crate::oauth::client::Client;
+use crate::record::{decode, encode, versioned};
+
+/// Nonces that one batch removes.
+const PRUNED_AT_ONCE: usize = 200;
+
+/// A registered client.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ClientRecord {
+    /// What it said of itself.
+    pub client: Client,
+    /// Digest of its secret, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<Digest>,
+    /// When it registered.
+    pub created_at: Timestamp,
+    /// When somebody authorized it last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authorized_at: Option<Timestamp>,
+}
+
+/// A grant that a client has, or was about to have.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ClientGrantRecord {
+    /// In which organization.
+    pub org: OrgId,
+    /// Which one.
+    pub grant: GrantId,
+}
+
+/// A decision that was made: its nonce lies in the key.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DecisionRecord {
+    /// By which session's reckoning it could be made, until then.
+    pub expires_at: Timestamp,
+}
+
+versioned! {
+    ClientRecord, "OAuth client", 1;
+    ClientGrantRecord, "OAuth client's grant", 1;
+    DecisionRecord, "decision", 1;
+}
+
+/// What identifies one asking of one person: random, and until when it can be answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DecisionNonce {
+    /// Its name.
+    pub id: Id<12>,
+    /// From when on it is refused.
+    pub expires_at: Timestamp,
+}
+
+/// All clients. Clones share the table.
+#[derive(Clone)]
+pub struct Clients {
+    table: Table,
+    context: Context,
+    // How many there are, once somebody has counted.
+    count: Arc<Mutex<Option<usize>>>,
+}
+
+/// A client that was just registered. Its secret is nowhere else.
+#[derive(Debug)]
+pub struct Registered {
+    /// Its id.
+    pub id: ClientId,
+    /// Its record.
+    pub record: ClientRecord,
+    /// Its secret, where it has one.
+    pub secret: Option<PlainSecret>,
+}
+
+impl Clients {
+    /// Over the table `system/oauth`.
+    pub fn new(store: Arc<dyn Store>, context: Context) -> Self {
+        let table = Table::new(store, scope(), context.rng.clone());
+        Self { table, context, count: Arc::default() }
+    }
+
+    /// Registers a client.
+    pub async fn register(&self, client: Client) -> Result<Registered, TableError> {
+        let rng = &self.context.rng;
+        let id = ClientId::mint(rng)?;
+        let secret = match client.auth_method.has_secret() {
+            true => Some(PlainSecret::mint(Purpose::Client, Id::mint(rng)?, id, rng)?),
+            false => None,
+        };
+        let record = ClientRecord {
+            client,
+            secret: secret.as_ref().map(PlainSecret::digest),
+            created_at: self.context.clock.now(),
+            authorized_at: None,
+        };
+        let at = client_at(id);
+        self.table.commit(vec![Expect::Absent(at.clone())], vec![Write::Put(at, encode(&record))]).await?;
+        if let Some(count) = self.count.lock().await.as_mut() {
+            *count += 1;
+        }
+        Ok(Registered { id, record, secret })
+    }
+
+    /// How many there are.
+    pub async fn count(&self) -> Result<usize, TableError> {
+        let mut count = self.count.lock().await;
+        if let Some(count) = *count {
+            return Ok(count);
+        }
+        Ok(*count.insert(self.table.all(CLIENTS).await?.len()))
+    }
+
+    /// A client's record.
+    pub async fn get(&self, id: ClientId) -> Result<Option<ClientRecord>, TableError> {
+        Ok(self.table.get::<ClientRecord>(&client_at(id)).await?.map(|(record, _)| record))
+    }
+
+    /// All clients with their revisions. One that cannot be read is left out and told in the log.
+    pub async fn all(&self) -> Result<Vec<(ClientId, ClientRecord, Revision)>, TableError> {
+        let mut clients = Vec::new();
+        for stored in self.table.all(CLIENTS).await? {
+            let Some(id) = id_of(&stored.key) else { continue };
+            match decode(&stored.value) {
+                Ok(record) => clients.push((id, record, stored.revision)),
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(%id, error, "the record of an OAuth client cannot be read");
+                }
+            }
+        }
+        Ok(clients)
+    }
+
+    /// Notes that somebody says yes, before the grant is made. False where this was decided already, or the client is
+    /// gone.
+    pub async fn approve(
+        &self,
+        nonce: DecisionNonce,
+        id: ClientId,
+        (org, grant): (OrgId, GrantId),
+    ) -> Result<bool, TableError> {
+        let at = client_at(id);
+        let Some((mut record, revision)) = self.table.get::<ClientRecord>(&at).await? else {
+            return Ok(false);
+        };
+        record.authorized_at = Some(self.context.clock.now());
+        let (decided, hint) = (decision_at(nonce), client_grant_at(id, org, grant));
+        let expects = vec![Expect::Absent(decided.clone()), Expect::At(at.clone(), revision)];
+        let writes = vec![
+            Write::Put(decided, encode(&DecisionRecord { expires_at: nonce.expires_at })),
+            Write::Put(hint, encode(&ClientGrantRecord { org, grant })),
+            Write::Put(at, encode(&record)),
+        ];
+        match self.table.commit(expects, writes).await {
+            Err(TableError::Conflict) => Ok(false),
+            outcome => outcome.map(|()| true),
+        }
+    }
+
+    /// Notes that somebody says no. False where this was decided already.
+    pub async fn refuse(&self, nonce: DecisionNonce) -> Result<bool, TableError> {
+        let at = decision_at(nonce);
+        let write = Write::Put(at.clone(), encode(&DecisionRecord { expires_at: nonce.expires_at }));
+        match self.table.commit(vec![Expect::Absent(at)], vec![write]).await {
+            Err(TableError::Conflict) => Ok(false),
+            outcome => outcome.map(|()| true),
+        }
+    }
+
+    /// The grants that a client may have.
+    pub async fn grants_of(&self, id: ClientId) -> Result<Vec<(OrgId, GrantId)>, TableError> {
+        let stored = self.table.all(&format!("{CLIENT_GRANTS}{id}/")).await?;
+        let read = |stored: &sequel_store::Record| {
+            let ClientGrantRecord { org, grant } = decode(&stored.value)?;
+            Ok((org, grant))
+        };
+        stored.iter().map(read).collect()
+    }
+
+    /// Forgets a grant that is gone. A failure leaves it to the next round.
+    pub async fn forget_grant(&self, id: ClientId, org: OrgId, grant: GrantId) -> Result<(), TableError> {
+        self.table.commit(Vec::new(), vec![Write::Delete(client_grant_at(id, org, grant))]).await
+    }
+
+    /// Removes a client that was read at this revision. False where it was authorized since.
+    pub async fn remove(&self, id: ClientId, at: Revision) -> Result<bool, TableError> {
+        let expects = vec![Expect::At(client_at(id), at)];
+        match self.table.commit(expects, vec![Write::Delete(client_at(id))]).await {
+            Err(TableError::Conflict) => return Ok(false),
+            outcome => outcome?,
+        }
+        if let Some(count) = self.count.lock().await.as_mut() {
+            *count = count.saturating_sub(1);
+        }
+        Ok(true)
+    }
+
+    /// Removes the nonces of decisions that could not be made any more. Returns how many.
+    pub async fn prune_decisions(&self) -> Result<usize, TableError> {
+        let now = self.context.clock.now();
+        let KeyRange { start, .. } = KeyRange::prefix(DECISIONS);
+        let end = std::ops::Bound::Excluded(format!("{DECISIONS}{}", sortable(now)).into());
+        let over = self.table.records(KeyRange { start, end }).await?;
+        for chunk in over.chunks(PRUNED_AT_ONCE) {
+            let writes = chunk.iter().map(|stored| Write::Delete(stored.key.clone())).collect();
+            self.table.commit(Vec::new(), writes).await?;
+        }
+        Ok(over.len())
+    }
+}
+
+/// Where the table is.
+pub fn scope() -> Scope {
+    Scope::system("oauth").expect("a constant that is a legal scope name")
+}
+
+/// The prefix of all clients.
+pub const CLIENTS: &str = "client/";
+/// The prefix of all grants of clients.
+pub const CLIENT_GRANTS: &str = "client-grant/";
+/// The prefix of all decisions.
+pub const DECISIONS: &str = "decision/";
+
+fn stored(text: String) -> Key {
+    Key::new(text).expect("record keys are built from fixed prefixes, ids and digits, all short")
+}
+
+fn client_at(id: ClientId) -> Key {
+    stored(format!("{CLIENTS}{id}"))
+}
+
+fn client_grant_at(id: ClientId, org: OrgId, grant: GrantId) -> Key {
+    stored(format!("{CLIENT_GRANTS}{id}/{org}/{grant}"))
+}
+
+/// Decisions sort by when they could be made last.
+fn decision_at(nonce: DecisionNonce) -> Key {
+    stored(format!("{DECISIONS}{}/{}", sortable(nonce.expires_at), nonce.id))
+}
+
+fn sortable(time: Timestamp) -> String {
+    format!("{:016x}", u64::try_from(time.0).unwrap_or(0))
+}
+
+fn id_of(key: &Key) -> Option<ClientId> {
+    std::str::from_utf8(key.as_bytes()).ok()?.strip_prefix(CLIENTS)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use sequel_store::MemoryStore;
+
+    use super::*;
+    use crate::context::{Clock, Rng};
+
+    fn clients() -> Clients {
+        let context = Context { clock: Clock::starting_at(Timestamp(1_000_000)), rng: Rng::system() };
+        Clients::new(Arc::new(MemoryStore::new()), context)
+    }
+
+    fn client(method: &str) -> Client {
+        let body =
+            format!(r#"{{"redirect_uris":["http://localhost/cb"],"token_endpoint_auth_method":"{method}"}}"#);
+        Client::register(body.as_bytes()).unwrap()
+    }
+
+    fn nonce(clients: &Clients) -> DecisionNonce {
+        let context = &clients.context;
+        let expires_at = context.clock.now().plus(Duration::from_secs(600));
+        DecisionNonce { id: Id::mint(&context.rng).unwrap(), expires_at }
+    }
+
+    fn grant() -> (OrgId, GrantId) {
+        let rng = Rng::system();
+        (OrgId::mint(&rng).unwrap(), GrantId::mint(&rng).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_client_has_a_secret_where_it_wants_one_and_the_record_its_digest() {
+        let clients = clients();
+        let public = clients.register(client("none")).await.unwrap();
+        assert!(public.secret.is_none() && public.record.secret.is_none());
+        let confidential = clients.register(client("client_secret_post")).await.unwrap();
+        let secret = confidential.secret.unwrap();
+        let stored = clients.get(confidential.id).await.unwrap().unwrap();
+        assert!(stored.secret.unwrap().matches(&secret.digest()));
+        assert_eq!((clients.count().await.unwrap(), clients.all().await.unwrap().len()), (2, 2));
+    }
+
+    #[tokio::test]
+    async fn a_decision_is_made_once() {
+        let clients = clients();
+        let id = clients.register(client("none")).await.unwrap().id;
+        let (yes, no) = (nonce(&clients), nonce(&clients));
+        assert!(clients.approve(yes, id, grant()).await.unwrap());
+        assert!(!clients.approve(yes, id, grant()).await.unwrap() && !clients.refuse(yes).await.unwrap());
+        assert!(clients.refuse(no).await.unwrap());
+        assert!(!clients.approve(no, id, grant()).await.unwrap());
+        assert_eq!(clients.grants_of(id).await.unwrap().len(), 1);
+        assert_eq!(clients.prune_decisions().await.unwrap(), 0);
+        clients.context.clock.advance(Duration::from_secs(601));
+        assert_eq!(clients.prune_decisions().await.unwrap(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_client_is_not_removed_under_a_decision() {
+        let clients = clients();
+        clients.register(client("none")).await.unwrap();
+        let (id, _, revision) = clients.all().await.unwrap().remove(0);
+        assert!(clients.approve(nonce(&clients), id, grant()).await.unwrap());
+        assert!(!clients.remove(id, revision).await.unwrap(), "it was looked at before the decision");
+        let (_, _, revision) = clients.all().await.unwrap().remove(0);
+        assert!(clients.remove(id, revision).await.unwrap());
+        assert!(!clients.approve(nonce(&clients), id, grant()).await.unwrap(), "it is gone");
+        assert_eq!(clients.count().await.unwrap(), 0);
+    }
+}

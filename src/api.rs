@@ -224,6 +224,121 @@ pub struct Keys {
     pub keys: Vec<Key>,
 }
 
+/// An app that somebody has authorized.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct App {
+    /// Its id.
+    pub id: String,
+    /// What it calls itself; nobody has verified it. May be empty.
+    pub name: String,
+    /// Where it says that it is from; nobody has verified that either.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uri: Option<String>,
+    /// The OAuth client's id.
+    pub client: String,
+    /// The class of place where its tokens went: `loopback`, `private_scheme` or `https_host`.
+    pub redirect: String,
+    /// The host or the private scheme there.
+    pub host: String,
+    /// The address of who has authorized it.
+    pub user: String,
+    /// What it may do.
+    pub scopes: Vec<String>,
+    /// Names of the data sources it may use; absent: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sources: Option<Vec<String>>,
+    /// When it was authorized.
+    pub created_at: Timestamp,
+    /// When it was last used, to within a minute or so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_used_at: Option<Timestamp>,
+    /// The network from which it asked for tokens last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen_from: Option<String>,
+    /// When it ends, whatever happens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+    /// When it ends if it does not come back before.
+    pub ends_at: Timestamp,
+    /// How it stands.
+    pub status: AppStatus,
+}
+
+/// How an authorized app stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AppStatus {
+    /// It has tokens, or can have them.
+    Active,
+    /// Authorized; it has not fetched its tokens yet.
+    Pending,
+    /// Its time is over.
+    Expired,
+}
+
+/// An organization's authorized apps; what was used last comes first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Apps {
+    /// The apps.
+    pub apps: Vec<App>,
+}
+
+/// What to change of an authorized app; absent members stay.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeApp {
+    /// Names or ids of the only data sources it may use; null for all.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "there")]
+    #[schema(value_type = Option<Vec<String>>)]
+    pub sources: Option<Option<Vec<String>>>,
+    /// When it ends; null for not before it is revoked or left unused.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "there")]
+    #[schema(value_type = Option<Timestamp>)]
+    pub expires_at: Option<Option<Timestamp>>,
+}
+
+/// A member that is there, be it as null.
+fn there<'de, T: Deserialize<'de>, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+/// Which classes of client may be authorized.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AppPolicy {
+    /// Programs on a person's own machine that listen there.
+    pub loopback: bool,
+    /// Programs with a scheme of their own.
+    pub private_schemes: bool,
+    /// Web hosts: `any`, `none`, or `hosts` for those of `https_hosts`.
+    pub https: String,
+    /// The only web hosts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub https_hosts: Vec<String>,
+    /// How many authorized apps ended with the change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub apps_ended: Option<usize>,
+}
+
+/// What to change of which classes of client may be authorized; absent members stay. What is forbidden then ends at once.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeAppPolicy {
+    /// Programs on a person's own machine that listen there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loopback: Option<bool>,
+    /// Programs with a scheme of their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub private_schemes: Option<bool>,
+    /// Web hosts: `any`, `none`, or `hosts` for those of `https_hosts`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub https: Option<String>,
+    /// The only web hosts, with `https` as `hosts`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub https_hosts: Option<Vec<String>>,
+}
+
 /// What to change of a key; absent members stay.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

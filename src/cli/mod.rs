@@ -3,6 +3,7 @@
 //! keys and sources are clients of the admin API; they know neither actors nor the store.
 
 mod answer;
+mod app;
 mod audit;
 mod backup;
 mod bar;
@@ -98,6 +99,9 @@ enum AdminCommand {
     /// API keys
     #[command(subcommand)]
     Key(key::Command),
+    /// Authorized apps: those that people let ask in their name
+    #[command(subcommand)]
+    App(app::Command),
     /// Data sources: the databases that may be asked
     #[command(subcommand)]
     Source(source::Command),
@@ -198,6 +202,7 @@ fn dispatch(cli: Cli, world: &mut World<'_>) -> Result<Answer, Failure> {
             Session::with(&config, global.repeated(), world, async |session, world| match command {
                 AdminCommand::Org(command) => org::run(command, session, world).await,
                 AdminCommand::Key(command) => key::run(command, session, world).await,
+                AdminCommand::App(command) => app::run(command, session, world).await,
                 AdminCommand::Source(command) => source::run(command, session, world).await,
                 AdminCommand::User(command) => user::run(command, session, world).await,
                 AdminCommand::Member(command) => member::run(command, session, world).await,

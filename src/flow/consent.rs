@@ -13,6 +13,7 @@ use super::oauth::{OAuth, Target};
 use crate::context::Timestamp;
 use crate::credential::secret::{PlainSecret, Purpose};
 use crate::credential::{ClientId, GrantId, Id, OrgId, SourceId};
+use crate::metrics::App;
 use crate::oauth::authorize::{self, AuthorizationRequest, Refused};
 use crate::oauth::error::{Code, Refusal};
 use crate::oauth::issuer::{Answer, answer};
@@ -312,6 +313,7 @@ pub async fn decide(
         if !oauth.clients().refuse(nonce).await? {
             return Err(DecideError::Used);
         }
+        oauth.count(App::Denied);
         let refusal = Refusal::new(Code::AccessDenied, "the person did not authorize the app");
         return Ok(sent_back(oauth, &to, state.as_deref(), Answer::Refused(&refusal)));
     }
@@ -328,6 +330,7 @@ pub async fn decide(
     }
     member.authorize(new).await?;
     stays(oauth, &member, id).await?;
+    oauth.count(App::Authorized);
     Ok(sent_back(oauth, &to, state.as_deref(), Answer::Code(code.reveal())))
 }
 

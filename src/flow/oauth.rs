@@ -7,6 +7,7 @@ use super::people::People;
 use super::throttle::SourceThrottle;
 use crate::credential::ClientId;
 use crate::credential::secret::{Presented, Purpose};
+use crate::metrics::{App, Metrics};
 use crate::oauth::error::{Code, Refusal};
 use crate::oauth::params::Params;
 use crate::oauth::redirect::{RedirectKind, RedirectUri};
@@ -46,6 +47,7 @@ struct Inner {
     clients: Clients,
     settings: OAuthSettings,
     registrations: SourceThrottle,
+    metrics: Metrics,
 }
 
 /// Why a request to an endpoint of OAuth's was not carried out.
@@ -94,9 +96,9 @@ impl Target {
 
 impl OAuth {
     /// Puts the parts together.
-    pub fn new(people: People, clients: Clients, settings: OAuthSettings) -> Self {
+    pub fn new(people: People, clients: Clients, settings: OAuthSettings, metrics: Metrics) -> Self {
         let registrations = SourceThrottle::new(settings.registrations_per_minute_per_source);
-        Self(Arc::new(Inner { people, clients, settings, registrations }))
+        Self(Arc::new(Inner { people, clients, settings, registrations, metrics }))
     }
 
     /// How it is set up.
@@ -112,6 +114,11 @@ impl OAuth {
     /// The people who authorize them.
     pub fn people(&self) -> &People {
         &self.0.people
+    }
+
+    /// Counts what became of an app.
+    pub(super) fn count(&self, step: App) {
+        self.0.metrics.app(step);
     }
 
     pub(super) fn registrations(&self) -> &SourceThrottle {

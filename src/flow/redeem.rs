@@ -15,6 +15,7 @@ use crate::context::Timestamp;
 use crate::credential::refresh::RefreshToken;
 use crate::credential::secret::{PlainSecret, Presented, Purpose};
 use crate::credential::{ClientId, Credential, CredentialKind, Digest, GrantId, OrgId};
+use crate::metrics::App;
 use crate::oauth::error::{Code, Refusal};
 use crate::oauth::grant::{Access, Exchanged, Issue, Live, Stage, Successor};
 use crate::oauth::params::Params;
@@ -107,13 +108,13 @@ pub async fn revoke(
     let (client, _) = oauth.authenticated(header, params, from).await?;
     let token = revocation::token(params)?;
     let caller = Caller { oauth, client, from };
-    if let Ok(refresh) = RefreshToken::parse(token) {
-        return caller.revoke_grant(&refresh).await;
+    match (RefreshToken::parse(token), Credential::parse(token)) {
+        (Ok(refresh), _) => caller.revoke_grant(&refresh).await?,
+        (_, Ok(access)) if access.kind == CredentialKind::Access => caller.revoke_access(&access).await?,
+        _ => {}
     }
-    match Credential::parse(token) {
-        Ok(access) if access.kind == CredentialKind::Access => caller.revoke_access(&access).await,
-        _ => Ok(()),
-    }
+    oauth.count(App::GivenBack);
+    Ok(())
 }
 
 /// A client that has proved who it is.
@@ -162,12 +163,14 @@ impl Caller<'_> {
                 Redemption::Refused(refusal) => return Err(refusal.into()),
                 Redemption::Replayed => {
                     if self.end(&found, "app.code_reused").await? {
+                        self.oauth.count(App::Reused);
                         tracing::warn!(grant = %found.id, from = ?self.from, "a code was used again; its grant has ended");
                         return Err(not_valid());
                     }
                 }
                 Redemption::Exchange => {
                     if let Some(issued) = self.issue_first(found, now).await? {
+                        self.oauth.count(App::Connected);
                         return Ok(issued);
                     }
                 }
@@ -231,6 +234,7 @@ impl Caller<'_> {
                 }
                 Walked::Reused => {
                     if self.end(&found, "app.token_reused").await? {
+                        self.oauth.count(App::Reused);
                         tracing::warn!(
                             grant = %found.id,
                             from = ?self.from,
@@ -295,6 +299,7 @@ impl Caller<'_> {
             let opened = live.open_access(&grant.live.sealed_access);
             let access = opened.map_err(|error| ChangeError::Internal(Box::new(error)))?;
             self.tell(&org, (id, at), grant, spent).await?;
+            self.oauth.count(App::Replayed);
             return Ok(Some(Issued { access, access_expires_at, refresh: live, scopes }));
         }
         self.rotate(&org, (id, at), grant, live, expires_at).await.map(|issued| {
@@ -348,7 +353,11 @@ impl Caller<'_> {
         let access_expires_at = issue.access.expires_at;
         let stage = Stage::Exchanged(grant.rotate(Successor { issue, sealed }, now, since));
         let step = Step { id, at, stage, seen_from: self.network(), action: None };
-        Ok(self.step(org, step).await?.then_some((access, access_expires_at, next)))
+        let made = self.step(org, step).await?;
+        if made {
+            self.oauth.count(App::Refreshed);
+        }
+        Ok(made.then_some((access, access_expires_at, next)))
     }
 
     /// Makes a step; false where the grant has changed meanwhile.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::oauth::{OAuth, OAuthError};
 use crate::context::Timestamp;
 use crate::credential::ClientId;
+use crate::metrics::App;
 use crate::oauth::client::Client;
 use crate::oauth::error::{Code, Refusal};
 use crate::org::ChangeError;
@@ -27,13 +28,14 @@ pub async fn register(oauth: &OAuth, body: &[u8], from: Option<IpAddr>) -> Resul
         return Err(Refusal::new(Code::TemporarilyUnavailable, text).into());
     }
     let registered = oauth.clients().register(client).await?;
+    oauth.count(App::Registered);
     tracing::info!(client = %registered.id, name = registered.record.client.name, ?from, "an OAuth client registered");
     Ok(registered)
 }
 
 /// Removes those that nobody has authorized, the oldest first; returns how many.
 async fn make_room(oauth: &OAuth, most: usize) -> Result<usize, ChangeError> {
-    let before = Timestamp(oauth.people().context.clock.now().0).minus(YOUNG);
+    let before = oauth.people().context.clock.now().minus(YOUNG);
     remove_unused(oauth, before, most.div_ceil(MAKES_ROOM)).await
 }
 

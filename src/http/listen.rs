@@ -23,6 +23,8 @@ use super::request_id::RequestId;
 use super::{Edge, sse};
 use crate::credential::Credential;
 use crate::mcp::{Listen, error_reply};
+use crate::metrics::Refusal as Counted;
+use crate::oauth::scope::{Scope, ScopeSet};
 use crate::org::{BeginError, CallKey, Listening, Over, Principal, Stopped};
 
 /// How streams of change notices are bounded in time.
@@ -64,6 +66,11 @@ pub(super) async fn listen(
         Err(BeginError::OrgBusy { limit }) => return too_many(&asked, "the organization", limit),
         Err(BeginError::KeyBusy { limit }) => return too_many(&asked, "this key", limit),
     };
+    let needed = ScopeSet::only(Scope::SchemaRead);
+    if !listening.scopes().covers(needed) {
+        edge.metrics.refused(Counted::Scope);
+        return edge.challenge.insufficient(listening.scopes().with(needed));
+    }
     tracing::debug!(request_id = %id, key = principal.prefix(), "a stream of change notices was opened");
     let stream = Stream {
         out: VecDeque::from([sse::event(&asked.acknowledged())]),

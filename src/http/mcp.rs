@@ -21,7 +21,7 @@ use super::bearer::{Bearer, bearer, oauth_error, retry_after};
 use super::body::{discard, read_json};
 use super::listen::listen;
 use super::request_id::RequestId;
-use super::{Edge, Worker, progress};
+use super::{Edge, Worker, cors, progress};
 use crate::context::Timestamp;
 use crate::credential::Credential;
 use crate::mcp::{
@@ -77,6 +77,12 @@ pub(super) async fn endpoint(
         Box::pin(discard(&request, &mut payload, bytes_max)).await;
     }
     response.headers_mut().insert(REQUEST_ID.clone(), id.header());
+    // Of a browser; what comes from a foreign one was refused.
+    if let Some(origin) = request.headers().get(header::ORIGIN)
+        && edge.hosts.check(request.headers(), request.uri().authority()).is_ok()
+    {
+        cors::open_to(origin, response.headers_mut());
+    }
     let status = response.status().as_u16();
     span.record("http.response.status_code", status);
     edge.metrics.answered(Route::Mcp, status, started);
@@ -95,6 +101,9 @@ async fn answer(
         tracing::info!(request_id = %id, ?found, "a request under a foreign name was refused");
         edge.metrics.refused(Counted::Foreign);
         return foreign();
+    }
+    if cors::is_preflight(request) {
+        return cors::granted();
     }
     let credential = match bearer(request.headers()) {
         Bearer::Missing => {
@@ -267,7 +276,7 @@ fn slow_down(edge: &Edge, limited: Limited, id: RequestId) -> HttpResponse {
     response.insert_header(retry_after(limited.wait));
     let text = match limited.of {
         RateOf::Key => {
-            "This API key makes more requests than it may in a minute; wait as long as Retry-After says."
+            "This API key or app makes more requests than it may in a minute; wait as long as Retry-After says."
         }
         RateOf::Org => {
             "This organization makes more requests than it may in a minute; wait as long as Retry-After says."

@@ -9,6 +9,7 @@ pub mod api;
 mod batch;
 mod bearer;
 mod body;
+mod cors;
 mod dashboard;
 mod health;
 mod listen;
@@ -174,7 +175,7 @@ pub fn routes(app: &mut web::ServiceConfig) {
         let resource = web::resource(route.path).default_service(web::to(no_such_method));
         let mut resource = (route.resource)(resource);
         if route.methods.contains(&"OPTIONS") {
-            resource = resource.route(web::method(Method::OPTIONS).to(oauth::preflight));
+            resource = resource.route(web::method(Method::OPTIONS).to(cors::preflight));
         }
         app.service(resource);
     }

@@ -178,6 +178,26 @@ labels! {
         Failed = "failed",
     }
 
+    /// What became of apps that people authorize.
+    App {
+        /// A client registered.
+        Registered = "registered",
+        /// Somebody said yes.
+        Authorized = "authorized",
+        /// Somebody said no.
+        Denied = "denied",
+        /// A code was redeemed.
+        Connected = "connected",
+        /// A refresh token was used.
+        Refreshed = "refreshed",
+        /// A used refresh token was answered with what its use came to.
+        Replayed = "replayed",
+        /// A grant ended because a code or a refresh token was used again.
+        Reused = "reused",
+        /// A client gave a token back.
+        GivenBack = "given_back",
+    }
+
     /// What the store is asked for.
     StoreOperation {
         /// One record.

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-pub use labels::{Change, Ending, Method, Refusal, Route, StoreOperation, StoreOutcome, Tool};
+pub use labels::{App, Change, Ending, Method, Refusal, Route, StoreOperation, StoreOutcome, Tool};
 use shard::Shard;
 pub use text::CONTENT_TYPE;
 
@@ -167,6 +167,11 @@ impl Metrics {
     /// A change was made, or not.
     pub fn changed(&self, change: Change) {
         self.shard().changes[change as usize].add(1);
+    }
+
+    /// Something became of an app.
+    pub fn app(&self, step: App) {
+        self.shard().apps[step as usize].add(1);
     }
 
     /// An organization was loaded.

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::labels::{Change, Ending, Method, Refusal, Route, StoreOperation, StoreOutcome, Tool};
+use super::labels::{App, Change, Ending, Method, Refusal, Route, StoreOperation, StoreOutcome, Tool};
 
 /// Classes of HTTP statuses: 1xx to 5xx.
 pub(super) const CLASSES: usize = 5;
@@ -91,6 +91,7 @@ pub(super) struct Shard {
     pub(super) query_bytes: Counter,
     pub(super) query_cuts: Counter,
     pub(super) changes: [Counter; Change::COUNT],
+    pub(super) apps: [Counter; App::COUNT],
     pub(super) org_loads: Counter,
     pub(super) org_evictions: Counter,
     pub(super) connections_opened: Counter,

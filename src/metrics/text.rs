@@ -8,7 +8,7 @@ use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::labels::{Change, Ending, Method, Refusal, Route, StoreOperation, StoreOutcome, Tool};
+use super::labels::{App, Change, Ending, Method, Refusal, Route, StoreOperation, StoreOutcome, Tool};
 use super::process::Process;
 use super::shard::{BOUNDS, CLASSES, Histogram, Shard};
 use super::{Metrics, Readings};
@@ -226,6 +226,13 @@ impl Teller<'_, '_> {
             Change::ALL,
             Change::label,
             |shard, change| shard.changes[change as usize].get(),
+        )?;
+        self.counts(
+            ("sequel_apps", "What became of apps that people authorize"),
+            "step",
+            App::ALL,
+            App::label,
+            |shard, step| shard.apps[step as usize].get(),
         )?;
         let about =
             ("sequel_changes_waiting", "Changes that wait for their organizations' actors or are made");

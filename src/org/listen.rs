@@ -20,6 +20,7 @@ use super::open::Source;
 use super::view::View;
 use crate::context::Timestamp;
 use crate::credential::{Credential, SourceId};
+use crate::oauth::scope::ScopeSet;
 
 /// Why a stream has nothing more to wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +38,7 @@ pub struct Listening {
     ticket: Ticket,
     seen: Vec<Seen>,
     ends_at: Timestamp,
+    scopes: ScopeSet,
 }
 
 /// A source that the credential reached when it was last looked at. Not held: a source that was removed closes
@@ -61,8 +63,13 @@ impl Listening {
         }
         let view = entry.cell.served(&entry.fence);
         let view = view.as_ref().ok_or(BeginError::Closed)?;
-        let (seen, ends_at) = look(view, credential, entry.now()).ok_or(BeginError::Revoked)?;
-        Ok(Self { entry: Arc::clone(entry), credential: *credential, ticket, seen, ends_at })
+        let (seen, ends_at, scopes) = look(view, credential, entry.now()).ok_or(BeginError::Revoked)?;
+        Ok(Self { entry: Arc::clone(entry), credential: *credential, ticket, seen, ends_at, scopes })
+    }
+
+    /// What the credential may do.
+    pub fn scopes(&self) -> ScopeSet {
+        self.scopes
     }
 
     /// Cancelled when the credential is revoked or the server stops.
@@ -107,7 +114,7 @@ impl Listening {
     fn look_again(&mut self) -> Result<Vec<String>, Over> {
         let view = self.entry.cell.served(&self.entry.fence);
         let view = view.as_ref().ok_or(Over::Unloaded)?;
-        let (now, ends_at) = look(view, &self.credential, self.entry.now()).ok_or(Over::Refused)?;
+        let (now, ends_at, _) = look(view, &self.credential, self.entry.now()).ok_or(Over::Refused)?;
         let names = differing(&self.seen, &now);
         (self.seen, self.ends_at) = (now, ends_at);
         Ok(names)
@@ -121,8 +128,8 @@ impl Principal {
     }
 }
 
-/// What a credential reaches in a view, and when it expires; `None` where the view does not accept it.
-fn look(view: &View, credential: &Credential, now: Timestamp) -> Option<(Vec<Seen>, Timestamp)> {
+/// What a credential reaches in a view, when it expires, and what it may do; `None` where the view does not accept it.
+fn look(view: &View, credential: &Credential, now: Timestamp) -> Option<(Vec<Seen>, Timestamp, ScopeSet)> {
     let key = view.verify(credential, now).ok()?;
     let only = key.sources();
     let seen = reached(view, only.as_deref()).map(|source| Seen {
@@ -130,7 +137,7 @@ fn look(view: &View, credential: &Credential, now: Timestamp) -> Option<(Vec<See
         name: source.record().name.clone(),
         source: Arc::downgrade(source),
     });
-    Some((seen.collect(), key.accepted_until(&credential.digest)))
+    Some((seen.collect(), key.accepted_until(&credential.digest), key.scopes()))
 }
 
 /// The names of sources that are in one list only, or changed from one to the other; both names of one that was

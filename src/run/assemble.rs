@@ -76,7 +76,7 @@ impl Inside {
         let index = OrgIndex::new(Arc::clone(&store), context.rng.clone());
         let people = people(config, &store, (registry.clone(), index.clone()), &context)?;
         let clients = Clients::new(Arc::clone(&store), context.clone());
-        let oauth = OAuth::new(people.clone(), clients, oauth_settings(config));
+        let oauth = OAuth::new(people.clone(), clients, oauth_settings(config), metrics.clone());
         Ok(Self { registry, index, people, oauth, context, metrics, arbiters, store })
     }
 

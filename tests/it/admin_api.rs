@@ -6,6 +6,8 @@ use std::collections::BTreeSet;
 use sequel::http::api::{OPERATIONS, document};
 use serde_json::{Value, json};
 
+use crate::apps::App;
+use crate::browser::owner;
 use crate::server::{Home, TestServer};
 use crate::wire::Answer;
 
@@ -116,6 +118,22 @@ fn tour(home: &Home, server: &TestServer, mut check: impl FnMut(&str, &Answer)) 
     }
     ask("changeMember", "/orgs/globex/members/eve@example.com", json!({ "role": "viewer" }));
     ask("listMembers", "/orgs/globex/members", Value::Null);
+    let (mut ira, base) = owner(server, "initech", "ira@example.com");
+    server.done("POST", "/orgs/globex/members", json!({ "user": "ira@example.com", "role": "member" }));
+    let org = server.done("GET", "/orgs/globex", Value::Null)["id"].as_str().unwrap().to_owned();
+    assert!(!base.ends_with(&org));
+    let app = App::register(server);
+    app.authorized(server, &mut ira, &org);
+    ask("listApps", "/orgs/globex/apps", Value::Null);
+    let listed = server.done("GET", "/orgs/globex/apps", Value::Null);
+    let app = format!("/orgs/globex/apps/{}", listed["apps"][0]["id"].as_str().unwrap());
+    ask("getApp", &app, Value::Null);
+    ask("changeApp", &app, json!({ "sources": ["truths"], "expires_at": "2099-01-01T00:00:00Z" }));
+    ask("changeApp", &app, json!({ "sources": null, "expires_at": null }));
+    ask("getAppPolicy", "/orgs/globex/app-policy", Value::Null);
+    ask("changeAppPolicy", "/orgs/globex/app-policy", json!({ "private_schemes": false, "https": "none" }));
+    ask("revokeApp", &app, Value::Null);
+    server.done("DELETE", "/orgs/initech?now=true", Value::Null);
     ask("listUsers", "/users", Value::Null);
     ask("resetPassword", "/users/ada@example.com/reset-password", Value::Null);
     ask("changeUser", "/users/eve@example.com", json!({ "enabled": false }));
@@ -221,6 +239,9 @@ fn every_command_prints_the_shape_that_the_documentation_names() {
         ("key rotate", &["desk"]),
         ("key disable", &["desk"]),
         ("key enable", &["desk"]),
+        ("app list", &[]),
+        ("app policy", &["--loopback", "never", "--https", "client.example.com"]),
+        ("app policy", &[]),
         ("user create", &["ada@example.com", "--name", "Ada"]),
         ("user create", &["eve@example.com"]),
         ("user reset-password", &["ada@example.com"]),

@@ -5,6 +5,7 @@
 //! own, and stops it by its process id.
 
 mod admin_api;
+mod apps;
 mod architecture;
 mod audit;
 mod backing;
@@ -30,6 +31,7 @@ mod limits;
 mod listening;
 mod metrics;
 mod neighbours;
+mod oauth;
 mod packaging;
 mod people;
 mod postgres;

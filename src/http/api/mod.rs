@@ -4,6 +4,7 @@
 //! `org`.
 
 mod acting;
+mod apps;
 mod audit;
 mod backup;
 mod keys;

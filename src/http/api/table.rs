@@ -5,7 +5,7 @@ use actix_web::{Route, web};
 use utoipa::ToSchema;
 use utoipa::openapi::{Ref, RefOr, Schema, Type};
 
-use super::{audit, backup, keys, members, openapi, orgs, sources, usage, users};
+use super::{apps, audit, backup, keys, members, openapi, orgs, sources, usage, users};
 use crate::api;
 
 /// One operation: what it is, what it takes and answers, and who does it.
@@ -228,6 +228,47 @@ pub const OPERATIONS: &[Operation] = &[
         (200, shape::<api::Deleted>),
         || web::delete().to(members::remove),
     ),
+    operation(
+        ("GET", "/orgs/{org}/apps"),
+        ("listApps", "The authorized apps of an organization"),
+        (200, shape::<api::Apps>),
+        || web::get().to(apps::list),
+    ),
+    operation(
+        ("GET", "/orgs/{org}/apps/{app}"),
+        ("getApp", "One authorized app"),
+        (200, shape::<api::App>),
+        || web::get().to(apps::get),
+    ),
+    operation(
+        ("PATCH", "/orgs/{org}/apps/{app}"),
+        ("changeApp", "Give an authorized app other data sources or another end"),
+        (200, shape::<api::App>),
+        || web::patch().to(apps::change),
+    )
+    .taking(shape::<api::ChangeApp>),
+    operation(
+        ("DELETE", "/orgs/{org}/apps/{app}"),
+        ("revokeApp", "Revoke an authorized app: its access ends at once"),
+        (200, shape::<api::Deleted>),
+        || web::delete().to(apps::revoke),
+    ),
+    operation(
+        ("GET", "/orgs/{org}/app-policy"),
+        ("getAppPolicy", "Which classes of client may be authorized"),
+        (200, shape::<api::AppPolicy>),
+        || web::get().to(apps::policy),
+    ),
+    operation(
+        ("PATCH", "/orgs/{org}/app-policy"),
+        (
+            "changeAppPolicy",
+            "Say which classes of client may be authorized; apps that are forbidden then end at once",
+        ),
+        (200, shape::<api::AppPolicy>),
+        || web::patch().to(apps::change_policy),
+    )
+    .taking(shape::<api::ChangeAppPolicy>),
     operation(
         ("GET", "/orgs/{org}/sources"),
         ("listSources", "The data sources of an organization"),

@@ -50,7 +50,7 @@ pub(super) async fn list(
     }))
 }
 
-/// What the living keys and data sources are called.
+/// What the living keys, authorized apps and data sources are called.
 struct Names {
     keys: HashMap<KeyId, String>,
     sources: HashMap<SourceId, String>,
@@ -58,7 +58,9 @@ struct Names {
 
 impl Names {
     async fn of(org: &Org) -> Result<Self, ChangeError> {
-        let keys = org.list_keys().await?.into_iter().map(|key| (key.id, key.record.name)).collect();
+        let keys = org.list_keys().await?.into_iter().map(|key| (key.id, key.record.name));
+        let apps = org.list_apps(None).await?.into_iter().map(|app| (app.id, app.record.client.name));
+        let keys = keys.chain(apps).collect();
         let sources = org.list_sources()?;
         let sources = sources.iter().map(|source| (source.id(), source.record().name.clone())).collect();
         Ok(Self { keys, sources })

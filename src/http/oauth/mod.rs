@@ -4,7 +4,6 @@
 //! here goes by cookies, and what is asked for has to be proved with what the page itself holds. The page that asks a
 //! person is the dashboard's.
 
-mod cors;
 mod metadata;
 mod register;
 mod token;
@@ -14,7 +13,6 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 
-pub(super) use cors::preflight;
 pub(super) use metadata::{authorization_server, resource};
 pub(super) use register::register;
 pub(super) use token::{revoke, token};
@@ -55,7 +53,7 @@ where
             Err(failed) => failed.response(request, edge, &id.to_string()),
         }
     };
-    cors::open(response.headers_mut());
+    super::cors::open(response.headers_mut());
     response.headers_mut().insert(REQUEST_ID.clone(), id.header());
     edge.metrics.answered(route, response.status().as_u16(), started);
     response

@@ -6,7 +6,11 @@ pub(crate) mod fixture;
 pub(crate) mod load;
 pub(crate) mod process;
 
+use std::fs::File;
+use std::io::Write as _;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use self::fixture::Secret;
 use self::load::Plan;
@@ -38,4 +42,16 @@ pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
 
 pub(crate) fn mib(bytes: u64) -> f64 {
     bytes as f64 / (1024.0 * 1024.0)
+}
+
+/// How often the disk under `folder` makes an appended block durable, a second.
+pub(crate) fn syncs(folder: &Path, time: Duration) -> anyhow::Result<f64> {
+    let mut file = File::create(folder.join("syncs"))?;
+    let (started, mut done) = (Instant::now(), 0u64);
+    while started.elapsed() < time {
+        file.write_all(&[0; 4096])?;
+        file.sync_data()?;
+        done += 1;
+    }
+    Ok(done as f64 / started.elapsed().as_secs_f64())
 }

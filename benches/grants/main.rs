@@ -13,11 +13,9 @@
 
 mod house;
 
-use std::fs::File;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use sequel::backends;
@@ -65,7 +63,7 @@ async fn measure(options: &Options, folder: &Path) -> anyhow::Result<()> {
     let mut rates: Vec<Rates> = houses.iter().map(|_| Rates::default()).collect();
     let mut disk = Vec::new();
     for round in 0..=rounds {
-        let synced = syncs(folder, time)?;
+        let synced = common::syncs(folder, time)?;
         for ((_, (young, full)), rates) in houses.iter_mut().zip(&mut rates) {
             let refreshed = young.refreshes(time).await?;
             let refreshed_full = full.refreshes(time).await?;
@@ -134,18 +132,6 @@ fn open(name: &str, folder: &Path) -> anyhow::Result<Arc<dyn Store>> {
         config.storage.url = Secret::new("sled:sequel.sled".to_owned());
     }
     Ok(backends::open_store(&config, Holder::command())?)
-}
-
-/// How often the disk under `folder` makes an appended block durable, a second.
-fn syncs(folder: &Path, time: Duration) -> anyhow::Result<f64> {
-    let mut file = File::create(folder.join("syncs"))?;
-    let (started, mut done) = (Instant::now(), 0u64);
-    while started.elapsed() < time {
-        file.write_all(&[0; 4096])?;
-        file.sync_data()?;
-        done += 1;
-    }
-    Ok(done as f64 / started.elapsed().as_secs_f64())
 }
 
 struct Options {

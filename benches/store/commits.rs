@@ -1,7 +1,5 @@
 //! Durable commits a second, by one writer and by 64 at once.
 
-use std::fs::File;
-use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,7 +8,7 @@ use anyhow::Context as _;
 use sequel_store::Store;
 
 use crate::backend::{Backend, one_record};
-use crate::common::median;
+use crate::common::{median, syncs};
 use crate::table::Table;
 
 const WRITERS: usize = 64;
@@ -83,18 +81,6 @@ async fn commits(
     let mut done = 0;
     for task in tasks {
         done += task.await.context("a writer panicked")??;
-    }
-    Ok(done as f64 / started.elapsed().as_secs_f64())
-}
-
-/// How often the disk under `folder` makes an appended block durable, a second.
-fn syncs(folder: &Path, time: Duration) -> anyhow::Result<f64> {
-    let mut file = File::create(folder.join("syncs"))?;
-    let (started, mut done) = (Instant::now(), 0u64);
-    while started.elapsed() < time {
-        file.write_all(&[0; 4096])?;
-        file.sync_data()?;
-        done += 1;
     }
     Ok(done as f64 / started.elapsed().as_secs_f64())
 }

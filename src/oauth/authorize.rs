@@ -100,10 +100,9 @@ impl AuthorizationRequest {
 mod tests {
     use super::super::client::AuthMethod;
     use super::super::params::params;
+    use super::super::pkce::vectors::CHALLENGE;
     use super::super::scope::Scope;
     use super::*;
-
-    const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
     fn client() -> Client {
         let uri = |text| RedirectUri::parse(text).unwrap();

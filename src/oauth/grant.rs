@@ -186,16 +186,14 @@ impl<D, T: Copy + Ord> Stage<D, T> {
 #[cfg(test)]
 pub(super) mod samples {
     use super::super::params::{Params, params};
+    use super::super::pkce::vectors::CHALLENGE;
     use super::*;
 
     pub(in crate::oauth) type Sample = Exchanged<u32, u32>;
 
     /// The challenge of RFC 7636, appendix B.
     pub(in crate::oauth) fn challenge() -> Challenge {
-        let pairs = params(&[
-            ("code_challenge", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"),
-            ("code_challenge_method", "S256"),
-        ]);
+        let pairs = params(&[("code_challenge", CHALLENGE), ("code_challenge_method", "S256")]);
         Challenge::read(Params(&pairs)).unwrap()
     }
 

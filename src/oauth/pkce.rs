@@ -75,18 +75,22 @@ impl<'de> Deserialize<'de> for Challenge {
     }
 }
 
+/// RFC 7636, appendix B: the verifier, its SHA-256 octets and the challenge.
 #[cfg(test)]
-mod tests {
-    use super::super::params::params;
-    use super::*;
-
-    /// RFC 7636, appendix B: the verifier's SHA-256 octets and the challenge.
-    const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
-    const SHA256: [u8; 32] = [
+pub(super) mod vectors {
+    pub(in crate::oauth) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+    pub(in crate::oauth) const SHA256: [u8; 32] = [
         19, 211, 30, 150, 26, 26, 216, 236, 47, 22, 177, 12, 76, 152, 46, 8, 118, 168, 120, 173, 109, 241,
         68, 86, 110, 225, 137, 74, 203, 112, 249, 195,
     ];
-    const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+    pub(in crate::oauth) const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::params::params;
+    use super::vectors::*;
+    use super::*;
 
     fn read(pairs: &[(&str, &str)]) -> Result<Challenge, Refusal> {
         Challenge::read(Params(&params(pairs)))

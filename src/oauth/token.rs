@@ -235,13 +235,8 @@ pub struct Tokens<'a> {
 mod tests {
     use super::super::grant::samples::*;
     use super::super::params::params;
+    use super::super::pkce::vectors::{SHA256, VERIFIER};
     use super::*;
-
-    const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
-    const SHA256: [u8; 32] = [
-        19, 211, 30, 150, 26, 26, 216, 236, 47, 22, 177, 12, 76, 152, 46, 8, 118, 168, 120, 173, 109, 241,
-        68, 86, 110, 225, 137, 74, 203, 112, 249, 195,
-    ];
 
     fn asked(pairs: &[(&str, &str)]) -> Result<String, Code> {
         let pairs = params(pairs);

@@ -6,6 +6,7 @@ use actix_web::web::{Json, Path};
 
 use super::acting::Acting;
 use super::problem::Refused;
+use super::sources::names_of;
 use crate::api;
 use crate::context::Timestamp;
 use crate::credential::GrantId;
@@ -24,10 +25,6 @@ pub(super) async fn list(admin: Acting, org: Path<String>) -> Result<Json<api::A
 
 fn shape(sources: &[Arc<Source>], app: ListedApp, now: Timestamp) -> api::App {
     let ListedApp { id, record, email, last_used_at } = app;
-    let name_of = |id: &crate::credential::SourceId| {
-        let found = sources.iter().find(|source| source.id() == *id);
-        found.map_or_else(|| id.to_string(), |source| source.record().name.clone())
-    };
     api::App {
         id: id.to_string(),
         ends_at: record.ends_at(),
@@ -39,7 +36,7 @@ fn shape(sources: &[Arc<Source>], app: ListedApp, now: Timestamp) -> api::App {
         host: record.client.host,
         user: email,
         scopes: record.scopes.iter().map(Scope::word).map(str::to_owned).collect(),
-        sources: record.sources.as_ref().map(|ids| ids.iter().map(name_of).collect()),
+        sources: record.sources.as_deref().map(|ids| names_of(sources, ids)),
         created_at: record.created_at,
         last_used_at,
         seen_from: record.seen_from,

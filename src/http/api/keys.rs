@@ -10,6 +10,7 @@ use actix_web::web::{Json, Path};
 
 use super::acting::Acting;
 use super::problem::Refused;
+use super::sources::names_of;
 use crate::api;
 use crate::context::Timestamp;
 use crate::credential::{KeyId, prefix};
@@ -58,10 +59,6 @@ fn shape(
     now: Timestamp,
 ) -> api::Key {
     let ListedKey { id, record, last_used_at } = key;
-    let name_of = |id: &crate::credential::SourceId| {
-        let found = sources.iter().find(|source| source.id() == *id);
-        found.map_or_else(|| id.to_string(), |source| source.record().name.clone())
-    };
     api::Key {
         id: id.to_string(),
         prefix: prefix(&id),
@@ -74,7 +71,7 @@ fn shape(
         expires_at: record.expires_at,
         enabled: record.enabled,
         suspended_at: record.suspended.map(|suspension| suspension.at),
-        sources: record.sources.as_ref().map(|ids| ids.iter().map(name_of).collect()),
+        sources: record.sources.as_deref().map(|ids| names_of(sources, ids)),
         previous_valid_until: record.overlaps(now).collect(),
         status: status(record.status(now)),
         name: record.name,

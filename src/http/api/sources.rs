@@ -1,5 +1,7 @@
 //! `/orgs/{org}/sources`.
 
+use std::sync::Arc;
+
 use actix_web::HttpResponse;
 use actix_web::web::{Json, Path};
 
@@ -7,13 +9,22 @@ use super::acting::Acting;
 use super::problem::Refused;
 use crate::api;
 use crate::credential::SourceId;
-use crate::org::Tried;
 use crate::org::record::SourceRecord;
 use crate::org::sources::{NewSource, SourceEdit};
+use crate::org::{Source, Tried};
 
 fn shape(id: SourceId, record: SourceRecord) -> api::Source {
     let SourceRecord { name, kind, settings, description, created_at } = record;
     api::Source { id: id.to_string(), name, kind, settings, description, created_at }
+}
+
+/// What data sources are called; one that was removed by its id.
+pub(super) fn names_of(sources: &[Arc<Source>], ids: &[SourceId]) -> Vec<String> {
+    let name_of = |id: &SourceId| {
+        let found = sources.iter().find(|source| source.id() == *id);
+        found.map_or_else(|| id.to_string(), |source| source.record().name.clone())
+    };
+    ids.iter().map(name_of).collect()
 }
 
 pub(super) async fn list(admin: Acting, org: Path<String>) -> Result<Json<api::Sources>, Refused> {

@@ -46,6 +46,7 @@ pub async fn create_org_of(
         since: record.created_at,
         invited_by: None,
         keys: Vec::new(),
+        grants: Vec::new(),
     };
     let author = person.author();
     let founder = Founder { user: person.user, member, memberships: &people.memberships };

@@ -13,7 +13,18 @@ use crate::metrics::Route as Counted;
 use crate::pages::FailureKind;
 
 /// Where only programs ask. Also where nothing is served: an empty or a friendly answer there would mislead them.
-const FOR_PROGRAMS: &[&str] = &["/mcp", "/.well-known", "/api", "/healthz", "/readyz"];
+const FOR_PROGRAMS: &[&str] = &[
+    "/mcp",
+    "/.well-known",
+    "/api",
+    "/healthz",
+    "/readyz",
+    "/oauth/register",
+    "/oauth/token",
+    "/oauth/revoke",
+    "/register",
+    "/token",
+];
 
 /// A real 404, also for well-known paths.
 pub(super) async fn path(request: HttpRequest, worker: Data<Worker>) -> HttpResponse {

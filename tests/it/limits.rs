@@ -100,6 +100,23 @@ const LIMITS: &[(&str, &[&str])] = &[
     ("passwords.iterations", &["what a hash costs"]),
     ("passwords.parallelism", &["what a hash costs"]),
     ("passwords.at_once", &["who_comes_when_too_many_wait_is_told_to_come_back"]),
+    ("oauth.apps", &["where_apps_are_not_allowed_keys_are_the_only_way_in"]),
+    ("oauth.access_seconds", &["an_app_is_authorized_works_refreshes_and_is_revoked_at_once"]),
+    ("oauth.refresh_days", &["ninety_days_of_refreshing_keep_an_app_and_ninety_of_silence_end_it"]),
+    (
+        "oauth.refresh_replay",
+        &[
+            "an_old_copy_leads_to_the_live_token_for_a_day_and_then_ends_the_family",
+            "strictly_an_old_copy_is_answered_for_half_a_minute",
+        ],
+    ),
+    ("oauth.code_seconds", &["a_code_waits_a_minute"]),
+    ("oauth.clients_max", &["clients_are_bounded_and_one_with_a_grant_never_makes_room"]),
+    ("oauth.client_unused_days", &["clients_are_bounded_and_one_with_a_grant_never_makes_room"]),
+    (
+        "oauth.registrations_per_minute_per_source",
+        &["what_cannot_be_registered_is_told_and_a_flood_leaves_known_clients_alone"],
+    ),
     ("mail.url", &["a place"]),
     ("mail.password_file", &["a place"]),
     ("mail.from", &["a name"]),

@@ -46,7 +46,7 @@ where
         edge.metrics.refused(Counted::Foreign);
         foreign()
     } else if !edge.oauth.settings().enabled && route == Route::OAuth {
-        return super::nothing_here(request.clone(), worker.clone()).await;
+        return super::missing::path(request.clone(), worker.clone()).await;
     } else {
         match Box::pin(answer(request, payload, edge)).await {
             Ok(response) => response,

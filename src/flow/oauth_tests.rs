@@ -707,6 +707,47 @@ async fn a_narrower_policy_ends_what_it_forbids_and_a_wider_one_revives_nothing(
 }
 
 #[actix::test]
+async fn a_policy_ends_more_apps_than_one_batch_takes_and_each_of_them_at_once() {
+    let scene = Scene::new().await;
+    let owner = scene.member(&scene.ada).await;
+    let mut apps = vec![scene.app(&scene.ada).await];
+    for number in 0..2 {
+        let person = joins(&scene.oauth, &scene.org, &format!("{number}@example.com"), Role::Member).await;
+        for _ in 0..60 {
+            apps.push(scene.app(&person).await);
+        }
+    }
+    let none = AppPolicyRecord { loopback: false, ..AppPolicyRecord::default() };
+    assert_eq!(owner.set_app_policy(none).await.unwrap(), 121);
+    owner.set_app_policy(AppPolicyRecord::default()).await.unwrap();
+    assert!(owner.list_apps().await.unwrap().is_empty());
+    for app in &apps {
+        assert!(!scene.accepts(app).await);
+        assert_eq!(told(scene.refresh(app.refresh.reveal()).await), Code::InvalidGrant);
+    }
+}
+
+#[actix::test]
+async fn an_app_refreshes_no_more_often_than_it_may_ask() {
+    let scene = Scene::new().await;
+    let limited = super::tests::limited(&scene.house, 5);
+    let oauth = oauth_over(&limited, people_of(&limited, FREELY, None));
+    let mut token = scene.app(&scene.ada).await.refresh.reveal().to_owned();
+    let mut refreshed = 0;
+    let wait = loop {
+        let client = ("client_id", scene.client.id.as_str());
+        let params = pairs(&[("grant_type", "refresh_token"), ("refresh_token", &token), client]);
+        match redeem::token(&oauth, &Header::Missing, &params, None).await {
+            Ok(issued) => token = issued.refresh.reveal().to_owned(),
+            Err(OAuthError::Throttled(wait)) => break wait,
+            Err(error) => panic!("{error}"),
+        }
+        refreshed += 1;
+    };
+    assert!((4..=7).contains(&refreshed) && wait > Duration::ZERO, "{refreshed} {wait:?}");
+}
+
+#[actix::test]
 async fn an_app_that_is_limited_reaches_less_at_once() {
     let scene = Scene::new().await;
     let issued = scene.app(&scene.ada).await;

@@ -338,6 +338,7 @@ impl Caller<'_> {
         live: RefreshToken,
         ends_at: Option<Timestamp>,
     ) -> Result<Option<(PlainSecret, Timestamp, RefreshToken)>, OAuthError> {
+        org.take_of_app(id).map_err(OAuthError::Throttled)?;
         let (now, rng) = (self.now(), &self.oauth.people().context.rng);
         let since = now.minus(self.oauth.settings().replay);
         let (next, sealed) = match grant.has_room(since) {

@@ -185,6 +185,12 @@ pub(super) fn again(house: &House) -> House {
     House::over(Arc::clone(&house.store), house.context.clone(), LIMITS)
 }
 
+/// Another one in which a key or an app makes so many requests a minute.
+pub(super) fn limited(house: &House, requests_per_minute_per_key: u32) -> House {
+    let limits = RegistryLimits { requests_per_minute_per_key, ..LIMITS };
+    House::over(Arc::clone(&house.store), house.context.clone(), limits)
+}
+
 impl Drop for House {
     fn drop(&mut self) {
         self.arbiter.stop();

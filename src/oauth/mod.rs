@@ -22,3 +22,6 @@ pub mod resource;
 pub mod revocation;
 pub mod scope;
 pub mod token;
+
+#[cfg(test)]
+mod input_tests;

@@ -93,7 +93,10 @@ impl Org {
     /// Says which classes of client may be authorized, and ends those apps that may not be any more. Returns how many.
     pub async fn set_app_policy(&self, policy: AppPolicyRecord) -> Result<usize, ChangeError> {
         let policy = checked(policy)?;
+        // What a former policy has ended and a crash has left.
+        self.sweep_grants().await?;
         let ended = self.ask(|| SetPolicy(policy.clone())).await?;
+        self.sweep_grants().await?;
         for id in &ended {
             self.forget_use(*id).await;
         }

@@ -39,11 +39,16 @@ impl Rates {
         }
     }
 
+    /// Takes one request of a key's or an app's rate.
+    pub(super) fn take_of(&self, key: &KeyView, now: Timestamp) -> Result<(), Duration> {
+        key.uses.requests.take(self.per_key, now)
+    }
+
     /// Takes one request of the key's rate and the organization's. A key that has used up its own takes
     /// nothing of the organization's.
     fn take(&self, cell: &ViewCell, key: &KeyView, now: Timestamp) -> Result<(), Limited> {
         let limited = |of| move |wait| Limited { of, wait };
-        key.uses.requests.take(self.per_key, now).map_err(limited(RateOf::Key))?;
+        self.take_of(key, now).map_err(limited(RateOf::Key))?;
         cell.requests().take(self.per_org, now).map_err(limited(RateOf::Org))
     }
 }

@@ -9,6 +9,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sequel_store::{Expect, Revision, Write};
 use serde_json::Value;
@@ -193,13 +194,16 @@ struct Advance(Step);
 impl Change for Advance {
     type Reply = Stepped;
 
-    async fn decide(self, desk: Desk, _: Arc<View>) -> Result<Decided<Stepped>, ChangeError> {
+    async fn decide(self, desk: Desk, view: Arc<View>) -> Result<Decided<Stepped>, ChangeError> {
         let Self(Step { id, at, stage, seen_from, action }) = self;
         let Some((mut record, revision)) = desk.store.get::<GrantRecord>(&grant_at(id)).await? else {
             return Ok(Decided::nothing(Stepped::Stale));
         };
         if revision != at {
             return Ok(Decided::nothing(Stepped::Stale));
+        }
+        if forbids(&view.apart.policy, &record) {
+            return Err(ChangeError::NotFound(APP));
         }
         let (_, expect) = holder(&desk, id, &record).await?;
         record.stage = stage;
@@ -307,24 +311,23 @@ impl Change for Limit {
     }
 }
 
-/// Other classes of client may be authorized than before. What the new policy forbids ends in the same commit.
+/// Other classes of client may be authorized than before. What the new policy forbids is shown to no reader from this
+/// commit on, and not loaded any more; of its records go as many as a batch takes, the others with the sweep that follows.
 pub(super) struct SetPolicy(pub(super) AppPolicyRecord);
 
 impl Change for SetPolicy {
     type Reply = Vec<GrantId>;
 
-    async fn decide(self, desk: Desk, _: Arc<View>) -> Result<Decided<Vec<GrantId>>, ChangeError> {
+    async fn decide(self, desk: Desk, view: Arc<View>) -> Result<Decided<Vec<GrantId>>, ChangeError> {
         let Self(policy) = self;
-        let forbidden = |grant: &GrantRecord| !policy.allows(grant.client.kind, &grant.client.host);
-        let gone: Vec<_> = all(&desk).await?.into_iter().filter(|(_, grant)| forbidden(grant)).collect();
-        if gone.len() > ENDED_AT_ONCE {
-            return Err(ChangeError::Limit(format!(
-                "the policy would end {} authorized apps at once, and {ENDED_AT_ONCE} are as many as may; revoke \
-                 some first",
-                gone.len()
-            )));
+        let grants = all(&desk).await?;
+        // What the former policy ended has to be gone before another one could allow it again.
+        if grants.iter().any(|(_, grant)| forbids(&view.apart.policy, grant)) {
+            return Err(ChangeError::Busy);
         }
-        let (mut writes, ids) = taken_off(&desk, &gone).await?;
+        let gone: Vec<_> = grants.into_iter().filter(|(_, grant)| forbids(&policy, grant)).collect();
+        let ids: Vec<GrantId> = gone.iter().map(|(id, _)| *id).collect();
+        let (mut writes, _) = taken_off(&desk, &gone[..gone.len().min(ENDED_AT_ONCE)]).await?;
         writes.push(Write::Put(record::app_policy_at(), encode(&policy)));
         let details = serde_json::to_value(&policy).unwrap_or_default();
         let event = Event::new("app.policy", "org", desk.org, "")
@@ -339,6 +342,10 @@ impl Change for SetPolicy {
             reply: ids,
         })
     }
+}
+
+fn forbids(policy: &AppPolicyRecord, grant: &GrantRecord) -> bool {
+    !policy.allows(grant.client.kind, &grant.client.host)
 }
 
 /// All grants that are stored, whether or not they count.
@@ -367,18 +374,19 @@ async fn taken_off(
     Ok((writes, ids))
 }
 
-/// Removes grants that are over, and those that no member lists. No entry: they ended before, by themselves or with what
-/// the trail tells.
+/// Removes grants that are over, those that no member lists and those that the policy forbids. No entry: they ended
+/// before, by themselves or with what the trail tells.
 struct Sweep;
 
 impl Change for Sweep {
     type Reply = usize;
 
-    async fn decide(self, desk: Desk, _: Arc<View>) -> Result<Decided<usize>, ChangeError> {
+    async fn decide(self, desk: Desk, view: Arc<View>) -> Result<Decided<usize>, ChangeError> {
         let now = desk.context.clock.now();
         let mut over = Vec::new();
         for (id, grant) in all(&desk).await? {
-            if over.len() < ENDED_AT_ONCE && !counts(&desk, id, &grant, now).await? {
+            let is_over = forbids(&view.apart.policy, &grant) || !counts(&desk, id, &grant, now).await?;
+            if over.len() < ENDED_AT_ONCE && is_over {
                 over.push((id, grant));
             }
         }
@@ -453,6 +461,13 @@ impl Org {
         }
     }
 
+    /// Takes one request of an app's rate, also for tokens: each refresh is a durable change. Otherwise how long to wait.
+    pub fn take_of_app(&self, id: GrantId) -> Result<(), Duration> {
+        let Some(view) = self.view() else { return Ok(()) };
+        let grant = view.apart.grants.get(&id);
+        grant.map_or(Ok(()), |grant| self.entry.rates.take_of(grant, self.entry.now()))
+    }
+
     /// Whether a grant counts now, as far as readers are told.
     pub fn shows_grant(&self, id: GrantId) -> bool {
         self.view().is_some_and(|view| view.apart.grants.get(&id).is_some())
@@ -482,10 +497,13 @@ impl Registry {
         for member in &members {
             listed.extend(decode::<MemberRecord>(&member.value)?.grants);
         }
+        let policy = store.get::<AppPolicyRecord>(&record::app_policy_at()).await?;
+        let policy = policy.map(|(policy, _)| policy).unwrap_or_default();
         let now = self.0.parts.context.clock.now();
         for stored in &stored {
             let Some(id) = id_after(record::GRANTS, &stored.key) else { continue };
-            if !listed.contains(&id) || decode::<GrantRecord>(&stored.value)?.ends_at() <= now {
+            let grant: GrantRecord = decode(&stored.value)?;
+            if !listed.contains(&id) || grant.ends_at() <= now || forbids(&policy, &grant) {
                 return Ok(true);
             }
         }

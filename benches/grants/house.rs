@@ -224,7 +224,7 @@ fn people(store: &Arc<dyn Store>, registry: &Registry, context: &Context) -> any
         hasher: Hasher::new(cost, rng).context("cheap hashes")?,
         post: None,
         public_url: URL.to_owned(),
-        state: PeopleState::new(SignInLimits { per_account: 1_000, per_source: 1_000 }),
+        state: PeopleState::new(SignInLimits { per_account: 1_000, per_source: 1_000 }, 0),
         users,
         context: context.clone(),
     }))

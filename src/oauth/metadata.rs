@@ -73,4 +73,12 @@ mod tests {
         assert!(!document["scopes_supported"].as_array().unwrap().contains(&json!("offline_access")));
         assert!(protected_resource(&resource, None).get("authorization_servers").is_none());
     }
+
+    #[test]
+    fn both_documents_are_as_they_were_committed() {
+        let issuer = "https://sequel.example.com";
+        let resource = Resource::new("https://sequel.example.com/mcp");
+        insta::assert_json_snapshot!("authorization_server", authorization_server(issuer));
+        insta::assert_json_snapshot!("protected_resource", protected_resource(&resource, Some(issuer)));
+    }
 }

@@ -1,9 +1,9 @@
-//! What stands behind `Bearer `: the offline check of a key.
+//! What stands behind `Bearer `: the offline check of a key or an access token.
 //!
-//! Only a key of the documented form passes: 75 characters of base62 with the checksum over the rest, worked out
+//! Only one of the documented form passes: 75 characters of base62 with the checksum over the rest, worked out
 //! here a second time. A changed character never passes.
 
-use sequel::credential::{Credential, prefix};
+use sequel::credential::{Credential, CredentialKind};
 
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
@@ -21,13 +21,14 @@ pub fn holds(data: &[u8]) {
 
 fn passes_only_if_well_formed(text: &str) {
     let well_formed = text.len() == 75
-        && text.starts_with("sql_")
+        && (text.starts_with("sql_") || text.starts_with("sqa_"))
         && text.bytes().skip(4).all(|byte| ALPHABET.contains(&byte))
         && text.ends_with(&sum(&text[..69]));
     let parsed = Credential::parse(text);
     assert_eq!(parsed.is_ok(), well_formed, "{text:?}");
     let Ok(credential) = parsed else { return };
-    assert_eq!(prefix(&credential.id), text[..14]);
+    assert_eq!(credential.prefix(), text[..14]);
+    assert_eq!(credential.kind == CredentialKind::Key, text.starts_with("sql_"));
     assert_eq!(credential.org.as_str(), &text[14..26]);
     for at in 0..text.len() {
         let mut other = text.as_bytes().to_vec();

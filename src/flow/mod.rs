@@ -4,6 +4,7 @@ pub mod consent;
 pub mod create_org;
 pub mod delete_org;
 pub mod find_org;
+pub mod give_back;
 pub mod invite;
 pub mod keys;
 pub mod members;

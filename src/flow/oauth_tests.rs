@@ -10,6 +10,7 @@ use url::form_urlencoded;
 
 use super::consent::{self, DecideError, NotHere, Rejected};
 use super::delete_org::{delete_org, restore_org};
+use super::give_back;
 use super::members::{add_member, leave, remove_member};
 use super::oauth::{OAuth, OAuthError, OAuthSettings};
 use super::people_tests::people_of;
@@ -149,7 +150,7 @@ impl Scene {
 
     async fn revoke(&self, token: &str) -> Result<(), OAuthError> {
         let params = pairs(&[("token", token), ("client_id", self.client.id.as_str())]);
-        redeem::revoke(&self.oauth, &Header::Missing, &params, None).await
+        give_back::revoke(&self.oauth, &Header::Missing, &params, None).await
     }
 
     /// An app of a person's, with its first tokens.
@@ -547,7 +548,7 @@ async fn forged_and_foreign_tokens_end_nothing() {
     assert_eq!(told(redeem::token(&scene.oauth, &Header::Missing, &params, None).await), Code::InvalidGrant);
     for token in [issued.refresh.reveal(), issued.access.reveal()] {
         let params = pairs(&[("token", token), ("client_id", other.id.as_str())]);
-        let refused = redeem::revoke(&scene.oauth, &Header::Missing, &params, None).await;
+        let refused = give_back::revoke(&scene.oauth, &Header::Missing, &params, None).await;
         let refused = refused.map_err(|error| {
             OAuthError::Refused(match error {
                 OAuthError::Refused(refusal) => refusal,

@@ -1,4 +1,4 @@
-//! The token endpoint: tokens for a code, tokens for a refresh token, and a token that is given back.
+//! The token endpoint: tokens for a code, and tokens for a refresh token.
 //!
 //! Each is decided on the grant's record as it was read, and carried out by the organization's actor where the record is
 //! still that one; otherwise it is read again. A used refresh token that is still answered costs a read and no change, so
@@ -14,23 +14,22 @@ use super::oauth::{OAuth, OAuthError};
 use crate::context::Timestamp;
 use crate::credential::refresh::RefreshToken;
 use crate::credential::secret::{PlainSecret, Presented, Purpose};
-use crate::credential::{ClientId, Credential, CredentialKind, Digest, GrantId, OrgId};
+use crate::credential::{ClientId, Digest, GrantId, OrgId};
 use crate::metrics::App;
 use crate::oauth::error::{Code, Refusal};
 use crate::oauth::grant::{Access, Exchanged, Issue, Live, Stage, Successor};
 use crate::oauth::params::Params;
 use crate::oauth::refresh::{Standing, standing};
-use crate::oauth::revocation;
 use crate::oauth::scope::ScopeSet;
 use crate::oauth::token::{Asked, Attempt, Header, Redemption, redeem};
 use crate::org::audit::{Author, Via, Who};
-use crate::org::grants::{GIVEN_BACK, Step, Stepped};
+use crate::org::grants::{Step, Stepped};
 use crate::org::record::GrantRecord;
 use crate::org::{ChangeError, Org, ResolveError};
 use crate::system::sessions::network_of;
 
 /// How often something is decided anew because the grant changed meanwhile: each time somebody else came a step further.
-const TRIES: usize = 8;
+pub(super) const TRIES: usize = 8;
 /// How long the organization's queue is left alone where it was full.
 const BUSY_FOR: Duration = Duration::from_millis(25);
 /// An access token that lives shorter than this is not handed out once more.
@@ -53,11 +52,11 @@ pub struct Issued {
 }
 
 /// A grant that was read for a request.
-struct Found {
+pub(super) struct Found {
     org: OrgId,
-    id: GrantId,
-    record: GrantRecord,
-    at: Revision,
+    pub(super) id: GrantId,
+    pub(super) record: GrantRecord,
+    pub(super) at: Revision,
 }
 
 fn invalid(text: &str) -> OAuthError {
@@ -96,32 +95,11 @@ pub async fn token(
     })
 }
 
-/// Takes a token back. A token that is none, or none any more, is done with already.
-pub async fn revoke(
-    oauth: &OAuth,
-    header: &Header,
-    params: &[(String, String)],
-    from: Option<IpAddr>,
-) -> Result<(), OAuthError> {
-    let params = Params(params);
-    let _place = oauth.people().registry.place_to_fail(from).map_err(OAuthError::Throttled)?;
-    let (client, _) = oauth.authenticated(header, params, from).await?;
-    let token = revocation::token(params)?;
-    let caller = Caller { oauth, client, from };
-    match (RefreshToken::parse(token), Credential::parse(token)) {
-        (Ok(refresh), _) => caller.revoke_grant(&refresh).await?,
-        (_, Ok(access)) if access.kind == CredentialKind::Access => caller.revoke_access(&access).await?,
-        _ => {}
-    }
-    oauth.count(App::GivenBack);
-    Ok(())
-}
-
 /// A client that has proved who it is.
-struct Caller<'a> {
-    oauth: &'a OAuth,
-    client: ClientId,
-    from: Option<IpAddr>,
+pub(super) struct Caller<'a> {
+    pub(super) oauth: &'a OAuth,
+    pub(super) client: ClientId,
+    pub(super) from: Option<IpAddr>,
 }
 
 impl Caller<'_> {
@@ -129,13 +107,13 @@ impl Caller<'_> {
         self.oauth.people().context.clock.now()
     }
 
-    async fn find(&self, org: OrgId, id: GrantId) -> Result<Option<Found>, OAuthError> {
+    pub(super) async fn find(&self, org: OrgId, id: GrantId) -> Result<Option<Found>, OAuthError> {
         let found = self.oauth.people().registry.grant(org, id).await?;
         Ok(found.map(|(record, at)| Found { org, id, record, at }))
     }
 
     /// The organization of a grant that was found to be genuine.
-    async fn org(&self, found: &Found) -> Result<Org, OAuthError> {
+    pub(super) async fn org(&self, found: &Found) -> Result<Org, OAuthError> {
         let org = match self.oauth.people().registry.resolve(found.org).await {
             Err(ResolveError::NotFound) => return Err(not_valid()),
             resolved => resolved.map_err(ChangeError::from)?,
@@ -362,7 +340,7 @@ impl Caller<'_> {
     }
 
     /// Makes a step; false where the grant has changed meanwhile.
-    async fn step(&self, org: &Org, step: Step) -> Result<bool, OAuthError> {
+    pub(super) async fn step(&self, org: &Org, step: Step) -> Result<bool, OAuthError> {
         match org.step(step).await {
             Ok(stepped) => Ok(matches!(stepped, Stepped::Made(_))),
             Err(ChangeError::NotFound(_)) => Err(not_valid()),
@@ -376,7 +354,7 @@ impl Caller<'_> {
     }
 
     /// Ends a grant; false where it has changed meanwhile.
-    async fn end(&self, found: &Found, action: &'static str) -> Result<bool, OAuthError> {
+    pub(super) async fn end(&self, found: &Found, action: &'static str) -> Result<bool, OAuthError> {
         let org = self.org(found).await?;
         match org.end_grant(found.id, Some(found.at), action).await {
             Ok(stepped) => Ok(matches!(stepped, Stepped::Made(_))),
@@ -387,54 +365,6 @@ impl Caller<'_> {
 
     fn network(&self) -> Option<String> {
         self.from.map(network_of)
-    }
-
-    async fn revoke_grant(&self, token: &RefreshToken) -> Result<(), OAuthError> {
-        for _ in 0..TRIES {
-            let Some(found) = self.find(token.org, token.grant).await? else { return Ok(()) };
-            // A token of its family is enough: it was this client's, whenever that was.
-            let is_genuine = match &found.record.stage {
-                Stage::Exchanged(grant) => grant.live.family.matches(&token.family()),
-                Stage::Fulfilled(_) => false,
-            };
-            if !is_genuine {
-                return Ok(());
-            }
-            if found.record.client.id != self.client {
-                return Err(revocation::of_another_client().into());
-            }
-            match self.end(&found, "app.revoke").await {
-                Ok(true) => return Ok(()),
-                Ok(false) => {}
-                Err(OAuthError::Refused(_)) => return Ok(()),
-                Err(error) => return Err(error),
-            }
-        }
-        Err(ChangeError::Busy.into())
-    }
-
-    async fn revoke_access(&self, token: &Credential) -> Result<(), OAuthError> {
-        let is = |digest: &Digest| digest.matches(&token.digest);
-        for _ in 0..TRIES {
-            let Some(found) = self.find(token.org, token.id).await? else { return Ok(()) };
-            let Stage::Exchanged(grant) = found.record.stage.clone() else { return Ok(()) };
-            let Some(without) = grant.without_access(is) else { return Ok(()) };
-            if found.record.client.id != self.client {
-                return Err(revocation::of_another_client().into());
-            }
-            let (id, at, stage) = (found.id, found.at, Stage::Exchanged(without));
-            let step = Step { id, at, stage, seen_from: None, action: Some(GIVEN_BACK) };
-            let org = match self.org(&found).await {
-                Err(OAuthError::Refused(_)) => return Ok(()),
-                org => org?,
-            };
-            match self.step(&org, step).await {
-                Ok(true) | Err(OAuthError::Refused(_)) => return Ok(()),
-                Ok(false) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Err(ChangeError::Busy.into())
     }
 }
 

@@ -3,7 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use super::error::ChangeError;
-use super::grants::{APP, AppEdit, Limit, NewGrant, SetPolicy, Stepped};
+use super::grants::{APP, AppEdit, Limit, NewGrant, Stepped};
+use super::grants_sweep::SetPolicy;
 use super::handle::Org;
 use super::member::Member;
 use super::permission::{Action, allows};

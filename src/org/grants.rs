@@ -7,7 +7,6 @@
 //! **Invariant:** a grant counts while its member's record lists it: with the membership all of them end in one write
 //! (`grants_tests::what_ends_with_a_membership_or_a_role_ends_at_once_and_for_good`).
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,12 +16,10 @@ use serde_json::Value;
 use super::actor::{Change, Decided, Desk, Edit};
 use super::audit::Event;
 use super::error::ChangeError;
+use super::grants_sweep::forbids;
 use super::handle::Org;
 use super::permission::{Action, allows};
-use super::record::{
-    self, AppPolicyRecord, GrantClient, GrantRecord, MemberRecord, decode, encode, grant_at, id_after,
-    member_at,
-};
+use super::record::{GrantClient, GrantRecord, MemberRecord, encode, grant_at, member_at};
 use super::registry::Registry;
 use super::view::View;
 use crate::context::Timestamp;
@@ -33,8 +30,6 @@ use crate::oauth::scope::ScopeSet;
 /// Most authorized apps of one member. Their ids lie in the member's record, 13 bytes each; who installs a client on
 /// ten machines and tries a dozen others has a third of it.
 pub const APPS_PER_MEMBER_MAX: usize = 100;
-/// Grants that one batch ends: a batch has 256 operations, and each may be of another member.
-const ENDED_AT_ONCE: usize = 100;
 
 pub(super) const APP: &str = "authorized app";
 
@@ -91,7 +86,7 @@ fn event(action: &'static str, id: GrantId, record: &GrantRecord) -> Event {
 }
 
 /// The member whose grant it is, if they may have it: they list it, and their role allows it.
-async fn holder(
+pub(super) async fn holder(
     desk: &Desk,
     id: GrantId,
     record: &GrantRecord,
@@ -311,105 +306,6 @@ impl Change for Limit {
     }
 }
 
-/// Other classes of client may be authorized than before. What the new policy forbids is shown to no reader from this
-/// commit on, and not loaded any more; of its records go as many as a batch takes, the others with the sweep that follows.
-pub(super) struct SetPolicy(pub(super) AppPolicyRecord);
-
-impl Change for SetPolicy {
-    type Reply = Vec<GrantId>;
-
-    async fn decide(self, desk: Desk, view: Arc<View>) -> Result<Decided<Vec<GrantId>>, ChangeError> {
-        let Self(policy) = self;
-        let grants = all(&desk).await?;
-        // What the former policy ended has to be gone before another one could allow it again.
-        if grants.iter().any(|(_, grant)| forbids(&view.apart.policy, grant)) {
-            return Err(ChangeError::Busy);
-        }
-        let gone: Vec<_> = grants.into_iter().filter(|(_, grant)| forbids(&policy, grant)).collect();
-        let ids: Vec<GrantId> = gone.iter().map(|(id, _)| *id).collect();
-        let (mut writes, _) = taken_off(&desk, &gone[..gone.len().min(ENDED_AT_ONCE)]).await?;
-        writes.push(Write::Put(record::app_policy_at(), encode(&policy)));
-        let details = serde_json::to_value(&policy).unwrap_or_default();
-        let event = Event::new("app.policy", "org", desk.org, "")
-            .with("policy", details)
-            .with_some("apps_ended", (!ids.is_empty()).then_some(ids.len()));
-        Ok(Decided {
-            expects: Vec::new(),
-            writes,
-            narrows: true,
-            edit: Edit::PutPolicy(policy, ids.clone()),
-            event: Some(event),
-            reply: ids,
-        })
-    }
-}
-
-fn forbids(policy: &AppPolicyRecord, grant: &GrantRecord) -> bool {
-    !policy.allows(grant.client.kind, &grant.client.host)
-}
-
-/// All grants that are stored, whether or not they count.
-async fn all(desk: &Desk) -> Result<Vec<(GrantId, GrantRecord)>, ChangeError> {
-    let (stored, _) = desk.store.all(record::GRANTS).await?;
-    let mut grants = Vec::with_capacity(stored.len());
-    for stored in &stored {
-        let Some(id) = id_after(record::GRANTS, &stored.key) else { continue };
-        grants.push((id, decode(&stored.value)?));
-    }
-    Ok(grants)
-}
-
-/// What deletes these grants and takes them off their members' lists.
-async fn taken_off(
-    desk: &Desk,
-    grants: &[(GrantId, GrantRecord)],
-) -> Result<(Vec<Write>, Vec<GrantId>), ChangeError> {
-    let ids: Vec<GrantId> = grants.iter().map(|(id, _)| *id).collect();
-    let mut writes: Vec<Write> = ids.iter().map(|id| Write::Delete(grant_at(*id))).collect();
-    for user in grants.iter().map(|(_, grant)| grant.user).collect::<HashSet<_>>() {
-        let Some((mut member, _)) = desk.store.get::<MemberRecord>(&member_at(user)).await? else { continue };
-        member.grants.retain(|id| !ids.contains(id));
-        writes.push(Write::Put(member_at(user), encode(&member)));
-    }
-    Ok((writes, ids))
-}
-
-/// Removes grants that are over, those that no member lists and those that the policy forbids. No entry: they ended
-/// before, by themselves or with what the trail tells.
-struct Sweep;
-
-impl Change for Sweep {
-    type Reply = usize;
-
-    async fn decide(self, desk: Desk, view: Arc<View>) -> Result<Decided<usize>, ChangeError> {
-        let now = desk.context.clock.now();
-        let mut over = Vec::new();
-        for (id, grant) in all(&desk).await? {
-            let is_over = forbids(&view.apart.policy, &grant) || !counts(&desk, id, &grant, now).await?;
-            if over.len() < ENDED_AT_ONCE && is_over {
-                over.push((id, grant));
-            }
-        }
-        if over.is_empty() {
-            return Ok(Decided::nothing(0));
-        }
-        let (writes, ids) = taken_off(&desk, &over).await?;
-        let (expects, reply) = (Vec::new(), ids.len());
-        Ok(Decided { expects, writes, narrows: false, edit: Edit::RemoveGrants(ids), event: None, reply })
-    }
-}
-
-async fn counts(desk: &Desk, id: GrantId, grant: &GrantRecord, now: Timestamp) -> Result<bool, ChangeError> {
-    if grant.ends_at() <= now {
-        return Ok(false);
-    }
-    match holder(desk, id, grant).await {
-        Ok(_) => Ok(true),
-        Err(ChangeError::NotFound(_)) => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
 impl Org {
     /// Makes a grant whose code waits. `Forbidden` where the policy does not allow its class of client.
     pub(super) async fn fulfil(&self, new: NewGrant) -> Result<GrantRecord, ChangeError> {
@@ -449,18 +345,6 @@ impl Org {
         Ok(())
     }
 
-    /// Removes what is over. Returns how many.
-    pub(super) async fn sweep_grants(&self) -> Result<usize, ChangeError> {
-        let mut swept = 0;
-        loop {
-            let count = self.ask(|| Sweep).await?;
-            swept += count;
-            if count < ENDED_AT_ONCE {
-                return Ok(swept);
-            }
-        }
-    }
-
     /// Takes one request of an app's rate, also for tokens: each refresh is a durable change. Otherwise how long to wait.
     pub fn take_of_app(&self, id: GrantId) -> Result<(), Duration> {
         let Some(view) = self.view() else { return Ok(()) };
@@ -483,30 +367,5 @@ impl Registry {
         id: GrantId,
     ) -> Result<Option<(GrantRecord, Revision)>, ChangeError> {
         Ok(self.store_of(org).get::<GrantRecord>(&grant_at(id)).await?)
-    }
-
-    /// Whether an organization may have grants to remove: one scan of its grants, whoever is in memory.
-    pub(super) async fn has_dead_grants(&self, org: OrgId) -> Result<bool, ChangeError> {
-        let store = self.store_of(org);
-        let (stored, _) = store.all(record::GRANTS).await?;
-        if stored.is_empty() {
-            return Ok(false);
-        }
-        let (members, _) = store.all(record::MEMBERS).await?;
-        let mut listed: HashSet<GrantId> = HashSet::new();
-        for member in &members {
-            listed.extend(decode::<MemberRecord>(&member.value)?.grants);
-        }
-        let policy = store.get::<AppPolicyRecord>(&record::app_policy_at()).await?;
-        let policy = policy.map(|(policy, _)| policy).unwrap_or_default();
-        let now = self.0.parts.context.clock.now();
-        for stored in &stored {
-            let Some(id) = id_after(record::GRANTS, &stored.key) else { continue };
-            let grant: GrantRecord = decode(&stored.value)?;
-            if !listed.contains(&id) || grant.ends_at() <= now || forbids(&policy, &grant) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
     }
 }

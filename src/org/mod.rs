@@ -21,6 +21,7 @@ mod entry;
 mod error;
 mod evict;
 pub mod grants;
+mod grants_sweep;
 mod handle;
 mod id_map;
 mod inflight;

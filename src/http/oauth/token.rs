@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use url::form_urlencoded;
 
 use super::{BODY_BYTES_MAX, Failed, no_store, serve};
-use crate::flow::redeem;
+use crate::flow::{give_back, redeem};
 use crate::http::body::read_form;
 use crate::http::{Edge, Worker};
 use crate::metrics::Route;
@@ -52,7 +52,7 @@ async fn answer_revoke(
     edge: &Edge,
 ) -> Result<HttpResponse, Failed> {
     let params = form(request, payload, edge).await?;
-    redeem::revoke(&edge.oauth, &authorization(request), &params, edge.peers.address(request)).await?;
+    give_back::revoke(&edge.oauth, &authorization(request), &params, edge.peers.address(request)).await?;
     Ok(no_store(&mut HttpResponse::Ok()).finish())
 }
 

@@ -1,0 +1,86 @@
+//! The revocation endpoint: a client gives a token back, an access token alone or with a refresh token everything.
+
+use std::net::IpAddr;
+
+use super::oauth::{OAuth, OAuthError};
+use super::redeem::{Caller, TRIES};
+use crate::credential::refresh::RefreshToken;
+use crate::credential::{Credential, CredentialKind, Digest};
+use crate::metrics::App;
+use crate::oauth::grant::Stage;
+use crate::oauth::params::Params;
+use crate::oauth::revocation;
+use crate::oauth::token::Header;
+use crate::org::ChangeError;
+use crate::org::grants::{GIVEN_BACK, Step};
+
+/// Takes a token back. A token that is none, or none any more, is done with already.
+pub async fn revoke(
+    oauth: &OAuth,
+    header: &Header,
+    params: &[(String, String)],
+    from: Option<IpAddr>,
+) -> Result<(), OAuthError> {
+    let params = Params(params);
+    let _place = oauth.people().registry.place_to_fail(from).map_err(OAuthError::Throttled)?;
+    let (client, _) = oauth.authenticated(header, params, from).await?;
+    let token = revocation::token(params)?;
+    let caller = Caller { oauth, client, from };
+    match (RefreshToken::parse(token), Credential::parse(token)) {
+        (Ok(refresh), _) => caller.revoke_grant(&refresh).await?,
+        (_, Ok(access)) if access.kind == CredentialKind::Access => caller.revoke_access(&access).await?,
+        _ => {}
+    }
+    oauth.count(App::GivenBack);
+    Ok(())
+}
+
+impl Caller<'_> {
+    async fn revoke_grant(&self, token: &RefreshToken) -> Result<(), OAuthError> {
+        for _ in 0..TRIES {
+            let Some(found) = self.find(token.org, token.grant).await? else { return Ok(()) };
+            // A token of its family is enough: it was this client's, whenever that was.
+            let is_genuine = match &found.record.stage {
+                Stage::Exchanged(grant) => grant.live.family.matches(&token.family()),
+                Stage::Fulfilled(_) => false,
+            };
+            if !is_genuine {
+                return Ok(());
+            }
+            if found.record.client.id != self.client {
+                return Err(revocation::of_another_client().into());
+            }
+            match self.end(&found, "app.revoke").await {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                Err(OAuthError::Refused(_)) => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(ChangeError::Busy.into())
+    }
+
+    async fn revoke_access(&self, token: &Credential) -> Result<(), OAuthError> {
+        let is = |digest: &Digest| digest.matches(&token.digest);
+        for _ in 0..TRIES {
+            let Some(found) = self.find(token.org, token.id).await? else { return Ok(()) };
+            let Stage::Exchanged(grant) = found.record.stage.clone() else { return Ok(()) };
+            let Some(without) = grant.without_access(is) else { return Ok(()) };
+            if found.record.client.id != self.client {
+                return Err(revocation::of_another_client().into());
+            }
+            let (id, at, stage) = (found.id, found.at, Stage::Exchanged(without));
+            let step = Step { id, at, stage, seen_from: None, action: Some(GIVEN_BACK) };
+            let org = match self.org(&found).await {
+                Err(OAuthError::Refused(_)) => return Ok(()),
+                org => org?,
+            };
+            match self.step(&org, step).await {
+                Ok(true) | Err(OAuthError::Refused(_)) => return Ok(()),
+                Ok(false) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(ChangeError::Busy.into())
+    }
+}

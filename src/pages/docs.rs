@@ -24,12 +24,14 @@ pub struct Doc {
     html: String,
 }
 
-static DOCS: LazyLock<[Doc; 6]> = LazyLock::new(|| {
+static DOCS: LazyLock<[Doc; 8]> = LazyLock::new(|| {
     [
         doc("getting-started", include_str!("docs/getting-started.md")),
         doc("install", include_str!("docs/install.md")),
         doc("api-keys", include_str!("docs/api-keys.md")),
         doc("roles", include_str!("docs/roles.md")),
+        doc("authorized-apps", include_str!("docs/authorized-apps.md")),
+        doc("security", include_str!("docs/security.md")),
         doc("self-hosting", include_str!("docs/self-hosting.md")),
         doc("which-backend", include_str!("docs/which-backend.md")),
     ]

@@ -1,5 +1,11 @@
 //! The headers of pages and of the files that they load, as values; `http` applies them.
 
+/// The header that says whether a page keeps a hand on the window that opened it.
+pub const OPENER: &str = "Cross-Origin-Opener-Policy";
+/// What it says on the pages of an authorization: web applications open them in a window of their own and wait there for
+/// its end, which `same-origin` would hide from them for good.
+pub const OPENER_KEPT: &str = "unsafe-none";
+
 /// Headers of every page, whatever its status.
 ///
 /// - Scripts, styles, images and connections come from this server alone, and nothing is inline. `img-src` also lets
@@ -19,7 +25,7 @@ pub const PAGE: &[(&str, &str)] = &[
     ("X-Frame-Options", "DENY"),
     ("X-Content-Type-Options", "nosniff"),
     ("Referrer-Policy", "same-origin"),
-    ("Cross-Origin-Opener-Policy", "same-origin"),
+    (OPENER, "same-origin"),
     ("Cross-Origin-Resource-Policy", "same-origin"),
     ("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
     ("Cache-Control", "no-store"),

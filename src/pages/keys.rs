@@ -49,7 +49,7 @@ pub enum Reach {
 
 impl Reach {
     /// Where there are too many for a cell of a list: the first two, and how many more.
-    fn many(&self) -> Option<(&[Name], usize)> {
+    pub(super) fn many(&self) -> Option<(&[Name], usize)> {
         match self {
             Self::Only(names) if names.len() > 3 => Some((&names[..2], names.len() - 2)),
             _ => None,

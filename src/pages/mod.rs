@@ -11,8 +11,10 @@
 //! script, within its budget (`tests.rs`).
 
 mod account;
+mod apps;
 pub mod assets;
 mod audit;
+mod consent;
 pub mod docs;
 mod failure;
 mod form;
@@ -33,13 +35,15 @@ mod text;
 mod when;
 
 pub use account::{Account, Session};
+pub use apps::{AppDialog, AppForm, AppPage, AppPolicy, AppRow, AppState, Apps};
 pub use askama::Template;
 pub use audit::{Audit, AuditDetail, AuditFilter, AuditRow};
+pub use consent::{Consent, ConsentNone, ConsentOrg, ConsentSent, NoConsent, NotHere, SentTo, Told};
 pub use docs::{Doc, DocPage};
 pub use failure::{Failure, FailureKind};
 pub use form::{Control, Field, Input, Pick, Problems};
 pub use gate::{Forgot, Gate, Invitation, LinkKind, LinkOver, Reset, SetUp, SignIn, SignInRefusal, Standing};
-pub use headers::{ASSET, PAGE};
+pub use headers::{ASSET, OPENER, OPENER_KEPT, PAGE};
 pub use installing::{FirstCall, Install, InstallState};
 pub use keys::{
     Deleting, KeyDialog, KeyForm, KeyPage, KeyRow, KeyState, Keys, Leaked, LeakedKey, Reach, Rotating, Shown,

@@ -15,7 +15,7 @@ pub(super) struct Parts {
 impl Parts {
     const ICONS: &[&str] = &[
         "key", "db", "chart", "people", "log", "sliders", "book", "copy", "check", "warn", "info", "stop",
-        "x", "plus", "more", "down", "search", "next", "get", "clock", "menu", "turn", "out", "term",
+        "x", "plus", "more", "down", "search", "next", "get", "clock", "menu", "turn", "out", "term", "plug",
     ];
 
     fn fields() -> Vec<Field> {

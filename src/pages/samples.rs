@@ -2,6 +2,7 @@
 //!
 //! Tests render all of it; `tests/browser` looks at all of it.
 
+mod apps;
 mod keys;
 mod organization;
 mod outside;
@@ -30,6 +31,7 @@ pub fn all() -> Vec<Rendered> {
     all.extend(organization::all());
     all.extend(keys::all());
     all.extend(settings::all());
+    all.extend(apps::all());
     all
 }
 

@@ -29,6 +29,8 @@ pub enum Room {
     Sources,
     /// Its API keys.
     Keys,
+    /// The apps that its members authorized.
+    Apps,
     /// Its people.
     Members,
     /// What was changed.

@@ -4,7 +4,7 @@ use super::super::*;
 use super::{DAY, Rendered, ahead, hostile, rendered, shell};
 use crate::pages::parts::Parts;
 
-fn gate() -> Gate {
+pub(super) fn gate() -> Gate {
     Gate { host: "sequel.example.com".to_owned(), csrf: "9f86d081884c7d659a2feaa0c55ad015".to_owned() }
 }
 

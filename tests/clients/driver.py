@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable
 
 from sealed import HERE, Home, end_group, node
@@ -94,14 +95,14 @@ class Refused(Failed):
 class Driver:
     """One process with one client. Use as a context manager."""
 
-    def __init__(self, name):
+    def __init__(self, name, command=None):
         self.name = name
         self.errors = tempfile.TemporaryFile()
         self.answers = {}
         self.last = 0
         self.home = Home(name)
         self.process = subprocess.Popen(
-            CLIENTS[name].command(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True,
+            command or CLIENTS[name].command(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True,
             cwd=self.home.path, env=self.home.environment(), start_new_session=True,
         )
         threading.Thread(target=self._read, daemon=True).start()
@@ -150,8 +151,20 @@ class Driver:
             raise Refused(self.name, answer["error"])
         return answer
 
+    def has_answered(self, number):
+        return not self._slot(number).empty()
+
     def ask(self, operation, **fields):
         return self.finish(self.begin(operation, **fields))
+
+    def url_to_open(self, number, seconds=ANSWER_SECONDS):
+        """What it opens in a browser as its n-th, counted from 0; None where it opens nothing within that time."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if len(urls := self.home.urls()) > number:
+                return urls[number]
+            time.sleep(0.05)
+        return None
 
     def connect(self, url, key):
         return self.ask("connect", url=url, key=key)["protocol"]

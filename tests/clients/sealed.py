@@ -8,6 +8,7 @@ proxy is not held by this; none of those here does so.)
 import contextlib
 import os
 import pathlib
+import pty
 import shutil
 import signal
 import socketserver
@@ -27,8 +28,6 @@ QUIET = {
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
     "GEMINI_CLI_TRUST_WORKSPACE": "true",
     "GEMINI_TELEMETRY_ENABLED": "false",
-    # Nothing here may open a browser.
-    "BROWSER": "/bin/false",
     "CI": "true",
     "NO_COLOR": "1",
     "TERM": "dumb",
@@ -76,6 +75,13 @@ class Home:
 
     def __init__(self, client):
         self.path = pathlib.Path(tempfile.mkdtemp(prefix=f"sequel-{client}-"))
+        # What a client calls to open a browser, under the two names by which clients know it.
+        self.opened = self.path / "opened"
+        (self.path / "bin").mkdir()
+        for name in ("browser", "xdg-open"):
+            program = self.path / "bin" / name
+            program.write_text(f'#!/bin/sh\nprintf "%s\\n" "$1" >> "{self.opened}"\n')
+            program.chmod(0o755)
 
     def __enter__(self):
         return self
@@ -83,15 +89,19 @@ class Home:
     def __exit__(self, *_):
         self.end()
 
+    def urls(self):
+        """What was to be opened in a browser so far."""
+        return self.opened.read_text().splitlines() if self.opened.exists() else []
+
     def environment(self, **more):
         keys = ["http_proxy", "https_proxy", "all_proxy"]
         proxies = {name: PROXY.url for key in keys for name in (key, key.upper())}
         direct = {name: "127.0.0.1,localhost,[::1]" for name in ("no_proxy", "NO_PROXY")}
         # Claude Code's own command is put in its place by an install script, and none was run.
         native = map(str, MODULES.glob("@anthropic-ai/claude-code-linux-*"))
-        path = os.pathsep.join([*native, str(MODULES / ".bin"), "/usr/local/bin", "/usr/bin", "/bin"])
+        path = os.pathsep.join([str(self.path / "bin"), *native, str(MODULES / ".bin"), "/usr/local/bin", "/usr/bin", "/bin"])
         home = {"HOME": str(self.path), "USER": "tester", "PATH": path, "LANG": "C.UTF-8", "TMPDIR": str(self.path)}
-        return {**home, **proxies, **direct, **QUIET, **more}
+        return {**home, **proxies, **direct, **QUIET, "BROWSER": str(self.path / "bin" / "browser"), **more}
 
     def run(self, command, seconds, **more):
         """Runs a command to its end in this home; its output with both streams, and its exit code. A command
@@ -105,6 +115,30 @@ class Home:
             return output, process.returncode
         finally:
             end_group(process)
+
+    @contextlib.contextmanager
+    def terminal(self, command):
+        """A command at a terminal of its own: the process, and a list that its output grows in."""
+        ours, theirs = pty.openpty()
+        process = subprocess.Popen(
+            command, stdin=theirs, stdout=theirs, stderr=theirs, cwd=self.path,
+            env=self.environment(TERM="xterm"), start_new_session=True,
+        )
+        os.close(theirs)
+        output = []
+
+        def read():
+            # A terminal whose other end is closed is an error to read from.
+            with contextlib.suppress(OSError):
+                while part := os.read(ours, 4096):
+                    output.append(part.decode(errors="replace"))
+
+        threading.Thread(target=read, daemon=True).start()
+        try:
+            yield process, output
+        finally:
+            end_group(process)
+            os.close(ours)
 
     def processes(self):
         """The ids of the processes whose home is this folder, wherever they went."""

@@ -23,7 +23,9 @@ COMMAND_SECONDS = 60
 # THREATS: in-flight work ends within 30 s of SIGTERM; the rest is for a slow machine.
 STOP_SECONDS = 45
 DATABASES = itertools.count()
-SECRET = re.compile(r"sql_[0-9A-Za-z]{71}")
+SECRET = re.compile(r"sq[a-z]_[0-9A-Za-z]{71}")
+# What is issued to clients that sign in, whoever holds it.
+TOKEN = re.compile(rb"sq[arc]_[0-9A-Za-z]{71}")
 
 
 class Failed(Exception):
@@ -54,9 +56,9 @@ def storage_url():
 
 class Server:
     """`sequel demo` on a temporary data folder. Use as a context manager. With `prints` it speaks to people:
-    what it says is kept in `printed`."""
+    what it says is kept in `printed`. `settings` are pairs of a setting's variable and its value."""
 
-    def __init__(self, prints=False):
+    def __init__(self, prints=False, settings=()):
         self.prints = prints
         self.printed = ""
         default = REPOSITORY / "target" / "release" / "sequel"
@@ -78,6 +80,7 @@ class Server:
         # All clients ask from one address, and with --long they present hundreds of deleted keys; how many of those an
         # address may is tested elsewhere (tests/it).
         self.environment["SEQUEL__AUTH__FAILURES_PER_MINUTE"] = "100000"
+        self.environment.update(settings)
         self.metrics_url = f"http://{address}/metrics"
         self.process = None
         self.secrets = []
@@ -102,6 +105,7 @@ class Server:
         try:
             announced = self._printed(line) if self.prints else json.loads(line)
             self.url, self.org = announced["mcp_url"], announced["org"]
+            self.set_up_url = announced.get("set_up_url")
         except (ValueError, KeyError, TypeError):
             self.kill()
             raise Failed(f"the first line of `sequel demo --json` is {redacted(line)!r}; its log ends:\n{self.log_tail()}")
@@ -196,4 +200,8 @@ class Server:
     def places_with_secrets(self):
         """Files below the data folder, and the log, that hold a key in the clear."""
         files = [self.log_path, *(path for path in self.data.rglob("*") if path.is_file())]
-        return [path.name for path in files if any(secret.encode() in path.read_bytes() for secret in self.secrets)]
+        secrets = [secret.encode() for secret in self.secrets]
+        return [
+            path.name for path in files
+            if any(secret in path.read_bytes() for secret in secrets) or TOKEN.search(path.read_bytes())
+        ]

@@ -11,9 +11,9 @@ const protocol = process.argv[2] ?? 'legacy';
 const script = fileURLToPath(new URL('../node_modules/mcp-remote/dist/proxy.js', import.meta.url));
 
 async function connect(url, key) {
-  const args = [script, url, '--header', `Authorization: Bearer ${key}`, '--protocol', protocol];
+  const args = [script, url, '--protocol', protocol, '--transport', 'http-only'];
   // A refused key must not wait for somebody to sign in.
-  args.push('--transport', 'http-only', '--auth-timeout', '5');
+  args.push(...(key ? ['--header', `Authorization: Bearer ${key}`, '--auth-timeout', '5'] : []));
   const transport = new StdioClientTransport({ command: process.execPath, args, env: process.env, stderr: 'inherit' });
   const client = new Client({ name: 'sequel-tests-bridge', version: '1' });
   await client.connect(transport);

@@ -22,13 +22,8 @@ class Connection:
         self.seen = seen
         self.waiting, self.numbers, self.protocol = {}, itertools.count(1), None
         self.started = asyncio.get_running_loop().create_future()
-        environment = {**os.environ, VARIABLE: key}
-        add = ["codex", "mcp", "add", "sequel", "--url", url, "--bearer-token-env-var", VARIABLE]
-        added = await asyncio.create_subprocess_exec(
-            *add, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, env=environment
-        )
-        if await asyncio.wait_for(added.wait(), SECONDS) != 0:
-            raise RuntimeError("`codex mcp add` fails")
+        environment = {**os.environ, **({VARIABLE: key} if key else {})}
+        await cls.command(environment, "add", "sequel", "--url", url, *(["--bearer-token-env-var", VARIABLE] if key else []))
         self.process = await asyncio.create_subprocess_exec(
             "codex", "app-server", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, env=environment, limit=1 << 24
         )
@@ -47,6 +42,15 @@ class Connection:
         except BaseException:
             await self.close()
             raise
+
+    @staticmethod
+    async def command(environment, *arguments):
+        """`codex mcp`; the first `add` of a server that lets apps sign in opens the browser by itself."""
+        process = await asyncio.create_subprocess_exec(
+            "codex", "mcp", *arguments, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, env=environment
+        )
+        if await asyncio.wait_for(process.wait(), SECONDS) != 0:
+            raise RuntimeError(f"`codex mcp {arguments[0]}` fails")
 
     async def _read(self):
         while line := await self.process.stdout.readline():

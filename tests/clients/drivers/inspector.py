@@ -22,16 +22,21 @@ class Connection:
     @classmethod
     async def open(cls, url, key, seen):
         self = cls()
-        self.target = [url, "--transport", "http", "--header", f"Authorization: Bearer {key}", "--protocol-era", ERA]
+        header = ["--header", f"Authorization: Bearer {key}"] if key else []
+        self.target = [url, "--transport", "http", *header, "--protocol-era", ERA]
         self.seen = seen
-        self.protocol = (await self._run("initialize"))["protocolVersion"]
+        # Only this once may it open a browser; what it keeps in its home has to do from then on.
+        first = [] if key is None else ["--stored-auth-only"]
+        self.protocol = (await self._run("initialize", auth=first))["protocolVersion"]
         return self
 
-    async def _run(self, method, *arguments):
-        options = ["--format", "json", "--quiet", "--stored-auth-only", "--method", method, *arguments]
+    async def _run(self, method, *arguments, auth=("--stored-auth-only",)):
+        options = ["--format", "json", "--quiet", *auth, "--method", method, *arguments]
         process = await asyncio.create_subprocess_exec(
             "node", str(LAUNCHER), "--cli", *self.target, *options, stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, start_new_session=True,
+            # Without a terminal it opens a browser only where it is told to, and without a keyring it keeps nothing.
+            env={**os.environ, "MCP_AUTO_OPEN_ENABLED": "true", "MCP_INSPECTOR_SECRET_STORE": "file"},
         )
         try:
             out, err = await asyncio.wait_for(process.communicate(), SECONDS)

@@ -17,8 +17,8 @@ class Connection:
             hooks = {"response": [lambda response: remember(response, seen)]}
             return httpx2.AsyncClient(headers=headers, timeout=timeout or 60, auth=auth, event_hooks=hooks, **more)
 
-        # `auth` with a text is a bearer key.
-        self.held = Held(Client(StreamableHttpTransport(url, auth=key, httpx_client_factory=http)))
+        # `auth` with a text is a bearer key, but for one word.
+        self.held = Held(Client(StreamableHttpTransport(url, auth=key or "oauth", httpx_client_factory=http)))
         self.client = await self.held.ready
         self.protocol = self.client.protocol_version
         return self

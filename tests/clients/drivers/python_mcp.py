@@ -8,12 +8,44 @@ import sys
 
 import httpx2
 from mcp import Client
+from mcp.client.auth import OAuthClientProvider
 from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.auth import AuthorizationCodeResult, OAuthClientMetadata
 from mcp_types import PromptReference, ResourceTemplateReference
 
 from lines import Held, drive, plain, remember
+from sign_in import Callback
 
 MODE = sys.argv[1] if len(sys.argv) > 1 else "auto"
+
+
+class Memory:
+    """What a client that signs in keeps."""
+
+    tokens = client = None
+
+    async def get_tokens(self):
+        return self.tokens
+
+    async def set_tokens(self, tokens):
+        self.tokens = tokens
+
+    async def get_client_info(self):
+        return self.client
+
+    async def set_client_info(self, client):
+        self.client = client
+
+
+async def signing_in(url):
+    callback = await Callback.open()
+
+    async def answer():
+        answered = await callback.answered
+        return AuthorizationCodeResult(code=answered["code"], state=answered.get("state"), iss=answered.get("iss"))
+
+    metadata = OAuthClientMetadata(client_name="sequel-tests-python", redirect_uris=[callback.url])
+    return OAuthClientProvider(url, metadata, Memory(), callback.browse, answer)
 
 
 class Connection:
@@ -31,8 +63,8 @@ class Connection:
     @contextlib.asynccontextmanager
     async def _client(url, key, seen):
         hooks = {"response": [lambda response: remember(response, seen)]}
-        headers = {"Authorization": f"Bearer {key}"}
-        async with httpx2.AsyncClient(headers=headers, event_hooks=hooks, timeout=60) as http:
+        proof = {"headers": {"Authorization": f"Bearer {key}"}} if key else {"auth": await signing_in(url)}
+        async with httpx2.AsyncClient(**proof, event_hooks=hooks, timeout=60) as http:
             async with Client(streamable_http_client(url, http_client=http), mode=MODE) as client:
                 yield client
 

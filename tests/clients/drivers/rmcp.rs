@@ -3,6 +3,8 @@
 //! It knows no scenario and judges nothing. `legacy` is the SDK's default handshake, `auto` asks
 //! `server/discover` first.
 
+mod sign_in;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -36,7 +38,10 @@ async fn main() -> anyhow::Result<()> {
                     client = Some(Arc::new(connected));
                     answer(&id, json!({"protocol": protocol}));
                 }
-                Err(error) => fail(&id, &error, error.auth_challenge()),
+                Err(error) => {
+                    let shown = error.downcast_ref::<ClientInitializeError>();
+                    fail(&id, error.as_ref(), shown.and_then(ClientInitializeError::auth_challenge));
+                }
             },
             "close" => {
                 // The last reference; dropping it ends the client's task.
@@ -68,12 +73,9 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn connect(request: &Value, mode: &str) -> Result<Client, ClientInitializeError> {
+async fn connect(request: &Value, mode: &str) -> anyhow::Result<Client> {
     let url = request["url"].as_str().unwrap_or_default();
-    let key = request["key"].as_str().unwrap_or_default();
-    let transport = StreamableHttpClientTransport::from_config(
-        StreamableHttpClientTransportConfig::with_uri(url).auth_header(key),
-    );
+    let config = StreamableHttpClientTransportConfig::with_uri(url);
     let lifecycle = match mode {
         "auto" => ClientLifecycleMode::Auto {
             preferred_versions: vec![ProtocolVersion::V_2026_07_28],
@@ -81,7 +83,17 @@ async fn connect(request: &Value, mode: &str) -> Result<Client, ClientInitialize
         },
         _ => ClientLifecycleMode::Initialize,
     };
-    ().serve_with_lifecycle(transport, lifecycle).await
+    Ok(match request["key"].as_str() {
+        Some(key) => {
+            let transport = StreamableHttpClientTransport::from_config(config.auth_header(key));
+            ().serve_with_lifecycle(transport, lifecycle).await?
+        }
+        None => {
+            let client = sign_in::signed_in(url).await?;
+            let transport = StreamableHttpClientTransport::with_client(client, config);
+            ().serve_with_lifecycle(transport, lifecycle).await?
+        }
+    })
 }
 
 async fn carry_out(client: Arc<Client>, request: Value) {

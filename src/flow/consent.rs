@@ -44,7 +44,7 @@ const TRAVEL: [&str; 9] = [
     "resource",
 ];
 /// The field of the form that holds nonce and MAC.
-const NONCE: &str = "consent";
+pub const NONCE: &str = "consent";
 
 /// A request that may be put to a person.
 pub struct Checked {

@@ -42,7 +42,7 @@ pub struct AppRow {
     /// When it was authorized.
     pub since: When,
     /// When it ends, if nothing is done.
-    pub ends: Option<When>,
+    pub ends: When,
     /// Whether the reader may change and revoke it.
     pub may_change: bool,
 }
@@ -137,6 +137,8 @@ pub struct AppPage {
     pub client_uri: Option<String>,
     /// What it may do, as words of the protocol: `schema:read`.
     pub scopes: Vec<String>,
+    /// Whether it ends at its time however much it is used.
+    pub ends_anyway: bool,
     /// Whether the reader sees the audit log.
     pub sees_audit: bool,
 }

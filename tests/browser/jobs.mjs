@@ -71,6 +71,31 @@ export const jobs = {
     assert.match((await sent).postData(), /name=nightly\+report/);
   },
 
+  async 'an app is allowed by keyboard alone, in the organization that was picked'(page, base) {
+    await open(page, base, 'consent/typical');
+    let sent = null;
+    await page.route('**/oauth/consent', (route, request) => {
+      sent = new URLSearchParams(request.postData());
+      return route.fulfill({ body: 'sent' });
+    });
+    const hidden = page.getByRole('checkbox', { name: 'demo' });
+    assert.ok(await hidden.isVisible());
+    await page.locator('#org-4nQx0cRrT1aZ').focus();
+    await page.keyboard.press('ArrowDown');
+    assert.ok(!await hidden.isVisible());
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('Tab');
+    assert.equal(await page.evaluate(() => document.activeElement.id), 'days');
+    // Deny comes first, and Allow is not where a careless Enter would find it.
+    await page.keyboard.press('Tab');
+    assert.equal(await focused(page), 'Deny');
+    await page.keyboard.press('Tab');
+    assert.equal(await focused(page), 'Allow');
+    await page.keyboard.press('Enter');
+    await page.getByText('sent').waitFor();
+    assert.deepEqual([sent.get('decision'), sent.get('org'), sent.get('all')], ['approve', '8bZk2mPq5LxW', '8bZk2mPq5LxW']);
+  },
+
   async 'a key is deleted only once its name was typed'(page, base) {
     await open(page, base, 'keys/delete');
     const button = page.getByRole('button', { name: 'Delete key' });

@@ -5,7 +5,7 @@
 //     {"op": "new_org", "name": …}
 //     {"op": "authorize", "url": …, "org": …, "answer": "Allow"}    → what the page says, and where the browser is led
 //         with "caught": a redirect URI at which nobody listens; the browser is shown a page of ours there
-//     {"op": "revoke", "app": "Claude Code"}                        → what the dashboard says then
+//     {"op": "revoke", "app": "Claude Code", "org": "demo"}         → what the dashboard says then
 //     {"op": "sign_out"}
 
 import { existsSync } from 'node:fs';
@@ -15,11 +15,16 @@ import { createInterface } from 'node:readline';
 const { chromium } = createRequire(new URL('../browser/', import.meta.url))('playwright-core');
 
 const executablePath = process.env.CHROMIUM ?? ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find(existsSync);
-const PATIENCE = 30_000;
+const PATIENCE = 15_000;
+// An operation has several steps, each of which may wait.
+const OPERATION = 45_000;
 const browser = await chromium.launch({
   executablePath,
   // Root has no other sandbox to give it. No name but loopback's leads anywhere: nothing leaves this machine.
-  args: ['--no-sandbox', '--disable-dev-shm-usage', '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1'],
+  args: [
+    '--no-sandbox', '--disable-dev-shm-usage', '--disable-background-networking', '--disable-component-update',
+    '--no-proxy-server', '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1',
+  ],
 });
 const context = await browser.newContext();
 const me = { origin: null, email: null, password: null };
@@ -33,6 +38,11 @@ async function visit(url) {
   return { page, blocked };
 }
 
+/** Not waited for: Chromium takes minutes over it where a client has gone away while its answer was shown. */
+function leave(page) {
+  page.close().catch(() => {});
+}
+
 async function signIn(page) {
   await page.getByLabel('Email', { exact: true }).fill(me.email);
   await page.getByLabel('Password', { exact: true }).fill(me.password);
@@ -40,10 +50,13 @@ async function signIn(page) {
   await page.waitForURL((url) => url.pathname !== '/sign-in');
 }
 
-async function dashboard(page, link) {
-  await page.goto(me.origin);
+/** A page of an organization, found as a person does: the organization in its menu, then the page. */
+async function dashboard(page, org, link) {
   if (new URL(page.url()).pathname === '/sign-in') await signIn(page);
-  await page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name: link }).click();
+  const menu = page.getByRole('navigation', { name: 'Main' });
+  await menu.locator('summary').click();
+  await menu.locator('details').getByRole('link', { name: org }).click();
+  await menu.getByRole('link', { name: link }).click();
 }
 
 const operations = {
@@ -55,7 +68,7 @@ const operations = {
     await page.getByLabel('Organization', { exact: true }).fill(org);
     await page.getByRole('button').last().click();
     await page.getByRole('heading', { level: 1 }).waitFor();
-    await page.close();
+    leave(page);
     return {};
   },
   async new_org({ name }) {
@@ -63,7 +76,7 @@ const operations = {
     await page.getByLabel('Name', { exact: true }).fill(name);
     await page.getByRole('main').getByRole('button').click();
     await page.waitForURL((url) => url.pathname !== '/orgs/new');
-    await page.close();
+    leave(page);
     return {};
   },
   async authorize({ url, org, answer, caught }) {
@@ -82,7 +95,14 @@ const operations = {
     }
     seen.question = await page.getByRole('heading', { level: 1 }).innerText();
     seen.text = await page.getByRole('main').innerText();
-    if (answer === 'Allow') await page.getByRole('radio', { name: org }).check();
+    if (answer === 'Allow') {
+      const picked = page.locator('.pick').filter({ has: page.getByRole('radio', { name: org }) });
+      await picked.getByRole('radio').check();
+      // Where there is no source yet, only those that come later can be allowed.
+      if (await picked.getByText('No data source is connected yet').isVisible()) {
+        await picked.getByRole('checkbox', { name: 'also those added later' }).check();
+      }
+    }
     await page.getByRole('button', { name: answer }).click();
     if (/^https?:/.test(redirect)) {
       // The page goes on by itself; what the client shows or where it leads then is its own affair.
@@ -97,18 +117,18 @@ const operations = {
       seen.answer = await link.getAttribute('href');
     }
     seen.blocked = blocked.filter((text) => text.includes('Content Security Policy'));
-    await page.close();
+    leave(page);
     return seen;
   },
-  async revoke({ app }) {
+  async revoke({ app, org }) {
     const { page } = await visit(me.origin);
-    await dashboard(page, 'Authorized apps');
+    await dashboard(page, org, 'Authorized apps');
     await page.getByRole('row', { name: app }).getByRole('link', { name: 'Revoke' }).click();
     await page.getByRole('dialog').getByRole('button', { name: 'Revoke' }).click();
     await page.locator('.toast').waitFor();
     const told = await page.locator('.toast span').innerText();
     const left = await page.getByRole('row', { name: app }).count();
-    await page.close();
+    leave(page);
     return { told, left };
   },
   async sign_out() {
@@ -121,13 +141,14 @@ for await (const line of createInterface({ input: process.stdin })) {
   const { id, op, ...request } = JSON.parse(line);
   let answer;
   try {
-    answer = { id, ok: true, ...(await operations[op](request)) };
+    const late = new Promise((_, reject) => setTimeout(() => reject(new Error(`${op} takes too long`)), OPERATION).unref());
+    answer = { id, ok: true, ...(await Promise.race([operations[op](request), late])) };
   } catch (error) {
     const page = context.pages().at(-1);
-    const text = page ? await page.locator('body').innerText().catch(() => '') : '';
+    const text = page ? await page.locator('body').innerText({ timeout: 2_000 }).catch(() => '') : '';
     answer = { id, ok: false, error: { message: `${error.message.split('\n')[0]} at ${page?.url()}: ${text.slice(0, 600)}` } };
-    await page?.close();
+    if (page) leave(page);
   }
   process.stdout.write(JSON.stringify(answer) + '\n');
 }
-await browser.close();
+process.exit(0);

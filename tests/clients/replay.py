@@ -165,7 +165,7 @@ def replayed(case, profile, access_seconds):
     for refreshed in replay.refresh(tokens):
         has_rows(replay.call(refreshed["access_token"]))
         tokens = refreshed
-    gone = case.person.ask("revoke", app=profile.name)
+    gone = case.person.ask("revoke", app=profile.name, org="demo")
     same("the rows of the dashboard that are left", gone["left"], 0)
     replay.refused(tokens)
     ended = replay.ask_for_tokens(grant_type="refresh_token", refresh_token=tokens["refresh_token"])

@@ -8,6 +8,7 @@ use sequel::http::{Access, DASHBOARD};
 use serde_json::{Value, json};
 
 use crate::browser::{Browser, PASSWORD, key_in, owner, serve, serve_with};
+use crate::consent::App;
 use crate::server::{Home, TestServer};
 use crate::wire::Answer;
 
@@ -81,6 +82,12 @@ fn every_page_is_open_to_whom_the_table_says_and_to_nobody_else() {
     assert_eq!(invited.status, 200);
     let members = owner_of_it.get(&format!("{base}/members")).text();
     let invitation = members.split_once("/invitations/").unwrap().1.split('/').next().unwrap().to_owned();
+    App::register(&server, "Claude Code", "http://127.0.0.1:33418/callback").let_in(
+        &server,
+        &mut owner_of_it,
+        &base,
+    );
+    let app = first("apps", "apps");
     let org = base.rsplit('/').next().unwrap().to_owned();
     let mut names = BTreeMap::from([
         ("org", org.clone()),
@@ -88,6 +95,7 @@ fn every_page_is_open_to_whom_the_table_says_and_to_nobody_else() {
         ("source", first("sources", "sources")),
         ("user", owner_id),
         ("invitation", invitation),
+        ("app", app),
         ("session", OrgId::mint(&Rng::system()).unwrap().as_str()[..10].to_owned()),
         ("entry", "1".to_owned()),
         ("tool", "cursor".to_owned()),

@@ -14,6 +14,7 @@ mod backup_files;
 mod browser;
 mod canaries;
 mod command_line;
+mod consent;
 mod credentials;
 mod crowds;
 mod dashboard;

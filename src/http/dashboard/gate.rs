@@ -10,12 +10,12 @@ use crate::flow::{invite, passwords, set_up as flow_set_up, sign_in as flow_sign
 use crate::org::ChangeError;
 use crate::pages::{
     Forgot, Gate, Input, Invitation, LinkKind, LinkOver, Name, Reset, SetUp, SignIn, SignInRefusal, Standing,
-    Template,
+    Template, query_string,
 };
 use crate::system::sessions::SignedIn;
 
 impl Visit {
-    fn gate(&self) -> Gate {
+    pub(super) fn gate(&self) -> Gate {
         Gate { host: self.dashboard().host.clone(), csrf: self.csrf() }
     }
 
@@ -61,12 +61,15 @@ pub(super) async fn home(visit: Visit) -> Outcome {
     })
 }
 
+/// Longest path that a sign-in leads back to: an app's request with all that it may hold is 500 to 2,000 bytes.
+const NEXT_BYTES_MAX: usize = 8_000;
+
 /// A path of this server, or its first page: `//evil` and `https:` lead elsewhere.
 fn local(next: &str) -> &str {
     let is_local = next.starts_with('/')
         && !next.starts_with("//")
         && next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\')
-        && next.len() <= 1_000;
+        && next.len() <= NEXT_BYTES_MAX;
     if is_local { next } else { "/" }
 }
 
@@ -82,7 +85,13 @@ pub(super) async fn sign_in(visit: Visit) -> Outcome {
     };
     let page =
         SignIn { gate: visit.gate(), email: String::new(), next: next.to_owned(), refused: None, notice };
-    visit.gate_page(&page)
+    Ok(on_the_way(visit.gate_page(&page)?, next))
+}
+
+/// A sign-in on the way to the question whether an app may read stands in the window that the app opened.
+fn on_the_way(reply: Reply, next: &str) -> Reply {
+    let path = next.split('?').next().unwrap_or_default();
+    if ["/oauth/authorize", "/authorize"].contains(&path) { reply.keeping_opener() } else { reply }
 }
 
 pub(super) async fn try_sign_in(visit: Visit) -> Outcome {
@@ -95,19 +104,23 @@ pub(super) async fn try_sign_in(visit: Visit) -> Outcome {
         Err(SignInError::Throttled(wait)) => SignInRefusal::Wait(wait.as_secs().max(1)),
         Err(SignInError::Failed(error)) => return Err(error.into()),
     };
-    visit.gate_refused(&SignIn {
+    let page = SignIn {
         gate: visit.gate(),
         email: email.to_owned(),
         next: next.to_owned(),
         refused: Some(refused),
         notice: None,
-    })
+    };
+    Ok(on_the_way(visit.gate_refused(&page)?, next))
 }
 
 pub(super) async fn sign_out(session: Session) -> Outcome {
     let dashboard = session.dashboard();
     flow_sign_in::sign_out(&dashboard.people, &session.cookie).await?;
-    Ok(Reply::see("/sign-in?after=out").cookie(&dashboard.cookie.clear()))
+    // Whoever was somebody else comes back to what they were asked.
+    let next = Some(local(session.form.get("next"))).filter(|next| *next != "/").unwrap_or_default();
+    let query = query_string(&[("after", "out"), ("next", next)]);
+    Ok(Reply::see(&format!("/sign-in?{query}")).cookie(&dashboard.cookie.clear()))
 }
 
 pub(super) async fn forgot(visit: Visit) -> Outcome {

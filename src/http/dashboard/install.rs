@@ -54,7 +54,7 @@ impl Inside {
             may_create: self.member.may(Action::OwnKeys),
             may_connect: self.member.may(Action::Sources),
             has_sources: !self.member.list_sources()?.is_empty(),
-            lets_sign_in: false,
+            lets_sign_in: self.edge().oauth.settings().enabled,
             once: self.dashboard().once.token()?,
         })
     }

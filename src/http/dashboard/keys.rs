@@ -8,7 +8,7 @@ use super::once::{Made, Met};
 use super::reply::{Failed, Reply, told};
 use super::visit::{DAY, Inside, Outcome};
 use crate::context::Timestamp;
-use crate::credential::{KeyId, prefix};
+use crate::credential::{KeyId, SourceId, prefix};
 use crate::flow::keys as flow;
 use crate::org::keys::{ListedKey, MintedKey, NewKey};
 use crate::org::permission::Action;
@@ -66,12 +66,6 @@ impl Inside {
 
     pub(super) fn row(&self, key: &ListedKey, sources: &[Arc<Source>], owners: &Owners) -> KeyRow {
         let record = &key.record;
-        let name_of = |id: &crate::credential::SourceId| {
-            let found = sources.iter().find(|source| source.id() == *id);
-            Name::new(
-                found.map_or_else(|| "a removed source".to_owned(), |source| source.record().name.clone()),
-            )
-        };
         let mine = Owner::User { id: self.who.user.to_string() } == record.owner;
         KeyRow {
             id: key.id.to_string(),
@@ -83,10 +77,7 @@ impl Inside {
             },
             tool: record.made_for.as_deref().and_then(crate::install::tool).map(|tool| tool.name),
             state: self.state(record),
-            reach: match &record.sources {
-                None => Reach::All,
-                Some(ids) => Reach::Only(ids.iter().map(name_of).collect()),
-            },
+            reach: reach(record.sources.as_deref(), sources),
             last_used: key.last_used_at.map(|at| self.when(at)),
             expires: record.expires_at.map(|at| self.when(at)),
             created: self.when(record.created_at),
@@ -210,15 +201,31 @@ pub(super) async fn list(inside: Inside) -> Outcome {
     inside.show(&inside.keys_page(None).await?)
 }
 
-/// The form as it is first seen.
-fn form_of(inside: &Inside, key: Option<&ListedKey>) -> Result<KeyForm, Failed> {
-    let only = key.and_then(|key| key.record.sources.as_ref());
-    let sources = inside.member.list_sources()?;
-    let source = |source: &Arc<Source>| {
+/// What may be read, by name; `only` is `None` for all.
+pub(super) fn reach(only: Option<&[SourceId]>, sources: &[Arc<Source>]) -> Reach {
+    let name_of = |id: &SourceId| {
+        let found = sources.iter().find(|source| source.id() == *id);
+        Name::new(found.map_or_else(|| "a removed source".to_owned(), |source| source.record().name.clone()))
+    };
+    only.map_or(Reach::All, |ids| Reach::Only(ids.iter().map(name_of).collect()))
+}
+
+/// The data sources of a form: id, name, kind, whether it is among those that may be read.
+pub(super) fn source_choices(
+    sources: &[Arc<Source>],
+    only: Option<&[SourceId]>,
+) -> Vec<(String, Name, String, bool)> {
+    let choice = |source: &Arc<Source>| {
         let record = source.record();
         let ticked = only.is_some_and(|only| only.contains(&source.id()));
         (source.id().to_string(), Name::new(record.name.clone()), super::sources::label(&record.kind), ticked)
     };
+    sources.iter().map(choice).collect()
+}
+
+/// The form as it is first seen.
+fn form_of(inside: &Inside, key: Option<&ListedKey>) -> Result<KeyForm, Failed> {
+    let only = key.and_then(|key| key.record.sources.as_deref());
     Ok(KeyForm {
         id: key.map(|key| key.id.to_string()),
         once: inside.dashboard().once.token()?,
@@ -228,7 +235,7 @@ fn form_of(inside: &Inside, key: Option<&ListedKey>) -> Result<KeyForm, Failed> 
         }),
         name: Input::of(key.map(|key| key.record.name.clone()).unwrap_or_default()),
         all_sources: only.is_none(),
-        sources: sources.iter().map(source).collect(),
+        sources: source_choices(&inside.member.list_sources()?, only),
         sources_error: None,
         expires: Input::of(if key.is_some() { "keep" } else { "90d" }),
         may_own_by_org: inside.member.may(Action::AllKeys),

@@ -8,7 +8,9 @@
 //! (`tests/it/dashboard.rs`).
 
 mod account;
+mod apps;
 mod audit;
+mod consent;
 mod documents;
 mod first_call;
 mod form;
@@ -143,6 +145,21 @@ pub const ROUTES: &[Route] = &[
     route("/orgs/{org}/keys/{key}/stop", POST, M, |r| r.route(member(post(), keys::stop))),
     route("/orgs/{org}/keys/{key}/delete", BOTH, M, |r| {
         r.route(member(get(), keys::ask_delete)).route(member(post(), keys::delete))
+    }),
+    route("/oauth/authorize", GET, O, |r| r.route(open(get(), consent::page))),
+    // Clients of 2025-03-26 find no metadata and take this one.
+    route("/authorize", GET, O, |r| r.route(open(get(), consent::page))),
+    route("/oauth/consent", POST, P, |r| r.route(person(post(), consent::decide))),
+    route("/orgs/{org}/apps", GET, M, |r| r.route(member(get(), apps::list))),
+    route("/orgs/{org}/apps/policy", BOTH, M, |r| {
+        r.route(member(get(), apps::policy)).route(member(post(), apps::set_policy))
+    }),
+    route("/orgs/{org}/apps/{app}", GET, M, |r| r.route(member(get(), apps::one))),
+    route("/orgs/{org}/apps/{app}/edit", BOTH, M, |r| {
+        r.route(member(get(), apps::edit)).route(member(post(), apps::save))
+    }),
+    route("/orgs/{org}/apps/{app}/revoke", BOTH, M, |r| {
+        r.route(member(get(), apps::ask_revoke)).route(member(post(), apps::revoke))
     }),
     route("/orgs/{org}/install", GET, M, |r| r.route(member(get(), install::first))),
     route("/orgs/{org}/install/{tool}", BOTH, M, |r| {

@@ -73,6 +73,24 @@ impl Reply {
         Self { response }
     }
 
+    /// Then go on there, without a redirect (`pages::ConsentSent` says why). `to` may be anybody's.
+    pub(super) fn then(mut self, to: &str) -> Self {
+        // An address that no header can hold is still the page's link.
+        if let Ok(value) = HeaderValue::from_str(&format!("0; url={to}")) {
+            self.response.headers_mut().insert(header::HeaderName::from_static("refresh"), value);
+        }
+        self
+    }
+
+    /// A page that another site may have opened in a window of its own, whose end it waits for.
+    pub(super) fn keeping_opener(mut self) -> Self {
+        let name = header::HeaderName::from_bytes(pages::OPENER.as_bytes());
+        if let Ok(name) = name {
+            self.response.headers_mut().insert(name, HeaderValue::from_static(pages::OPENER_KEPT));
+        }
+        self
+    }
+
     /// With a cookie.
     pub(super) fn cookie(mut self, set: &str) -> Self {
         // Cookies are made of digits, letters and what this module writes around them.

@@ -155,7 +155,7 @@ fn app(id: &str, name: &str) -> AppRow {
         last_used: Some(ago(2 * MINUTE)),
         from: Some("203.0.113.0/24".to_owned()),
         since: ago(12 * DAY),
-        ends: Some(ahead(90 * DAY)),
+        ends: ahead(90 * DAY),
         may_change: true,
     }
 }
@@ -175,12 +175,12 @@ fn usual_apps() -> Vec<AppRow> {
             state: AppState::Pending,
             last_used: None,
             from: None,
-            ends: None,
+            ends: ahead(MINUTE),
             ..app("g3C", "Cursor")
         },
         AppRow {
             state: AppState::Expired,
-            ends: Some(ago(HOUR)),
+            ends: ago(HOUR),
             may_change: false,
             ..app("g4D", "MCP CLI Proxy")
         },
@@ -255,6 +255,7 @@ fn single_apps() -> Vec<Rendered> {
         client_id: "sqd_9fQ2mVk1RsT0".to_owned(),
         client_uri: None,
         scopes: vec!["schema:read".to_owned(), "query:run".to_owned()],
+        ends_anyway: false,
         sees_audit: true,
     };
     let mut all: Vec<_> = ["typical", "web", "pending", "expired"]
@@ -264,6 +265,7 @@ fn single_apps() -> Vec<Rendered> {
         .collect();
     let strange = AppPage {
         client_uri: Some(format!("https://example.com/{}", "x".repeat(400))),
+        ends_anyway: true,
         sees_audit: false,
         ..page(AppRow { name: hostile(0), by: hostile(2), ..app("g9", "") })
     };

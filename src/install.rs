@@ -42,7 +42,8 @@ pub struct Tool {
 pub enum Seen {
     /// The snippet is pasted into the tool itself by our tests.
     Run,
-    /// Its shape is held against this page of the tool's documentation; nobody ran the tool.
+    /// Nobody ran the tool. The shape of a snippet is held against this page of its documentation, a way to sign in is
+    /// replayed from what is publicly known (`tests/clients`).
     Documented(&'static str),
 }
 

@@ -42,6 +42,13 @@ class Report:
             self.passed += 1
             print(f"ok   {name} ({time.monotonic() - started:.1f} s)", flush=True)
 
+    def end(self):
+        """What the program ends with; nothing that was tried is a failure too."""
+        for name in self.failed:
+            print(f"failed: {name}")
+        print(f"{self.passed} passed, {len(self.failed)} failed")
+        return 1 if self.failed or not self.passed else 0
+
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -129,10 +136,7 @@ def main():
     except Failed as error:
         report.failed.append("the server starts")
         print(f"FAIL the server starts\n     {error}")
-    for name in report.failed:
-        print(f"failed: {name}")
-    print(f"{report.passed} passed, {len(report.failed)} failed")
-    return 1 if report.failed or not report.passed else 0
+    return report.end()
 
 
 if __name__ == "__main__":

@@ -219,10 +219,7 @@ def main():
             if wants(name, said := f"{name} (replayed, not run) {replayed.__doc__}"):
                 report.run(said, lambda: replayed(case, profile, ACCESS_SECONDS), server)
         report.run("no key and no token lies in the clear in the log or the data folder", lambda: same("files", server.places_with_secrets(), []))
-    for name in report.failed:
-        print(f"failed: {name}")
-    print(f"{report.passed} passed, {len(report.failed)} failed")
-    return 1 if report.failed or not report.passed else 0
+    return report.end()
 
 
 if __name__ == "__main__":

@@ -72,9 +72,15 @@ impl Caller<'_> {
             let (id, at, stage) = (found.id, found.at, Stage::Exchanged(without));
             let step = Step { id, at, stage, seen_from: None, action: Some(GIVEN_BACK) };
             let org = match self.org(&found).await {
-                Err(OAuthError::Refused(_)) => return Ok(()),
+                // In an organization that was deleted and may come back all of the grant ends: nobody reads it meanwhile.
+                Err(OAuthError::Refused(_)) => match self.end(&found, "app.revoke").await {
+                    Ok(true) | Err(OAuthError::Refused(_)) => return Ok(()),
+                    Ok(false) => continue,
+                    Err(error) => return Err(error),
+                },
                 org => org?,
             };
+            org.take_of_app(id).map_err(OAuthError::Throttled)?;
             match self.step(&org, step).await {
                 Ok(true) | Err(OAuthError::Refused(_)) => return Ok(()),
                 Ok(false) => {}

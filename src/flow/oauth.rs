@@ -3,8 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Mutex;
+
 use super::people::People;
 use super::throttle::SourceThrottle;
+use crate::context::Timestamp;
 use crate::credential::ClientId;
 use crate::credential::secret::{Presented, Purpose};
 use crate::metrics::{App, Metrics};
@@ -47,6 +50,8 @@ struct Inner {
     clients: Clients,
     settings: OAuthSettings,
     registrations: SourceThrottle,
+    // Held while room is made for new clients. Until when that is in vain.
+    making_room: Mutex<Option<Timestamp>>,
     metrics: Metrics,
 }
 
@@ -98,7 +103,14 @@ impl OAuth {
     /// Puts the parts together.
     pub fn new(people: People, clients: Clients, settings: OAuthSettings, metrics: Metrics) -> Self {
         let registrations = SourceThrottle::new(settings.registrations_per_minute_per_source);
-        Self(Arc::new(Inner { people, clients, settings, registrations, metrics }))
+        Self(Arc::new(Inner {
+            people,
+            clients,
+            settings,
+            registrations,
+            making_room: Mutex::default(),
+            metrics,
+        }))
     }
 
     /// How it is set up.
@@ -119,6 +131,10 @@ impl OAuth {
     /// Counts what became of an app.
     pub(super) fn count(&self, step: App) {
         self.0.metrics.app(step);
+    }
+
+    pub(super) fn making_room(&self) -> &Mutex<Option<Timestamp>> {
+        &self.0.making_room
     }
 
     pub(super) fn registrations(&self) -> &SourceThrottle {

@@ -817,6 +817,11 @@ async fn clients_are_bounded_and_one_with_a_grant_never_makes_room() {
     }
     let refused = register(&scene.oauth, one.to_string().as_bytes(), None).await;
     assert_eq!(told(refused), Code::TemporarilyUnavailable, "all of them are young");
+    // Whoever fills the house registers no more than some: a client has no room to be large.
+    let many: Vec<String> =
+        (0..31).map(|number| format!("https://a.example/{number}/{}", "x".repeat(500))).collect();
+    let large = register(&scene.oauth, json!({"redirect_uris": many}).to_string().as_bytes(), None).await;
+    assert_eq!(told(large), Code::InvalidRedirectUri);
     scene.advance(Duration::from_secs(601));
     registered(&scene.oauth, one.clone()).await;
     assert_eq!(scene.oauth.clients().count().await.unwrap(), 96, "a twentieth made room");
@@ -896,4 +901,109 @@ async fn a_flood_of_forgeries_from_one_address_leaves_its_known_clients_alone() 
     let params =
         pairs(&[("grant_type", "refresh_token"), ("refresh_token", issued.refresh.reveal()), client]);
     redeem::token(&scene.oauth, &Header::Missing, &params, from).await.unwrap();
+}
+
+#[actix::test]
+async fn what_ends_while_its_organization_is_deleted_stays_ended() {
+    let scene = Scene::new().await;
+    let (people, index) = (scene.people(), index(&scene.house));
+    let [off, leaves] = ["off@example.com", "leaves@example.com"].map(|email| {
+        let (oauth, org) = (&scene.oauth, &scene.org);
+        async move { joins(oauth, org, email, Role::Member).await }
+    });
+    let (off, leaves) = (off.await, leaves.await);
+    let key = scene.member(&off).await.create_personal_key(super::people_tests::key("k")).await.unwrap();
+    let key = Credential::parse(key.plain.reveal()).unwrap();
+    let code = scene.code(&scene.ada).await;
+    let replayed = scene.exchange(&code).await.unwrap();
+    let (given_back, access_back) = (scene.app(&scene.ada).await, scene.app(&scene.ada).await);
+    let (of_off, of_leaving, kept) =
+        (scene.app(&off).await, scene.app(&leaves).await, scene.app(&scene.ada).await);
+    assert!(scene.house.accepts(&key).await);
+
+    delete_org(&index, &scene.house.context, &scene.org, 7 * DAY).await.unwrap();
+    scene.revoke(given_back.refresh.reveal()).await.unwrap();
+    scene.revoke(access_back.access.reveal()).await.unwrap();
+    assert_eq!(told(scene.exchange(&code).await), Code::InvalidGrant);
+    users::switch(people, &Author::sequel(), off.user, false).await.unwrap();
+    assert!(
+        !users::delete(people, &Author::sequel(), leaves.user).await.unwrap(),
+        "it waits for the organization"
+    );
+
+    restore_org(&scene.house.registry, &index, &Author::sequel(), "Acme").await.unwrap();
+    for (what, ended) in [
+        ("a refresh token given back", &given_back),
+        ("an access token given back", &access_back),
+        ("a code used twice", &replayed),
+        ("a person kept out", &of_off),
+        ("a person who leaves", &of_leaving),
+    ] {
+        assert!(!scene.accepts(ended).await && !scene.accepts_anew(ended).await, "{what}");
+        assert_eq!(told(scene.refresh(ended.refresh.reveal()).await), Code::InvalidGrant, "{what}");
+    }
+    assert!(!scene.house.accepts(&key).await, "the key of a person kept out");
+    assert!(scene.accepts(&kept).await, "what nobody ended is back");
+    scene.revoke(given_back.refresh.reveal()).await.unwrap();
+}
+
+#[actix::test]
+async fn an_old_copy_that_comes_after_all_tokens_expired_is_told_too() {
+    let scene = Scene::new().await;
+    let first = scene.app(&scene.ada).await;
+    scene.refresh(first.refresh.reveal()).await.unwrap();
+    scene.advance(2 * HOUR);
+    let fresh = scene.refresh(first.refresh.reveal()).await.unwrap();
+    assert!(scene.accepts(&fresh).await);
+    let actions = scene.actions().await;
+    assert_eq!(actions.iter().filter(|action| *action == "app.token_replayed").count(), 1, "{actions:?}");
+}
+
+#[actix::test]
+async fn an_old_copy_never_leads_to_an_access_token_that_was_given_back() {
+    let scene = Scene::new().await;
+    let first = scene.app(&scene.ada).await;
+    let second = scene.refresh(first.refresh.reveal()).await.unwrap();
+    scene.revoke(second.access.reveal()).await.unwrap();
+    let again = scene.refresh(first.refresh.reveal()).await.unwrap();
+    assert!(scene.accepts(&again).await && !scene.accepts(&second).await);
+}
+
+#[actix::test]
+async fn giving_tokens_back_buys_no_other_rate() {
+    let scene = Scene::new().await;
+    let limited = super::tests::limited(&scene.house, 5);
+    let oauth = oauth_over(&limited, people_of(&limited, FREELY, None));
+    let mut issued = scene.app(&scene.ada).await;
+    let client = ("client_id", scene.client.id.as_str());
+    for round in 0.. {
+        assert!(round < 10, "as often as it likes");
+        let back = pairs(&[("token", issued.access.reveal()), client]);
+        match give_back::revoke(&oauth, &Header::Missing, &back, None).await {
+            Err(OAuthError::Throttled(_)) => break,
+            outcome => outcome.unwrap(),
+        }
+        let token = issued.refresh.reveal().to_owned();
+        let params = pairs(&[("grant_type", "refresh_token"), ("refresh_token", &token), client]);
+        match redeem::token(&oauth, &Header::Missing, &params, None).await {
+            Err(OAuthError::Throttled(_)) => break,
+            outcome => issued = outcome.unwrap(),
+        }
+    }
+}
+
+#[actix::test]
+async fn who_held_a_code_learns_nothing_of_what_became_of_it() {
+    let scene = Scene::new().await;
+    let said = |outcome: Result<Issued, OAuthError>| match outcome {
+        Err(OAuthError::Refused(refusal)) => (refusal.code, refusal.description.to_string()),
+        other => panic!("{other:?}"),
+    };
+    let (lives, ended) = (scene.app(&scene.ada).await, scene.app(&scene.ada).await);
+    scene.revoke(ended.refresh.reveal()).await.unwrap();
+    let forged = |issued: &Issued| {
+        let rng = &scene.house.context.rng;
+        PlainSecret::mint(Purpose::Code, grant_of(issued), scene.org.id(), rng).unwrap().reveal().to_owned()
+    };
+    assert_eq!(said(scene.exchange(&forged(&lives)).await), said(scene.exchange(&forged(&ended)).await));
 }

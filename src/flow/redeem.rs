@@ -21,7 +21,7 @@ use crate::oauth::grant::{Access, Exchanged, Issue, Live, Stage, Successor};
 use crate::oauth::params::Params;
 use crate::oauth::refresh::{Standing, standing};
 use crate::oauth::scope::ScopeSet;
-use crate::oauth::token::{Asked, Attempt, Header, Redemption, redeem};
+use crate::oauth::token::{Asked, Attempt, Header, NOT_VALID, Redemption, redeem};
 use crate::org::audit::{Author, Via, Who};
 use crate::org::grants::{Step, Stepped};
 use crate::org::record::GrantRecord;
@@ -65,7 +65,7 @@ fn invalid(text: &str) -> OAuthError {
 
 /// Whatever is wrong with a token that is none, over, used, revoked or another client's.
 fn not_valid() -> OAuthError {
-    invalid("the code or refresh token is not valid, has ended or was revoked, or is not this client's")
+    invalid(NOT_VALID)
 }
 
 /// Carries a token request out.
@@ -114,14 +114,22 @@ impl Caller<'_> {
 
     /// The organization of a grant that was found to be genuine.
     pub(super) async fn org(&self, found: &Found) -> Result<Org, OAuthError> {
-        let org = match self.oauth.people().registry.resolve(found.org).await {
-            Err(ResolveError::NotFound) => return Err(not_valid()),
-            resolved => resolved.map_err(ChangeError::from)?,
-        };
+        self.living(found).await?.ok_or_else(not_valid)
+    }
+
+    /// The same; `None` where the organization is gone or was deleted.
+    async fn living(&self, found: &Found) -> Result<Option<Org>, OAuthError> {
+        match self.oauth.people().registry.resolve(found.org).await {
+            Err(ResolveError::NotFound) => Ok(None),
+            resolved => Ok(Some(resolved.map_err(ChangeError::from)?.by(self.author(found)))),
+        }
+    }
+
+    fn author(&self, found: &Found) -> Author {
         let GrantRecord { client, user, .. } = &found.record;
         let who =
             Who::App { client: client.id.to_string(), name: client.name.clone(), user: user.to_string() };
-        Ok(org.by(Author { who, via: Via::OAuth, address: self.from }))
+        Author { who, via: Via::OAuth, address: self.from }
     }
 
     async fn exchange(
@@ -269,18 +277,24 @@ impl Caller<'_> {
             return Ok(None);
         };
         let now = self.now();
-        if let Some(spent) = spent
-            && let Some(access) = grant.access.first()
-            && now.plus(WORTH_HANDING_OUT) < access.expires_at
+        if spent.is_some() {
+            self.oauth.count(App::Replayed);
+        }
+        if let Some(spent) = &spent
+            && let Some(newest) = grant.access.first()
+            && now.plus(WORTH_HANDING_OUT) < newest.expires_at
         {
-            let access_expires_at = access.expires_at;
+            let access_expires_at = newest.expires_at;
             let opened = live.open_access(&grant.live.sealed_access);
             let access = opened.map_err(|error| ChangeError::Internal(Box::new(error)))?;
-            self.tell(&org, (id, at), grant, spent).await?;
-            self.oauth.count(App::Replayed);
-            return Ok(Some(Issued { access, access_expires_at, refresh: live, scopes }));
+            // Unless its client has given it back, and an older one is the newest now.
+            if access.digest().matches(&newest.digest) {
+                self.tell(&org, (id, at), grant, spent).await?;
+                return Ok(Some(Issued { access, access_expires_at, refresh: live, scopes }));
+            }
         }
-        self.rotate(&org, (id, at), grant, live, expires_at).await.map(|issued| {
+        let late = spent.filter(|spent| self.comes_late(spent));
+        self.rotate(&org, (id, at), grant, (live, late), expires_at).await.map(|issued| {
             issued.map(|(access, access_expires_at, refresh)| Issued {
                 access,
                 access_expires_at,
@@ -296,9 +310,9 @@ impl Caller<'_> {
         org: &Org,
         (id, at): (GrantId, Revision),
         grant: Exchanged<Digest, Timestamp>,
-        spent: UsedUp,
+        spent: &UsedUp,
     ) -> Result<(), OAuthError> {
-        if spent.told || self.now() < spent.at.plus(TOLD_AFTER) {
+        if !self.comes_late(spent) {
             // An access token that is not shown to readers would be refused: the grant ended with something else.
             return if org.shows_grant(id) { Ok(()) } else { Err(not_valid()) };
         }
@@ -308,12 +322,17 @@ impl Caller<'_> {
         self.step(org, step).await.map(drop)
     }
 
+    /// Whether the trail is to say of a used token that it was presented again.
+    fn comes_late(&self, spent: &UsedUp) -> bool {
+        !spent.told && self.now() >= spent.at.plus(TOLD_AFTER)
+    }
+
     async fn rotate(
         &self,
         org: &Org,
         (id, at): (GrantId, Revision),
-        grant: Exchanged<Digest, Timestamp>,
-        live: RefreshToken,
+        mut grant: Exchanged<Digest, Timestamp>,
+        (live, late): (RefreshToken, Option<UsedUp>),
         ends_at: Option<Timestamp>,
     ) -> Result<Option<(PlainSecret, Timestamp, RefreshToken)>, OAuthError> {
         org.take_of_app(id).map_err(OAuthError::Throttled)?;
@@ -330,8 +349,12 @@ impl Caller<'_> {
         };
         let (issue, access) = self.issue(&next, ends_at, now)?;
         let access_expires_at = issue.access.expires_at;
+        if let Some(late) = &late {
+            grant = grant.told(|digest| digest.matches(&late.digest));
+        }
         let stage = Stage::Exchanged(grant.rotate(Successor { issue, sealed }, now, since));
-        let step = Step { id, at, stage, seen_from: self.network(), action: None };
+        let action = late.map(|_| "app.token_replayed");
+        let step = Step { id, at, stage, seen_from: self.network(), action };
         let made = self.step(org, step).await?;
         if made {
             self.oauth.count(App::Refreshed);
@@ -353,9 +376,18 @@ impl Caller<'_> {
         }
     }
 
-    /// Ends a grant; false where it has changed meanwhile.
+    /// Ends a grant, also in an organization that was deleted and may come back; false where it has changed meanwhile.
     pub(super) async fn end(&self, found: &Found, action: &'static str) -> Result<bool, OAuthError> {
-        let org = self.org(found).await?;
+        let Some(org) = self.living(found).await? else {
+            let registry = &self.oauth.people().registry;
+            let author = self.author(found);
+            return match registry.end_grant_of_deleted(found.org, found.id, &author, action).await {
+                Ok(true) => Ok(true),
+                Ok(false) => Err(not_valid()),
+                Err(ChangeError::Conflict) => Ok(false),
+                Err(error) => Err(error.into()),
+            };
+        };
         match org.end_grant(found.id, Some(found.at), action).await {
             Ok(stepped) => Ok(matches!(stepped, Stepped::Made(_))),
             Err(ChangeError::NotFound(_)) => Ok(true),

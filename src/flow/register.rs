@@ -17,13 +17,15 @@ use crate::system::clients::Registered;
 const YOUNG: Duration = Duration::from_secs(600);
 /// Which part of all clients makes room at once where there are as many as may be: finding them is a look at all.
 const MAKES_ROOM: usize = 20;
+/// How long nobody looks again where nothing could be removed.
+const IN_VAIN: Duration = Duration::from_secs(10);
 
 /// Registers a client. Its secret, where it has one, is in the answer for the only time.
 pub async fn register(oauth: &OAuth, body: &[u8], from: Option<IpAddr>) -> Result<Registered, OAuthError> {
     oauth.registrations().take(from).map_err(OAuthError::Throttled)?;
     let client = Client::register(body)?;
     let most = oauth.settings().clients_max;
-    if oauth.clients().count().await? >= most && make_room(oauth, most).await? == 0 {
+    if oauth.clients().count().await? >= most && !make_room(oauth, most).await? {
         let text = "as many clients are registered as may be; try again later";
         return Err(Refusal::new(Code::TemporarilyUnavailable, text).into());
     }
@@ -33,10 +35,22 @@ pub async fn register(oauth: &OAuth, body: &[u8], from: Option<IpAddr>) -> Resul
     Ok(registered)
 }
 
-/// Removes those that nobody has authorized, the oldest first; returns how many.
-async fn make_room(oauth: &OAuth, most: usize) -> Result<usize, ChangeError> {
-    let before = oauth.people().context.clock.now().minus(YOUNG);
-    remove_unused(oauth, before, most.div_ceil(MAKES_ROOM)).await
+/// Removes those that nobody has authorized, the oldest first; false where there is no room. One look at all clients at a
+/// time, however many register at once, and after one in vain none for a while.
+async fn make_room(oauth: &OAuth, most: usize) -> Result<bool, ChangeError> {
+    let clock = &oauth.people().context.clock;
+    let mut in_vain = oauth.making_room().lock().await;
+    // Somebody else has made room meanwhile.
+    if oauth.clients().count().await? < most {
+        return Ok(true);
+    }
+    let now = clock.now();
+    if in_vain.is_some_and(|until| now < until) {
+        return Ok(false);
+    }
+    let removed = remove_unused(oauth, now.minus(YOUNG), most.div_ceil(MAKES_ROOM)).await?;
+    *in_vain = (removed == 0).then(|| now.plus(IN_VAIN));
+    Ok(removed > 0)
 }
 
 /// Removes clients without a grant that nobody has authorized since some time, the oldest first.

@@ -76,6 +76,8 @@ pub async fn switch(
                 let org = people.registry.resolve(org).await?.by(author.clone());
                 org.disable_keys_of(id).await?;
                 org.end_grants_of(id).await?;
+            } else {
+                people.registry.end_access_in_deleted(org, id, author).await?;
             }
         }
     }
@@ -182,7 +184,10 @@ async fn leave(people: &People, id: UserId, org: OrgId) -> Result<bool, ChangeEr
                 outcome => drop(outcome?),
             }
         }
-        Err(ResolveError::NotFound) if people.registry.deleted(org).await?.is_some() => return Ok(false),
+        Err(ResolveError::NotFound) if people.registry.deleted(org).await?.is_some() => {
+            people.registry.end_access_in_deleted(org, id, &Author::sequel()).await?;
+            return Ok(false);
+        }
         Err(ResolveError::NotFound) => {}
         Err(error) => return Err(error.into()),
     }

@@ -12,6 +12,8 @@ use super::scope::ScopeSet;
 
 /// Most redirect URIs of one client; those that register many have about ten.
 pub const REDIRECTS_MAX: usize = 32;
+/// Most bytes of all of them. Real clients register five of 60 bytes; strangers fill no disk and no memory.
+pub const REDIRECTS_BYTES_MAX: usize = 4_096;
 /// Most characters of a name that are kept.
 pub const NAME_CHARS_MAX: usize = 100;
 /// Longest link that is kept.
@@ -151,6 +153,9 @@ fn redirect_uris(sent: Vec<String>) -> Result<Vec<RedirectUri>, Refusal> {
     let wrong = |text: String| Refusal::new(Code::InvalidRedirectUri, text);
     if sent.is_empty() || sent.len() > REDIRECTS_MAX {
         return Err(wrong(format!("a client has 1 to {REDIRECTS_MAX} redirect_uris")));
+    }
+    if sent.iter().map(String::len).sum::<usize>() > REDIRECTS_BYTES_MAX {
+        return Err(wrong(format!("all redirect_uris together have at most {REDIRECTS_BYTES_MAX} bytes")));
     }
     let mut uris: Vec<RedirectUri> = Vec::with_capacity(sent.len());
     for (at, text) in sent.iter().enumerate() {

@@ -48,14 +48,22 @@ pub struct RedirectUri {
 }
 
 /// Schemes that run something, read something or lead to another server's login; a program's own scheme is none of them.
+///
+/// Of the systems' own there are many, so those go by how they begin ([`NEVER_BEGINNING`]).
 const NEVER: &[&str] = &[
     "about",
+    "afp",
+    "android-app",
+    "applescript",
     "blob",
+    "callto",
     "chrome",
-    "content",
+    "chrome-extension",
     "cid",
+    "content",
     "data",
     "dict",
+    "facetime",
     "file",
     "filesystem",
     "ftp",
@@ -64,29 +72,48 @@ const NEVER: &[&str] = &[
     "http",
     "https",
     "intent",
+    "itms-services",
     "jar",
     "javascript",
+    "jscript",
     "ldap",
     "ldaps",
+    "livescript",
     "mailto",
     "mid",
+    "moz-extension",
     "ms-appx",
+    "nfs",
     "res",
     "resource",
+    "search-ms",
     "sftp",
-    "sms",
+    "shell",
+    "sip",
+    "sips",
+    "skype",
     "smb",
+    "sms",
     "ssh",
+    "steam",
     "tel",
     "telnet",
     "urn",
     "vbscript",
     "view-source",
+    "vnc",
     "wais",
     "ws",
     "wss",
     "xmpp",
 ];
+
+/// How the schemes begin with which systems open their settings, tools and stores.
+const NEVER_BEGINNING: &[&str] = &["ms-", "x-apple."];
+
+fn is_never(scheme: &str) -> bool {
+    NEVER.contains(&scheme) || NEVER_BEGINNING.iter().any(|begin| scheme.starts_with(begin))
+}
 
 impl RedirectUri {
     /// Reads one, where it is written in the one way that is taken.
@@ -126,7 +153,7 @@ impl RedirectUri {
         let begins = bytes.next().is_some_and(|byte| byte.is_ascii_lowercase());
         let goes_on =
             bytes.all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.'));
-        if !begins || !goes_on || scheme.len() < 2 || NEVER.contains(&scheme) || !rest.starts_with('/') {
+        if !begins || !goes_on || scheme.len() < 2 || is_never(scheme) || !rest.starts_with('/') {
             return None;
         }
         // Somebody's name and password before a host: nothing that a program's own scheme needs.

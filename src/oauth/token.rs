@@ -11,6 +11,10 @@ use super::pkce;
 use super::resource::Resource;
 use super::scope::ScopeSet;
 
+/// What is wrong with a code or refresh token that is none, over, used, revoked or another client's.
+pub const NOT_VALID: &str =
+    "the code or refresh token is not valid, has ended or was revoked, or is not this client's";
+
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Asked<'a> {
@@ -194,7 +198,8 @@ pub fn redeem<D, T: Copy + Ord>(
     let refused = |text: &str| Redemption::Refused(Refusal::new(Code::InvalidGrant, text));
     // All of it before anything ends: whoever has the code alone can neither use nor spoil it.
     if !is(&code.digest) || !attempt.is_its_client {
-        return refused("the code is not valid, or is not this client's");
+        // Word for word what is said where there is no such grant: who held a token once learns nothing about it now.
+        return refused(NOT_VALID);
     }
     if !code.challenge.holds(attempt.verifier_sha256) {
         return refused("code_verifier is not the one of code_challenge");

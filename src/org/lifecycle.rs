@@ -216,7 +216,7 @@ impl Registry {
 
     /// Commits for an organization that has no actor, with an entry of the audit trail; where the outcome is
     /// unknown, asks for it.
-    async fn commit_ownerless(
+    pub(super) async fn commit_ownerless(
         &self,
         store: &OrgStore,
         expects: Vec<Expect>,

@@ -17,6 +17,7 @@ pub mod apps;
 pub mod audit;
 mod authenticate;
 mod call;
+mod deleted;
 mod entry;
 mod error;
 mod evict;

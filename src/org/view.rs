@@ -143,14 +143,19 @@ impl KeyView {
         Self { digest: record.digest, rare, uses }
     }
 
-    /// The same of a grant; `None` while it has no access token. Its access tokens and its own end are what expires.
+    /// The same of a grant; `None` until its code was redeemed. Its access tokens and its own end are what expires. One
+    /// whose client has given all of them back accepts nothing, and its rate goes on: else giving back would buy another.
     pub(super) fn of_grant(record: &GrantRecord, former: Option<&Self>) -> Option<Self> {
         let Stage::Exchanged(exchanged) = &record.stage else { return None };
-        let (newest, older) = exchanged.access.split_first()?;
+        let (digest, until, older) = match exchanged.access.split_first() {
+            Some((newest, older)) => (newest.digest, newest.expires_at, older),
+            // The refresh token's, which no bearer credential has.
+            None => (exchanged.live.digest, Timestamp(0), &[][..]),
+        };
         let uses = former.map(|former| former.uses.clone()).unwrap_or_default();
         let previous =
             older.iter().map(|old| PreviousSecret { digest: old.digest, valid_until: old.expires_at });
-        let ends_at = record.expires_at.map_or(newest.expires_at, |end| end.min(newest.expires_at));
+        let ends_at = record.expires_at.map_or(until, |end| end.min(until));
         let rare = Rare {
             previous: previous.collect(),
             sources: record.sources.as_ref().map(|sources| sources.as_slice().into()),
@@ -158,7 +163,7 @@ impl KeyView {
             enabled: true,
             granted: Some(Granted { scopes: record.scopes, audience: record.resource.as_str().into() }),
         };
-        Some(Self { digest: newest.digest, rare: Some(Arc::new(rare)), uses })
+        Some(Self { digest, rare: Some(Arc::new(rare)), uses })
     }
 
     /// What it may do.

@@ -136,7 +136,7 @@ async fn joins(people: &People, org: &Org, email: &str, role: Role) -> Person {
     person
 }
 
-fn key(name: &str) -> NewKey {
+pub(super) fn key(name: &str) -> NewKey {
     NewKey { name: name.into(), expires_at: None, sources: None, made_for: None }
 }
 

@@ -56,7 +56,10 @@ impl Visit {
         let sent_to = sent_to(back.target.kind, &back.target.host);
         let page = ConsentSent { gate: self.gate(), sent_to, url: back.url.clone(), told };
         let reply = Reply::page(&page)?.keeping_opener();
-        Ok(if page.opens_a_program() { reply } else { reply.then(&page.url) })
+        // A site that nobody allowed anything is not gone to unasked: anybody may register one.
+        let waits =
+            page.opens_a_program() || told == Told::Refused && back.target.kind == RedirectKind::HttpsHost;
+        Ok(if waits { reply } else { reply.then(&page.url) })
     }
 
     /// What became of a request that does not hold.

@@ -103,7 +103,7 @@ def claude_code():
         place.delete_key()
         failed = place.run(["claude", "mcp", "list"])[0]
         shows(failed, r"Failed to connect")
-        shows(failed, r"The API key is not valid")
+        shows(failed, r"The API key or access token is not valid")
         with Model("run_query", WISH) as model:
             place.run(ask, **environment(model.url))
             same("the answers to a model after the deletion", model.answers, [])

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::oauth::{OAuth, OAuthError};
-use super::redeem::{Caller, TRIES};
+use super::redeem::{Caller, Found, TRIES};
 use crate::credential::refresh::RefreshToken;
 use crate::credential::{Credential, CredentialKind, Digest};
 use crate::metrics::App;
@@ -50,14 +50,19 @@ impl Caller<'_> {
             if found.record.client.id != self.client {
                 return Err(revocation::of_another_client().into());
             }
-            match self.end(&found, "app.revoke").await {
-                Ok(true) => return Ok(()),
-                Ok(false) => {}
-                Err(OAuthError::Refused(_)) => return Ok(()),
-                Err(error) => return Err(error),
+            if self.end_or_gone(&found).await? {
+                return Ok(());
             }
         }
         Err(ChangeError::Busy.into())
+    }
+
+    /// Ends a grant, unless it ended with its organization; false where it has changed meanwhile.
+    async fn end_or_gone(&self, found: &Found) -> Result<bool, OAuthError> {
+        match self.end(found, "app.revoke").await {
+            Err(OAuthError::Refused(_)) => Ok(true),
+            ended => ended,
+        }
     }
 
     async fn revoke_access(&self, token: &Credential) -> Result<(), OAuthError> {
@@ -73,11 +78,8 @@ impl Caller<'_> {
             let step = Step { id, at, stage, seen_from: None, action: Some(GIVEN_BACK) };
             let org = match self.org(&found).await {
                 // In an organization that was deleted and may come back all of the grant ends: nobody reads it meanwhile.
-                Err(OAuthError::Refused(_)) => match self.end(&found, "app.revoke").await {
-                    Ok(true) | Err(OAuthError::Refused(_)) => return Ok(()),
-                    Ok(false) => continue,
-                    Err(error) => return Err(error),
-                },
+                Err(OAuthError::Refused(_)) if self.end_or_gone(&found).await? => return Ok(()),
+                Err(OAuthError::Refused(_)) => continue,
                 org => org?,
             };
             org.take_of_app(id).map_err(OAuthError::Throttled)?;

@@ -10,6 +10,7 @@ use sequel_store::{Expect, Write};
 
 use super::audit::{Author, Event};
 use super::error::ChangeError;
+use super::grants;
 use super::record::{
     DeletedOrgRecord, GrantRecord, KeyRecord, MemberRecord, deleted_org_at, encode, grant_at, key_at,
     member_at,
@@ -42,7 +43,7 @@ impl Registry {
             expects.push(Expect::At(at.clone(), revision));
             writes.push(Write::Put(at, encode(&member)));
         }
-        let event = Event::new(action, "app", id, &record.client.name).with("user", record.user.to_string());
+        let event = grants::event(action, id, &record);
         self.commit_ownerless(&store, expects, writes, Some((event, author))).await?;
         Ok(true)
     }

@@ -78,7 +78,8 @@ pub struct Step {
     pub action: Option<&'static str>,
 }
 
-fn event(action: &'static str, id: GrantId, record: &GrantRecord) -> Event {
+/// What the trail says of a grant, wherever it is changed.
+pub(super) fn event(action: &'static str, id: GrantId, record: &GrantRecord) -> Event {
     Event::new(action, "app", id, &record.client.name)
         .with("client", record.client.id.to_string())
         .with("host", record.client.host.as_str())

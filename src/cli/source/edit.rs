@@ -1,11 +1,10 @@
 //! `sequel source edit`.
 
-use std::path::PathBuf;
-
 use serde_json::Value;
 
 use super::SourceArg;
 use super::add::parse_setting;
+use super::flags::SettingFlags;
 use crate::api::{ChangeSource, Source};
 use crate::cli::OrgArg;
 use crate::cli::answer::{Answer, clean};
@@ -21,9 +20,8 @@ pub(in crate::cli) struct Args {
     source: SourceArg,
     #[command(flatten)]
     org: OrgArg,
-    /// Its file; must lie in one of the folders of sources.sqlite.folders
-    #[arg(long, value_name = "FILE", group = "what")]
-    path: Option<PathBuf>,
+    #[command(flatten)]
+    flags: SettingFlags,
     /// A setting of the connector; may be given several times, others stay. Never put a password here
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = parse_setting, group = "what")]
     settings: Vec<(String, Value)>,
@@ -36,11 +34,7 @@ pub(super) async fn run(args: Args, session: &mut Session) -> Result<Answer, Fai
     let (_, path) = session.org(args.org.org).await?;
     let path = format!("{path}/sources/{}", segment(&args.source.source));
     let mut settings = args.settings;
-    if let Some(file) = args.path {
-        // The server has another working directory.
-        let file = std::path::absolute(&file).unwrap_or(file);
-        settings.push(("path".to_owned(), Value::String(file.to_string_lossy().into_owned())));
-    }
+    settings.extend(args.flags.settings()?);
     let mut change = ChangeSource { description: args.description, ..ChangeSource::default() };
     if !settings.is_empty() {
         let mut all = session.client.get::<Source>(&path).await?.settings;

@@ -130,7 +130,7 @@ impl Vault {
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {
                         let keys = vec![MasterKey::make(rng)?];
                         write_file(&path, &keys, Replace::No).map_err(|error| unwritable(&path, &error))?;
-                        tracing::info!(key = keys[0].id, file = %path.display(), "a master key was made; back it up apart");
+                        tracing::debug!(key = keys[0].id, file = %path.display(), "a master key was made; back it up apart");
                         keys
                     }
                     read => parsed(&path, read)?,

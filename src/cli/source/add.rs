@@ -12,7 +12,6 @@ use crate::install::shell_quote;
 
 /// Add a database that the organization's clients may ask
 #[derive(Debug, clap::Args)]
-#[command(group = clap::ArgGroup::new("what").multiple(true))]
 pub(in crate::cli) struct Args {
     /// Its name, unique in the organization
     name: String,

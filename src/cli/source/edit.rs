@@ -14,7 +14,6 @@ use crate::cli::session::Session;
 
 /// Change where a data source is or what is said of it; running queries finish where they began
 #[derive(Debug, clap::Args)]
-#[command(group = clap::ArgGroup::new("what").required(true).multiple(true))]
 pub(in crate::cli) struct Args {
     #[command(flatten)]
     source: SourceArg,
@@ -23,10 +22,10 @@ pub(in crate::cli) struct Args {
     #[command(flatten)]
     flags: SettingFlags,
     /// A setting of the connector; may be given several times, others stay. Never put a password here
-    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = parse_setting, group = "what")]
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = parse_setting)]
     settings: Vec<(String, Value)>,
     /// What is in it, for the model to read; empty for nothing
-    #[arg(long, value_name = "TEXT", group = "what")]
+    #[arg(long, value_name = "TEXT")]
     description: Option<String>,
 }
 
@@ -35,6 +34,12 @@ pub(super) async fn run(args: Args, session: &mut Session) -> Result<Answer, Fai
     let path = format!("{path}/sources/{}", segment(&args.source.source));
     let mut settings = args.settings;
     settings.extend(args.flags.settings()?);
+    if settings.is_empty() && args.description.is_none() {
+        return Err(Failure::Usage {
+            code: "nothing_to_change",
+            message: "say what to change, such as --description, --host or --path.".to_owned(),
+        });
+    }
     let mut change = ChangeSource { description: args.description, ..ChangeSource::default() };
     if !settings.is_empty() {
         let mut all = session.client.get::<Source>(&path).await?.settings;

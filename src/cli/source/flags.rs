@@ -41,7 +41,7 @@ fn id(setting: &Setting) -> String {
 fn flag(setting: &'static Setting, labels: &[&str]) -> Arg {
     let name = setting.name.replace('_', "-");
     let help = setting.help.trim_end_matches('.');
-    let arg = Arg::new(id(setting)).group("what").help(format!("{help} [{}]", labels.join(", ")));
+    let arg = Arg::new(id(setting)).help(format!("{help} [{}]", labels.join(", ")));
     match setting.kind {
         SettingKind::Secret => {
             let help = format!("A file with it, or - for standard input: {help} [{}]", labels.join(", "));
@@ -130,8 +130,7 @@ mod tests {
     use super::*;
 
     fn given(args: &[&str]) -> Vec<(String, Value)> {
-        let group = clap::ArgGroup::new("what").multiple(true);
-        let command = SettingFlags::augment_args(Command::new("x").group(group));
+        let command = SettingFlags::augment_args(Command::new("x"));
         let matches = command.try_get_matches_from(std::iter::once("x").chain(args.iter().copied())).unwrap();
         SettingFlags::from_arg_matches(&matches).unwrap().settings().unwrap()
     }

@@ -22,6 +22,8 @@ struct Draft {
 
 /// Reads the schema in an open transaction.
 pub(crate) async fn read(link: &mut Link, schemas: &[String], ask: &SchemaAsk) -> Result<Schema, Fault> {
+    // What the planner fears of so many tables makes it compile the questions first, which takes seconds.
+    link.rows("SELECT pg_catalog.set_config('jit', 'off', true)").await?;
     let wanted = wanted(schemas, ask.tables);
     let mut reading =
         Reading { room: ask.bytes.saturating_mul(2), order: Vec::new(), drafts: HashMap::new() };

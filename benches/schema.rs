@@ -24,7 +24,7 @@ fn main() {
     let policy = Policy { folders: vec![folder.path().into()], ..Policy::default() };
     let connector = SqliteConnector::new(policy).expect("threads");
     let settings = Settings::from_iter([("path".into(), "bench.db".into())]);
-    let source = runtime.block_on(connector.open(&settings, &Party::new("a"))).expect("a source");
+    let source = runtime.block_on(connector.open(&settings.into(), &Party::new("a"))).expect("a source");
     let ask = || SchemaAsk {
         tables: 20_000,
         bytes: 64 << 20,

@@ -528,9 +528,10 @@ pub struct Members {
 pub struct AddSource {
     /// Unique in its organization.
     pub name: String,
-    /// The connector: `sqlite`.
+    /// The connector: `sqlite` or `postgres`.
     pub kind: String,
-    /// What the connector asks for; for `sqlite` `{"path": "…"}`.
+    /// What the connector asks for; for `sqlite` `{"path": "…"}`, for `postgres` `{"host": "…", "database": "…",
+    /// "user": "…", "password": "…"}` or `{"url": "postgres://…"}`. Secrets are sealed and never given out.
     #[schema(value_type = Object)]
     pub settings: Map<String, Value>,
     /// For the model: what is in it.
@@ -545,7 +546,7 @@ pub struct ChangeSource {
     /// Its new name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// All of its settings anew.
+    /// All of its settings anew; a secret that is not among them stays, `null` takes one away.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub settings: Option<Map<String, Value>>,
@@ -563,9 +564,12 @@ pub struct Source {
     pub name: String,
     /// The connector.
     pub kind: String,
-    /// Its settings in the connector's canonical form.
+    /// Its settings in the connector's canonical form, without secrets.
     #[schema(value_type = Object)]
     pub settings: Map<String, Value>,
+    /// Which secrets are sealed with it, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<String>,
     /// What is in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
@@ -590,6 +594,22 @@ pub struct Tested {
     /// Why it does not: one sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// What should be changed although it does, in sentences.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+/// How the master key was rotated.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Rotated {
+    /// The master key of now: the first digits of its digest.
+    pub key: String,
+    /// Data sources whose secrets were sealed anew.
+    pub resealed: usize,
+    /// Why former keys are still needed, in sentences; empty where they are forgotten.
+    pub left: Vec<String>,
+    /// The configuration gives the keys, so that former ones are forgotten there.
+    pub is_given: bool,
 }
 
 /// Which entries of the audit trail are wanted.

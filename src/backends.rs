@@ -6,13 +6,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use sequel_connector::{Connector, Registry};
+use sequel_connector::{Connector, Declaration, Egress, Registry};
+use sequel_connector_postgres::PostgresConnector;
 use sequel_connector_sqlite::{Policy, SqliteConnector};
 use sequel_store::{Holder, Inspection, OpenError, Store, StoreLock};
 
 #[cfg(feature = "postgres")]
 use crate::config::Secret;
-use crate::config::{Config, Samples, StoreLocation};
+use crate::config::{Config, Private, PrivilegedRoles, Samples, StoreLocation};
 
 /// Opens the configured store under its lock. Blocks.
 pub fn open_store(config: &Config, holder: Holder) -> Result<Arc<dyn Store>, OpenError> {
@@ -119,5 +120,29 @@ pub fn connectors(config: &Config) -> std::io::Result<Registry> {
         samples: config.sources.samples == Samples::Allowed,
     };
     let sqlite: Arc<dyn Connector> = Arc::new(SqliteConnector::new(policy)?);
-    Ok(Registry::new([sqlite]))
+    let network = &config.sources.network;
+    let policy = sequel_connector_postgres::Policy {
+        egress: Egress {
+            private: network.private == Private::Allowed,
+            allow: network.allow.clone(),
+            deny: network.deny.clone(),
+        },
+        connections_per_source: config.sources.connections_per_source,
+        connections_max: config.sources.postgres.connections_max,
+        privileged_roles: config.sources.postgres.privileged_roles == PrivilegedRoles::Allowed,
+        samples: config.sources.samples == Samples::Allowed,
+        refused_relations: own_relations(),
+    };
+    let postgres: Arc<dyn Connector> = Arc::new(PostgresConnector::new(policy)?);
+    Ok(Registry::new([sqlite, postgres]))
+}
+
+/// What each connector of this build asks for: the command line's flags are made from it.
+pub fn declarations() -> [&'static Declaration; 2] {
+    [&sequel_connector_sqlite::DECLARATION, &sequel_connector_postgres::DECLARATION]
+}
+
+/// By which relations a database of ours is known.
+fn own_relations() -> Vec<String> {
+    ["sequel.records", "sequel.scopes", "sequel.lease"].map(str::to_owned).to_vec()
 }

@@ -25,3 +25,4 @@ pub mod sweep;
 pub mod system;
 pub mod tls;
 pub mod tools;
+pub mod vault;

@@ -12,7 +12,7 @@ use anyhow::Context as _;
 use sequel::config::{Config, Log};
 use sequel::mcp::{Decision, HeaderField, RequestHead, ServerFacts, Task, ToolCall, decide};
 use sequel::tools::encode::QueryEncoder;
-use sequel_connector::{Connector, DataSource, Limits, Party, Query, Settings};
+use sequel_connector::{Connector, DataSource, Limits, Origin, Party, Query, Settings};
 use sequel_connector_sqlite::{Policy, SqliteConnector};
 use tokio_util::sync::CancellationToken;
 
@@ -88,7 +88,7 @@ fn bare_role(port: &str, arguments: &[String]) -> anyhow::Result<()> {
         let connector = SqliteConnector::new(Policy { folders: vec![folder], ..Policy::default() })?;
         let mut handles = Vec::new();
         for _ in 0..sources {
-            handles.push(connector.open(&settings, &Party::new("a")).await?);
+            handles.push(connector.open(&settings.clone().into(), &Party::new("a")).await?);
         }
         let query = Config::default().query;
         let bare = Data::new(Bare {
@@ -147,7 +147,12 @@ async fn bare_query(
     let Task::Tool(ToolCall::RunQuery(asked)) = &call.task else {
         return HttpResponse::BadRequest().finish();
     };
-    let query = Query { sql: asked.sql.clone(), limits: bare.limits, cancel: CancellationToken::new() };
+    let query = Query {
+        sql: asked.sql.clone(),
+        limits: bare.limits,
+        cancel: CancellationToken::new(),
+        origin: Origin::default(),
+    };
     let Ok(mut rows) = bare.sources[*source].query(query).await else {
         return HttpResponse::BadRequest().finish();
     };

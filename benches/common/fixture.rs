@@ -49,10 +49,11 @@ pub(crate) fn registry(
 ) -> anyhow::Result<Registry> {
     let context = Context::system();
     let connectors = sequel::backends::connectors(config)?;
+    let vault = Arc::new(sequel::vault::Vault::fleeting(&context.rng)?);
     Ok(Registry::new(RegistryParts {
         store,
         context: context.clone(),
-        open: OpenSources::new(connectors, context.clock.clone(), config.sources.open_max),
+        open: OpenSources::new(connectors, context.clock.clone(), vault, config.sources.open_max),
         arbiters: vec![arbiter.handle()],
         limits: sequel::run::registry_limits(config),
         metrics: sequel::metrics::Metrics::new(context.clock),
@@ -146,6 +147,7 @@ fn source(database: &Path, rng: &Rng) -> anyhow::Result<[Write; 2]> {
     let id = SourceId::mint(rng)?;
     let path = database.to_str().context("the temporary folder's path is not UTF-8")?;
     let record = SourceRecord {
+        secrets: None,
         name: "demo".into(),
         kind: "sqlite".into(),
         settings: [("path".to_owned(), path.into())].into_iter().collect(),

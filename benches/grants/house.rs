@@ -64,10 +64,11 @@ impl House {
         let arbiters = vec![Arbiter::new(), Arbiter::new()];
         let metrics = Metrics::new(context.clock.clone());
         let connectors = sequel::backends::connectors(&Config::default())?;
+        let vault = Arc::new(sequel::vault::Vault::fleeting(&context.rng)?);
         let registry = Registry::new(RegistryParts {
             store: Arc::clone(&store),
             context: context.clone(),
-            open: OpenSources::new(connectors, context.clock.clone(), 1),
+            open: OpenSources::new(connectors, context.clock.clone(), vault, 1),
             arbiters: arbiters.iter().map(Arbiter::handle).collect(),
             limits: RegistryLimits {
                 active_max: orgs.max(1_000),

@@ -20,6 +20,7 @@ mod member;
 mod openapi;
 mod org;
 mod restore;
+mod secrets;
 mod serve;
 mod session;
 mod source;
@@ -105,6 +106,9 @@ enum AdminCommand {
     /// Data sources: the databases that may be asked
     #[command(subcommand)]
     Source(source::Command),
+    /// The master key that passwords of data sources are sealed under
+    #[command(subcommand)]
+    Secrets(secrets::Command),
     /// The people who may sign in
     #[command(subcommand)]
     User(user::Command),
@@ -204,6 +208,7 @@ fn dispatch(cli: Cli, world: &mut World<'_>) -> Result<Answer, Failure> {
                 AdminCommand::Key(command) => key::run(command, session, world).await,
                 AdminCommand::App(command) => app::run(command, session, world).await,
                 AdminCommand::Source(command) => source::run(command, session, world).await,
+                AdminCommand::Secrets(command) => secrets::run(command, session, world).await,
                 AdminCommand::User(command) => user::run(command, session, world).await,
                 AdminCommand::Member(command) => member::run(command, session, world).await,
                 AdminCommand::Audit(command) => audit::run(command, session, world).await,

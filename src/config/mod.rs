@@ -19,12 +19,12 @@ mod limits;
 mod log;
 mod mail;
 mod metrics;
-mod network;
 mod oauth;
 mod orgs;
 mod passwords;
 mod query;
 mod secret;
+mod secrets;
 mod server;
 mod sessions;
 mod show;
@@ -47,21 +47,23 @@ pub use limits::Limits;
 pub use log::{Log, LogFormat};
 pub use mail::Mail;
 pub use metrics::Metrics;
-pub use network::{Network, NetworkError};
 pub use oauth::{Apps, OAuth, RefreshReplay};
 pub use orgs::Orgs;
 pub use passwords::Passwords;
 pub use query::Query;
 pub use secret::{REDACTED, Secret, redact_url};
+pub use secrets::Secrets;
 pub use server::Server;
 pub use sessions::Sessions;
 pub use show::Setting;
-pub use sources::{Samples, Sources, Sqlite};
+pub use sources::{Egress, Postgres, Private, PrivilegedRoles, Samples, Sources, Sqlite};
 pub use storage::{Storage, StoreLocation};
 pub use streams::Streams;
 pub use telemetry::Telemetry;
 pub use tls::Tls;
 pub use usage::Usage;
+
+pub use sequel_connector::Network;
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -116,6 +118,8 @@ pub struct Config {
     pub streams: Streams,
     /// `[sources]`
     pub sources: Sources,
+    /// `[secrets]`
+    pub secrets: Secrets,
     /// `[admin]`
     pub admin: Admin,
     /// `[log]`
@@ -150,6 +154,7 @@ pub fn keys() -> impl Iterator<Item = &'static Key> {
         query::KEYS,
         streams::KEYS,
         sources::KEYS,
+        secrets::KEYS,
         admin::KEYS,
         log::KEYS,
         metrics::KEYS,

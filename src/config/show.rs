@@ -28,6 +28,16 @@ impl Loaded {
                 if key.path == "storage.url" {
                     value = Value::String(redact_url(self.config.storage.url.expose()));
                 }
+                let secrets = &self.config.secrets;
+                let is_none = match key.path {
+                    "secrets.key" => secrets.key.expose().is_empty(),
+                    "secrets.former_keys" => secrets.former_keys.expose().is_empty(),
+                    _ => false,
+                };
+                if is_none {
+                    // That there is none is no secret.
+                    value = Value::String(String::new());
+                }
                 let origin = self.places.get(key.path).unwrap_or(&Place::Default).to_string();
                 Setting { key: key.path, value, origin }
             })

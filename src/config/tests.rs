@@ -149,7 +149,7 @@ fn an_unknown_key_of_a_file_is_refused_with_its_line_and_the_nearest_name() {
         (
             "zebra = 1\n",
             "sequel.toml:1: there is no setting zebra; the sections are server, tls, storage, orgs, keys, auth, \
-             sessions, passwords, oauth, mail, limits, query, streams, sources, sources.sqlite, admin, log, metrics, telemetry, audit, usage.",
+             sessions, passwords, oauth, mail, limits, query, streams, sources, sources.network, sources.postgres, sources.sqlite, secrets, admin, log, metrics, telemetry, audit, usage.",
         ),
     ] {
         assert_eq!(Folder::refused(text), message);

@@ -15,6 +15,7 @@ pub mod purge_orgs;
 pub mod redeem;
 pub mod register;
 pub mod rename_org;
+pub mod rotate_secrets;
 pub mod set_up;
 pub mod sign_in;
 mod throttle;

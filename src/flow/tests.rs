@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use actix_rt::Arbiter;
 use async_trait::async_trait;
-use sequel_connector::{Connector, DataSource, OpenError, Party, Settings};
+use sequel_connector::{Configuration, Connector, DataSource, Declaration, OpenError, Party};
 use sequel_store::{
     Batch, Changes, CommitError, CommitId, ExportStream, Fence, HintStream, Key, KeyRange, Lane, MemoryStore,
     Page, ReadError, Record, Registration, Revision, ScanLimit, Scope, Store, Write,
@@ -31,6 +31,7 @@ use crate::org::{
     AuthError, CallKey, ChangeError, OpenSources, Org, Registry, RegistryLimits, RegistryParts, Stopped,
 };
 use crate::system::OrgIndex;
+use crate::vault::Vault;
 
 const WEEK: Duration = Duration::from_secs(7 * 86_400);
 
@@ -123,13 +124,13 @@ struct Nothing;
 
 #[async_trait]
 impl Connector for Nothing {
-    fn kind(&self) -> &'static str {
-        "nothing"
+    fn declaration(&self) -> &'static Declaration {
+        &Declaration { word: "nothing", label: "Nothing", settings: &[], routing: &[] }
     }
-    async fn check(&self, settings: &Settings) -> Result<Settings, OpenError> {
-        Ok(settings.clone())
+    async fn check(&self, given: &Configuration) -> Result<Configuration, OpenError> {
+        Ok(given.clone())
     }
-    async fn open(&self, _: &Settings, _: &Party) -> Result<Arc<dyn DataSource>, OpenError> {
+    async fn open(&self, _: &Configuration, _: &Party) -> Result<Arc<dyn DataSource>, OpenError> {
         Err(OpenError::Unavailable("nobody opens it".into()))
     }
 }
@@ -159,7 +160,12 @@ impl House {
         let registry = Registry::new(RegistryParts {
             store: Arc::clone(&store) as Arc<dyn Store>,
             context: context.clone(),
-            open: OpenSources::new(connectors, context.clock.clone(), 10),
+            open: OpenSources::new(
+                connectors,
+                context.clock.clone(),
+                Arc::new(Vault::fleeting(&context.rng).unwrap()),
+                10,
+            ),
             arbiters: vec![arbiter.handle()],
             limits,
             metrics: crate::metrics::Metrics::new(context.clock.clone()),

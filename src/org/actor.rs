@@ -18,10 +18,11 @@ use super::entry::Entry;
 use super::error::ChangeError;
 use super::inflight::Stopped;
 use super::member::Demand;
-use super::open::{OpenSources, Source, party_of};
+use super::open::{OpenSources, Source};
 use super::org_store::OrgStore;
 use super::permission::Role;
 use super::record::{self, AppPolicyRecord, GrantRecord, KeyRecord, SourceRecord, UsedRecord};
+use super::secrets::Belonging;
 use super::usage::{self, Line};
 use super::view::{KeyView, Publisher, View};
 use crate::context::Context;
@@ -195,7 +196,8 @@ impl OrgActor {
             Edit::PutSource(id, record) => {
                 let others = view.sources.iter().filter(|source| source.id() != id).cloned();
                 let former = view.sources.iter().find(|source| source.id() == id);
-                let added = Source::following(former, id, record, party_of(self.desk.org), &self.desk.open);
+                let added =
+                    Source::following(former, id, record, Belonging::new(self.desk.org), &self.desk.open);
                 view.sources = by_name(others.chain([added]).collect());
             }
             Edit::RemoveSource(id) => {

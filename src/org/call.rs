@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use sequel_connector::Origin;
 use tokio_util::sync::CancellationToken;
 
 use super::entry::Entry;
@@ -12,7 +13,7 @@ use super::open::Source;
 use super::progress::Progress;
 use super::usage::Tally;
 use super::view::View;
-use crate::credential::{Credential, SourceId};
+use crate::credential::{Credential, KeyId, OrgId, SourceId};
 use crate::oauth::scope::ScopeSet;
 
 /// Who asks: a verified credential, in its own organization.
@@ -30,6 +31,8 @@ pub struct CallGuard {
     view: Arc<View>,
     sources: Option<Arc<[SourceId]>>,
     scopes: ScopeSet,
+    // Who asks: for the logs of the databases that are asked.
+    asker: (OrgId, KeyId),
     // Where somebody wants to hear of it.
     progress: Option<Arc<Progress>>,
 }
@@ -53,7 +56,8 @@ impl Principal {
         let key = view.verify(&self.credential, entry.now()).map_err(|_| BeginError::Revoked)?;
         let (sources, scopes) = (key.sources(), key.scopes());
         let tally = Tally::new(Arc::clone(entry), id);
-        Ok(CallGuard { tally, ticket, view: Arc::clone(view), sources, scopes, progress: None })
+        let asker = (entry.id, id);
+        Ok(CallGuard { tally, ticket, view: Arc::clone(view), sources, scopes, asker, progress: None })
     }
 
     /// Ends the call or stream of this credential that the client names so. True where there was just one.
@@ -69,6 +73,16 @@ impl Principal {
 }
 
 impl CallGuard {
+    /// On whose behalf a database is asked. Names nobody: ids and the key's visible prefix.
+    pub fn origin(&self, request_id: &str) -> Origin {
+        let (org, key) = self.asker;
+        Origin {
+            organization: org.to_string(),
+            principal: crate::credential::prefix(&key),
+            request: request_id.to_owned(),
+        }
+    }
+
     /// Cancelled when the credential is revoked, the client cancels, or the server stops.
     pub fn token(&self) -> &CancellationToken {
         &self.ticket.stop.token

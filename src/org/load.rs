@@ -20,7 +20,7 @@ use super::error::ResolveError;
 use super::handle::Org;
 use super::inflight::Concurrency;
 use super::members::Members;
-use super::open::{Source, party_of};
+use super::open::Source;
 use super::org_store::OrgStore;
 use super::rate::RateCell;
 use super::record::{
@@ -28,6 +28,7 @@ use super::record::{
     id_after,
 };
 use super::registry::Registry;
+use super::secrets::Belonging;
 use super::usage::Ledger;
 use super::view::{Apart, KeyView, View, ViewCell};
 use crate::credential::{GrantId, OrgId, SourceId, UserId};
@@ -200,12 +201,12 @@ impl Registry {
     /// The sources of a freshly read organization: those that the last view had and that are unchanged stay
     /// the same, those that are gone are retired.
     fn go_on_with(&self, entry: &Entry, read: Vec<(SourceId, SourceRecord)>) -> Arc<[Arc<Source>]> {
-        let party = party_of(entry.id);
+        let belonging = Belonging::new(entry.id);
         let mut last = entry.sources.lock();
         let list = read.into_iter().map(|(id, record)| {
             let kept = last.iter().find(|source| source.id() == id && *source.record() == record);
             kept.cloned()
-                .unwrap_or_else(|| Source::new(id, record, party.clone(), Arc::clone(&self.0.parts.open)))
+                .unwrap_or_else(|| Source::new(id, record, belonging.clone(), Arc::clone(&self.0.parts.open)))
         });
         let list = by_name(list.collect());
         for source in last.iter().filter(|source| !list.iter().any(|kept| Arc::ptr_eq(kept, source))) {

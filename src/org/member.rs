@@ -7,6 +7,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use sequel_connector::Declaration;
+
 use super::audit::{AuditPage, AuditQuery, Author, Via, Who};
 use super::error::ChangeError;
 use super::handle::Org;
@@ -191,9 +193,14 @@ impl Member {
         self.to(Action::See)?.find_source(word)
     }
 
+    /// What can be connected, and what each kind asks for.
+    pub fn source_kinds(&self) -> Vec<&'static Declaration> {
+        self.org.open_sources().declarations()
+    }
+
     /// A database as it would be connected, to be tried out: nobody else sees it, and nothing is written.
-    pub async fn candidate(&self, new: NewSource) -> Result<Arc<Source>, ChangeError> {
-        self.to(Action::Sources)?.candidate(new).await
+    pub async fn candidate(&self, new: NewSource, of: Option<&Source>) -> Result<Arc<Source>, ChangeError> {
+        self.to(Action::Sources)?.candidate(new, of).await
     }
 
     /// Connects a database.

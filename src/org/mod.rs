@@ -40,6 +40,7 @@ mod progress;
 mod rate;
 pub mod record;
 mod registry;
+mod secrets;
 pub mod sources;
 mod throttle;
 mod upkeep;

@@ -11,15 +11,17 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use sequel_connector::{DataSource, OpenError, Party, QueryError};
+use sequel_connector::{Configuration, DataSource, Declaration, OpenError, QueryError, Settings};
 use tokio::sync::Mutex as AsyncMutex;
 use tokio_util::sync::CancellationToken;
 
 pub use self::schema::Had;
 use self::schema::{CatalogCell, Shelf};
 use super::record::SourceRecord;
+use super::secrets::Belonging;
 use crate::context::{Clock, Timestamp};
-use crate::credential::{OrgId, SourceId};
+use crate::credential::SourceId;
+use crate::vault::Vault;
 
 mod schema;
 
@@ -33,8 +35,7 @@ const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Source {
     id: SourceId,
     record: SourceRecord,
-    // Its organization, as far as those it shares something with have to know.
-    party: Party,
+    belonging: Belonging,
     state: AsyncMutex<State>,
     used: AtomicBool,
     // Cancelled when the source is removed: what runs on it ends.
@@ -48,6 +49,8 @@ pub struct Source {
 pub struct Tried {
     /// What went wrong, as a part of a sentence.
     pub error: Option<String>,
+    /// What whoever connects it should know, in sentences.
+    pub warnings: Vec<String>,
     /// How long it took.
     pub elapsed_ms: u64,
 }
@@ -75,21 +78,22 @@ impl std::ops::Deref for SourceInUse {
 pub struct OpenSources {
     connectors: sequel_connector::Registry,
     clock: Clock,
+    vault: Arc<Vault>,
     open_max: usize,
     // In the order of opening; a second chance for those used since (the clock algorithm).
     list: Mutex<VecDeque<Weak<Source>>>,
     shelf: Shelf,
 }
 
-/// What connectors are told of an organization.
-pub(super) fn party_of(org: OrgId) -> Party {
-    Party::new(org.as_str())
-}
-
 impl OpenSources {
-    /// With the connectors of this build and room for `open_max` open handles.
-    pub fn new(connectors: sequel_connector::Registry, clock: Clock, open_max: usize) -> Arc<Self> {
-        Arc::new(Self { connectors, clock, open_max, list: Mutex::default(), shelf: Shelf::default() })
+    /// With the connectors of this build, what their secrets are sealed in, and room for `open_max` open handles.
+    pub fn new(
+        connectors: sequel_connector::Registry,
+        clock: Clock,
+        vault: Arc<Vault>,
+        open_max: usize,
+    ) -> Arc<Self> {
+        Arc::new(Self { connectors, clock, vault, open_max, list: Mutex::default(), shelf: Shelf::default() })
     }
 
     /// How many handles are open.
@@ -102,13 +106,35 @@ impl OpenSources {
         self.open_max
     }
 
-    /// Holds a source's kind and settings against its connector, without opening anything.
+    /// The same, to be kept.
+    pub(super) fn shared_vault(&self) -> Arc<Vault> {
+        Arc::clone(&self.vault)
+    }
+
+    /// What secrets are sealed in.
+    pub(super) fn vault(&self) -> &Vault {
+        &self.vault
+    }
+
+    /// What each connector asks for.
+    pub fn declarations(&self) -> Vec<&'static Declaration> {
+        self.connectors.declarations()
+    }
+
+    /// Takes what somebody sent apart, holds it against its connector, and brings it into canonical form, without
+    /// opening anything. `former` are secrets that hold where none is sent.
     pub(super) async fn check(
         &self,
         kind: &str,
-        settings: &sequel_connector::Settings,
-    ) -> Result<sequel_connector::Settings, OpenError> {
-        self.connectors.get(kind)?.check(settings).await
+        given: Settings,
+        former: sequel_connector::Secrets,
+    ) -> Result<Configuration, OpenError> {
+        let connector = self.connectors.get(kind)?;
+        let mut given = Configuration::of(connector.declaration(), given);
+        for (name, secret) in former {
+            given.secrets.entry(name).or_insert(secret);
+        }
+        connector.check(&given).await
     }
 
     fn opened(&self, source: &Arc<Source>) {
@@ -133,11 +159,16 @@ impl OpenSources {
 }
 
 impl Source {
-    pub(super) fn new(id: SourceId, record: SourceRecord, party: Party, open: Arc<OpenSources>) -> Arc<Self> {
+    pub(super) fn new(
+        id: SourceId,
+        record: SourceRecord,
+        belonging: Belonging,
+        open: Arc<OpenSources>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             id,
             record,
-            party,
+            belonging,
             state: AsyncMutex::new(State::Closed),
             used: AtomicBool::new(false),
             retired: CancellationToken::new(),
@@ -151,10 +182,10 @@ impl Source {
         former: Option<&Arc<Self>>,
         id: SourceId,
         record: SourceRecord,
-        party: Party,
+        belonging: Belonging,
         open: &Arc<OpenSources>,
     ) -> Arc<Self> {
-        let mut source = Self::new(id, record, party, Arc::clone(open));
+        let mut source = Self::new(id, record, belonging, Arc::clone(open));
         if let (Some(former), Some(source)) = (former, Arc::get_mut(&mut source)) {
             source.retired = former.retired.clone();
         }
@@ -169,6 +200,13 @@ impl Source {
     /// Its record: name, kind, settings, description.
     pub fn record(&self) -> &SourceRecord {
         &self.record
+    }
+
+    /// What its kind is called.
+    pub fn kind_label(&self) -> String {
+        let declared = self.open.declarations();
+        let own = declared.iter().find(|declared| declared.word == self.record.kind);
+        own.map_or_else(|| self.record.kind.clone(), |declared| declared.label.to_owned())
     }
 
     /// Cancelled once the source was removed from its organization.
@@ -192,17 +230,7 @@ impl Source {
             }
             State::Closed | State::Failed { .. } => {}
         }
-        let opened = match self.open.connectors.get(&self.record.kind) {
-            Ok(connector) => {
-                let opening = connector.open(&self.record.settings, &self.party);
-                let in_time = tokio::time::timeout(OPEN_TIMEOUT, opening).await;
-                in_time.unwrap_or_else(|_| {
-                    Err(OpenError::Unavailable(format!("no answer within {OPEN_TIMEOUT:?}").into()))
-                })
-            }
-            Err(error) => Err(error),
-        };
-        match opened {
+        match self.open_now().await {
             Ok(handle) => {
                 *state = State::Open(Arc::clone(&handle));
                 drop(state);
@@ -217,17 +245,41 @@ impl Source {
         }
     }
 
+    async fn open_now(&self) -> Result<Arc<dyn DataSource>, OpenError> {
+        let connector = self.open.connectors.get(&self.record.kind)?;
+        let secrets = self.belonging.unseal(&self.open.vault, self.id, self.record.secrets.as_ref())?;
+        let given = Configuration { settings: self.record.settings.clone(), secrets };
+        let opening = tokio::time::timeout(OPEN_TIMEOUT, connector.open(&given, &self.belonging.party));
+        opening.await.unwrap_or_else(|_| {
+            Err(OpenError::Unavailable(format!("no answer within {OPEN_TIMEOUT:?}").into()))
+        })
+    }
+
+    /// Whether its secrets are sealed under a former master key.
+    pub(super) fn is_behind(&self) -> bool {
+        self.record.secrets.as_ref().is_some_and(|secrets| !self.open.vault.is_current(&secrets.sealed))
+    }
+
+    /// Its secrets, for a change that keeps them.
+    pub(super) fn secrets(&self) -> Result<sequel_connector::Secrets, OpenError> {
+        self.belonging.unseal(&self.open.vault, self.id, self.record.secrets.as_ref())
+    }
+
     /// Opens the source and asks it for a sign of life, for at most so long. Whoever connects it reads the outcome, so
     /// the driver's own words are in it.
     pub async fn try_out(self: &Arc<Self>, most: Duration) -> Tried {
         let started = self.open.clock.elapsed();
         let outcome = tokio::time::timeout(most, self.answers()).await;
-        let error = outcome.unwrap_or_else(|_| Err("it did not answer in time".to_owned())).err();
+        let outcome = outcome.unwrap_or_else(|_| Err("it did not answer in time".to_owned()));
+        let (error, warnings) = match outcome {
+            Ok(warnings) => (None, warnings),
+            Err(error) => (Some(error), Vec::new()),
+        };
         let elapsed = self.open.clock.elapsed().saturating_sub(started);
-        Tried { error, elapsed_ms: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX) }
+        Tried { error, warnings, elapsed_ms: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX) }
     }
 
-    async fn answers(self: &Arc<Self>) -> Result<(), String> {
+    async fn answers(self: &Arc<Self>) -> Result<Vec<String>, String> {
         let handle = self.open().await.map_err(|error| match &*error {
             OpenError::Settings(text) | OpenError::Policy(text) => text.clone(),
             OpenError::Unavailable(cause) => format!("it cannot be opened: {cause}"),
@@ -235,7 +287,8 @@ impl Source {
         handle.ping().await.map_err(|error| match error {
             QueryError::Unavailable(cause) => format!("it does not answer: {cause}"),
             other => other.to_string(),
-        })
+        })?;
+        Ok(handle.warnings())
     }
 
     /// Why it could not be opened when that was last tried, and when; without a driver's own words.

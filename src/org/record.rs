@@ -30,6 +30,7 @@ use serde_json::{Map, Value};
 
 use super::audit::{Target, Via, Who};
 use super::permission::Role;
+use super::secrets::SealedSecrets;
 use crate::context::Timestamp;
 use crate::credential::{ClientId, Digest, GrantId, Id, InvitationId, KeyId, SourceId, UserId};
 use crate::oauth::grant::Stage;
@@ -201,6 +202,9 @@ pub struct SourceRecord {
     pub kind: String,
     /// The connector's settings in canonical form; no secrets.
     pub settings: sequel_connector::Settings,
+    /// Its secrets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secrets: Option<SealedSecrets>,
     /// What is in it, for people and models.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,

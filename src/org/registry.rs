@@ -32,6 +32,7 @@ use super::usage::Orphans;
 use crate::context::Context;
 use crate::credential::{OrgId, UserId};
 use crate::metrics::{Metrics, Readings};
+use crate::vault::Vault;
 
 /// Point reads at once on behalf of addresses that the throttle blocks.
 const READS_OF_THE_BLOCKED: usize = 4;
@@ -113,6 +114,11 @@ pub(super) struct Inner {
 }
 
 impl Registry {
+    /// What data sources' secrets are sealed in.
+    pub fn vault(&self) -> Arc<Vault> {
+        self.0.parts.open.shared_vault()
+    }
+
     /// A registry with no organization active.
     pub fn new(parts: RegistryParts) -> Self {
         let fence = parts.store.fence();

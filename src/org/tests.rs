@@ -28,6 +28,7 @@ use super::sources::NewSource;
 use super::*;
 use crate::context::{Context, Timestamp};
 use crate::credential::{Credential, OrgId, PlainKey};
+use crate::vault::Vault;
 
 /// What to do instead of, or before, the next commits.
 #[derive(Clone, Copy)]
@@ -214,7 +215,12 @@ impl House {
         let registry = Registry::new(RegistryParts {
             store: Arc::clone(&stage) as Arc<dyn Store>,
             context: context.clone(),
-            open: OpenSources::new(connectors::registry(), context.clock.clone(), 10),
+            open: OpenSources::new(
+                connectors::registry(),
+                context.clock.clone(),
+                Arc::new(Vault::fleeting(&context.rng).unwrap()),
+                10,
+            ),
             arbiters: vec![arbiter.handle()],
             limits,
             metrics: crate::metrics::Metrics::new(context.clock.clone()),
@@ -267,8 +273,8 @@ pub(super) fn credential(key: &MintedKey) -> Credential {
 /// A connector whose sources open at once and answer nothing.
 mod connectors {
     use sequel_connector::{
-        Connector, DataSource, Dialect, OpenError, Party, Plan, Query, QueryError, Registry, Rows, Schema,
-        SchemaAsk, Settings,
+        Configuration, Connector, DataSource, Declaration, Dialect, OpenError, Party, Plan, Query,
+        QueryError, Registry, Rows, Schema, SchemaAsk,
     };
 
     use super::*;
@@ -277,13 +283,13 @@ mod connectors {
 
     #[async_trait]
     impl Connector for Nothing {
-        fn kind(&self) -> &'static str {
-            "nothing"
+        fn declaration(&self) -> &'static Declaration {
+            &Declaration { word: "nothing", label: "Nothing", settings: &[], routing: &[] }
         }
-        async fn check(&self, settings: &Settings) -> Result<Settings, OpenError> {
-            Ok(settings.clone())
+        async fn check(&self, given: &Configuration) -> Result<Configuration, OpenError> {
+            Ok(given.clone())
         }
-        async fn open(&self, _: &Settings, _: &Party) -> Result<Arc<dyn DataSource>, OpenError> {
+        async fn open(&self, _: &Configuration, _: &Party) -> Result<Arc<dyn DataSource>, OpenError> {
             Ok(Arc::new(Nothing))
         }
     }

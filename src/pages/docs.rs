@@ -24,11 +24,12 @@ pub struct Doc {
     html: String,
 }
 
-static DOCS: LazyLock<[Doc; 8]> = LazyLock::new(|| {
+static DOCS: LazyLock<[Doc; 9]> = LazyLock::new(|| {
     [
         doc("getting-started", include_str!("docs/getting-started.md")),
         doc("install", include_str!("docs/install.md")),
         doc("api-keys", include_str!("docs/api-keys.md")),
+        doc("postgresql", include_str!("docs/postgresql.md")),
         doc("roles", include_str!("docs/roles.md")),
         doc("authorized-apps", include_str!("docs/authorized-apps.md")),
         doc("security", include_str!("docs/security.md")),

@@ -30,6 +30,7 @@ use crate::system::sessions::Lifetimes;
 use crate::system::whole::WholeStore;
 use crate::system::{Clients, Memberships, OrgIndex, Sessions, Users};
 use crate::tools::{QueryPolicy, Tools};
+use crate::vault::{KeySource, Vault};
 
 /// How long opening and asking a data source may take when an operator tests it.
 const SOURCE_TEST_TIMEOUT: Duration = Duration::from_secs(20);
@@ -62,13 +63,15 @@ impl Inside {
         if let Some(unfinished) = WholeStore::new(Arc::clone(&store)).unfinished().await? {
             anyhow::bail!("{unfinished}");
         }
+        // Under the store's lock: of two first starts one makes the key.
+        let vault = Arc::new(Vault::open(key_source(config), &context.rng)?);
         let connectors = backends::connectors(config).context("the connectors' threads cannot be started")?;
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let arbiters: Vec<Arbiter> = (0..threads).map(|_| Arbiter::new()).collect();
         let registry = Registry::new(RegistryParts {
             store: Arc::clone(&store),
             context: context.clone(),
-            open: OpenSources::new(connectors, context.clock.clone(), config.sources.open_max),
+            open: OpenSources::new(connectors, context.clock.clone(), vault, config.sources.open_max),
             arbiters: arbiters.iter().map(Arbiter::handle).collect(),
             limits: registry_limits(config),
             metrics: metrics.clone(),
@@ -261,6 +264,15 @@ fn post(mail: &config::Mail) -> anyhow::Result<Option<Arc<dyn Post>>> {
         }
     };
     Ok(Some(Arc::new(Relay::new(&mail.url, password, &mail.from)?)))
+}
+
+/// Where the master key is.
+fn key_source(config: &Config) -> KeySource {
+    let secrets = &config.secrets;
+    match secrets.key.expose().as_str() {
+        "" => KeySource::File(secrets.file(&config.data_dir)),
+        key => KeySource::Given { key: key.to_owned(), former: secrets.former_keys.expose().clone() },
+    }
 }
 
 /// The registry's limits as the operator configured them.

@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::assemble::Inside;
 use super::serve::{Served, run};
 use super::{data_dir, log, set_up};
-use crate::config::Config;
+use crate::config::{Config, Private};
 use crate::demo as data_set;
 use crate::flow::create_org::create_org;
 use crate::flow::find_org::find_org;
@@ -71,6 +71,8 @@ pub fn demo_with(options: DemoOptions, mount: impl FnOnce(&mut Edge)) -> anyhow:
             .with_context(|| format!("the data set cannot be written to {}", file.display()))?;
     }
     config.sources.sqlite.folders.push(folder);
+    // One person's server: the databases of this machine are theirs.
+    config.sources.network.private = Private::Allowed;
     let data_dir = config.data_dir.clone();
     run(config, mount, async move |inside: &Inside, served: Served| {
         let key = prepare(inside, file).await?;

@@ -74,12 +74,12 @@ pub(super) async fn encoded<T: Send + 'static>(
     encode: Encode<T>,
 ) -> Result<Result<T, String>, Failure> {
     let Had { mut catalog, mut fresh_in } = asked.catalog(source, refresh).await?;
-    let mut glanced = look(source, &catalog, written).await?;
+    let mut glanced = look(asked, source, &catalog, written).await?;
     if matches!(glanced, Err(Missing { is_unknown: true, .. }))
         && let Some(newer) = asked.catalog_after_miss(source, &catalog).await?
     {
         (catalog, fresh_in) = (newer, None);
-        glanced = look(source, &catalog, written).await?;
+        glanced = look(asked, source, &catalog, written).await?;
     }
     let ask = match glanced {
         Ok(ask) => ask,
@@ -123,11 +123,13 @@ struct Missing {
 
 /// What to ask for a glance into the table that a name means.
 async fn look(
+    asked: Asked<'_>,
     source: &Arc<Source>,
     catalog: &Arc<Catalog>,
     written: &str,
 ) -> Result<Result<ProfileAsk, Missing>, Failure> {
     let (written, of) = (written.to_owned(), Arc::clone(source));
+    let origin = asked.guard.origin(asked.request_id);
     let looked = source.beside(catalog, move |catalog| match catalog.table(&written) {
         Lookup::Table(table) => {
             let columns = table.columns.iter().take(SAMPLED_COLUMNS_MAX);
@@ -137,6 +139,7 @@ async fn look(
                 samples: Some(SAMPLES),
                 time: GLANCE_TIME,
                 cancel: CancellationToken::new(),
+                origin,
             })
         }
         other => Err(Missing {

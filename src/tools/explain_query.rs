@@ -44,7 +44,12 @@ pub(super) async fn explain(asked: Asked<'_>, wanted: &ExplainQuery) -> ToolOutc
         };
         asked.guard.queried();
         let plan = handle
-            .explain(Query { sql: wanted.sql.clone(), limits, cancel })
+            .explain(Query {
+                sql: wanted.sql.clone(),
+                limits,
+                cancel,
+                origin: asked.guard.origin(asked.request_id),
+            })
             .await
             .map_err(Failure::Query)?;
         let content = content(&source.record().name, plan);

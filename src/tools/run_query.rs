@@ -7,7 +7,6 @@ use sequel_connector::{Limits, OpenError, Query, QueryError, Truncated};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use super::Tools;
 use super::encode::{QueryEncoder, fenced_error, without_fence};
 use super::on_source::Asked;
 use crate::context::Rng;
@@ -73,7 +72,7 @@ pub(super) async fn run(call: Asked<'_>, asked: &RunQuery) -> ToolOutcome {
         request_id,
         outcome = tracing::field::Empty,
     );
-    let querying = query(tools, asked, &source, guard).instrument(span.clone());
+    let querying = query(call, asked, &source).instrument(span.clone());
     let outcome = call.until_ended(&source, querying).await;
     let ending = ending(&outcome, guard);
     span.record("outcome", tracing::field::debug(ending));
@@ -191,10 +190,9 @@ impl Failure {
 }
 
 async fn query(
-    tools: &Tools,
+    Asked { tools, guard, request_id }: Asked<'_>,
     asked: &RunQuery,
     source: &Arc<Source>,
-    guard: &CallGuard,
 ) -> Result<ToolOutcome, Failure> {
     let started = tools.context.clock.elapsed();
     let handle = source.open().await.map_err(Failure::Open)?;
@@ -202,7 +200,7 @@ async fn query(
     let stop = CancellationToken::new();
     let _stop_on_drop = stop.clone().drop_guard();
     let limits = tools.query.limits(asked.row_limit);
-    let query = Query { sql: asked.sql.clone(), limits, cancel: stop };
+    let query = Query { sql: asked.sql.clone(), limits, cancel: stop, origin: guard.origin(request_id) };
     guard.queried();
     let mut rows = handle.query(query).await.map_err(Failure::Query)?;
     let nonce: Id<16> = Id::mint(&tools.context.rng).map_err(|_| Failure::Random)?;

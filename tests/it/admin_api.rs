@@ -148,6 +148,7 @@ fn tour(home: &Home, server: &TestServer, mut check: impl FnMut(&str, &Answer)) 
     ask("removeSource", "/orgs/globex/sources/truths", Value::Null);
     ask("deleteOrg", "/orgs/globex", Value::Null);
     ask("listOrgs", "/orgs?deleted=true", Value::Null);
+    ask("rotateSecrets", "/secrets/rotate", json!({}));
     ask("restoreOrg", "/orgs/globex/restore", Value::Null);
     ask("deleteOrg", "/orgs/globex?now=true", Value::Null);
 }

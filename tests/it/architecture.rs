@@ -23,11 +23,12 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("catalog", &[]),
     // `backends` alone knows by what a store is held, and so which server a command has to talk to.
     ("cli", &["api", "backends", "backup", "config", "context", "install", "run", "tls"]),
-    ("config", &[]),
+    // Whether a text is a master key.
+    ("config", &["vault"]),
     ("context", &[]),
     ("credential", &["context"]),
     ("demo", &[]),
-    ("flow", &["context", "credential", "mail", "metrics", "oauth", "org", "record", "system"]),
+    ("flow", &["context", "credential", "mail", "metrics", "oauth", "org", "record", "system", "vault"]),
     (
         "http",
         &[
@@ -57,7 +58,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("metrics", &["context"]),
     ("mcp", &[]),
     ("oauth", &[]),
-    ("org", &["catalog", "context", "credential", "metrics", "oauth", "places", "record"]),
+    ("org", &["catalog", "context", "credential", "metrics", "oauth", "places", "record", "vault"]),
     // Its contexts are plain; what is pasted into a tool has one definition.
     ("pages", &["install"]),
     // Who may work next where few may at once; it knows neither who they are nor at what.
@@ -86,11 +87,14 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "system",
             "tls",
             "tools",
+            "vault",
         ],
     ),
     ("sweep", &["context", "flow", "org", "system"]),
     ("system", &["context", "credential", "oauth", "record"]),
     ("tls", &["context"]),
+    // A key and what is sealed under it; it knows nothing of what that is.
+    ("vault", &["context"]),
     ("tools", &["catalog", "context", "credential", "mcp", "metrics", "org"]),
 ];
 
@@ -109,9 +113,10 @@ const CRATES_KEPT_TO: &[(&str, &[&str])] = &[
     ("prometheus_client", &["metrics"]),
     // The demo writes a data set; everything else speaks to a store or a connector.
     ("rusqlite", &["demo"]),
-    // Of it the configuration takes `nearest` alone: one way of guessing what was meant.
-    ("sequel_connector", &["flow", "tools", "org", "catalog", "backends", "run", "config"]),
+    // Of it the configuration takes what a network and a near miss are; pages and flags are made from declarations.
+    ("sequel_connector", &["cli", "flow", "http", "tools", "org", "catalog", "backends", "run", "config"]),
     ("rustls", &["cli", "run", "tls"]),
+    ("sequel_connector_postgres", &["backends"]),
     ("sequel_connector_sqlite", &["backends"]),
     ("sequel_store", &["backup", "flow", "org", "system", "backends", "run", "cli"]),
     ("sequel_store_sqlite", &["backends"]),

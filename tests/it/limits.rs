@@ -141,6 +141,20 @@ const LIMITS: &[(&str, &[&str])] = &[
     ("sources.open_max", &["as_many_sources_as_allowed_stay_open_and_the_next_closes_the_unused"]),
     ("sources.connections_per_source", &["as_many_queries_run_at_once_as_a_source_may_have_connections"]),
     ("sources.samples", &["sample_values_are_shown_only_where_operator_and_source_allow_it"]),
+    ("secrets.former_keys", &["keys_that_are_given_are_read_and_left_alone"]),
+    ("secrets.key", &["keys_that_are_given_are_read_and_left_alone"]),
+    ("secrets.key_file", &["a file"]),
+    ("sources.network.allow", &["a list of addresses"]),
+    ("sources.network.deny", &["a list of addresses"]),
+    (
+        "sources.network.private",
+        &["a_database_in_a_network_that_is_closed_is_refused_and_opened_by_the_operator"],
+    ),
+    ("sources.postgres.connections_max", &["one_party_leaves_connections_to_others"]),
+    (
+        "sources.postgres.privileged_roles",
+        &["roles_that_could_do_far_more_than_read_are_refused_unless_the_operator_insists"],
+    ),
     ("sources.sqlite.folders", &["a list of places"]),
     (
         "sources.sqlite.memory_max_bytes",

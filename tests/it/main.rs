@@ -19,6 +19,7 @@ mod credentials;
 mod crowds;
 mod dashboard;
 mod data_folder;
+mod data_postgres;
 mod deleted_org;
 mod disconnect;
 mod doctor;

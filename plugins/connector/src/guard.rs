@@ -11,7 +11,7 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    BinaryOperator, Expr, ObjectName, Query, Select, SetExpr, Statement, TableFactor, Visit, Visitor,
+    BinaryOperator, Expr, Ident, ObjectName, Query, Select, SetExpr, Statement, TableFactor, Visit, Visitor,
 };
 use sqlparser::dialect::{Dialect as Grammar, MySqlDialect, PostgreSqlDialect, SQLiteDialect};
 use sqlparser::keywords::Keyword;
@@ -21,6 +21,7 @@ use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 use crate::QueryError;
 use crate::expansion::Expansion;
 use crate::functions::refused_function;
+use crate::{postgres_names, postgres_text};
 
 /// The longest statement, in bytes. A generous hand-written report has some 10 KiB; ten times that
 /// still parses in about 10 ms, so that a flood of the longest costs no more than a flood of queries.
@@ -78,15 +79,47 @@ impl Dialect {
 /// [`QueryError::Refused`] for what is not allowed, [`QueryError::Sql`] for what does not parse; both
 /// say what to change.
 pub fn check(sql: &str, dialect: Dialect) -> Result<(), QueryError> {
-    check_kind(sql, dialect, true)
+    check_kind(sql, dialect, true).map(drop)
 }
 
 /// The same for a statement that is going to be explained: it must be a query itself.
 pub fn check_explainable(sql: &str, dialect: Dialect) -> Result<(), QueryError> {
-    check_kind(sql, dialect, false)
+    check_kind(sql, dialect, false).map(drop)
 }
 
-fn check_kind(sql: &str, dialect: Dialect, may_explain: bool) -> Result<(), QueryError> {
+/// A function that a statement calls and that is not known to do no harm.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Called {
+    /// The schema that it was named with, folded as the database folds it.
+    pub schema: Option<String>,
+    /// Its name, folded.
+    pub name: String,
+}
+
+/// A statement that passed, in the text in which it was judged and has to be run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlainStatement {
+    /// Without comments, and one statement; a semicolon may stand at its end.
+    pub sql: String,
+    /// Functions beyond those that PostgreSQL brings along and that are known to be harmless. The connector asks the
+    /// database whether they are, before it runs the statement.
+    pub unknown: Vec<Called>,
+}
+
+/// The same for PostgreSQL, where functions are what most escapes are made of: what is not known to be harmless is
+/// told. What passes is a text that leaves nothing to interpretation, which is not always the one that was given.
+pub fn plain_postgres(sql: &str, may_explain: bool) -> Result<PlainStatement, QueryError> {
+    if sql.len() > SQL_BYTES_MAX {
+        check(sql, Dialect::Postgres)?;
+    }
+    let sql = postgres_text::plain(sql)?;
+    let mut unknown = check_kind(&sql, Dialect::Postgres, may_explain)?;
+    unknown.sort_by(|a, b| (&a.name, &a.schema).cmp(&(&b.name, &b.schema)));
+    unknown.dedup();
+    Ok(PlainStatement { sql, unknown })
+}
+
+fn check_kind(sql: &str, dialect: Dialect, may_explain: bool) -> Result<Vec<Called>, QueryError> {
     if sql.len() > SQL_BYTES_MAX {
         return refuse(format!(
             "The statement has {} bytes; the most is {SQL_BYTES_MAX}. Send a shorter SELECT, for instance by joining \
@@ -99,7 +132,7 @@ fn check_kind(sql: &str, dialect: Dialect, may_explain: bool) -> Result<(), Quer
     stacker::maybe_grow(stack, stack, || check_on_a_large_stack(sql, dialect, may_explain))
 }
 
-fn check_on_a_large_stack(sql: &str, dialect: Dialect, may_explain: bool) -> Result<(), QueryError> {
+fn check_on_a_large_stack(sql: &str, dialect: Dialect, may_explain: bool) -> Result<Vec<Called>, QueryError> {
     let grammar = dialect.grammar();
     let mut tokens = Tokenizer::new(&*grammar, sql).tokenize_with_location().map_err(|error| {
         QueryError::Sql(format!(
@@ -134,11 +167,12 @@ fn check_on_a_large_stack(sql: &str, dialect: Dialect, may_explain: bool) -> Res
     if !may_explain && matches!(statement, Statement::Explain { .. }) {
         return refuse("The statement is explained anyway. Leave EXPLAIN out and send the SELECT itself.");
     }
-    let mut walk = Walk { dialect, expression_depth: 0 };
+    let mut walk = Walk { dialect, expression_depth: 0, unknown: Vec::new() };
     if let ControlFlow::Break(message) = statement.visit(&mut walk) {
         return refuse(*message);
     }
-    bounded_expansion(&statement)
+    bounded_expansion(&statement)?;
+    Ok(walk.unknown)
 }
 
 fn bounded_expansion(statement: &Statement) -> Result<(), QueryError> {
@@ -284,6 +318,8 @@ fn only_queries(what: &str) -> String {
 struct Walk {
     dialect: Dialect,
     expression_depth: usize,
+    // Functions that PostgreSQL's list of harmless ones does not have.
+    unknown: Vec<Called>,
 }
 
 type Step = ControlFlow<Box<String>>;
@@ -292,12 +328,18 @@ fn stop(message: impl Into<String>) -> Step {
     ControlFlow::Break(Box::new(message.into()))
 }
 
+/// A name as PostgreSQL takes it: what is not quoted is in lower case.
+fn folded(ident: &Ident) -> String {
+    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_ascii_lowercase() }
+}
+
 impl Walk {
-    fn function(&self, name: &ObjectName) -> Step {
+    fn function(&mut self, name: &ObjectName) -> Step {
         let Some(last) = name.0.last().and_then(|part| part.as_ident()) else {
             return stop("A function whose name is computed is not allowed. Name the function.");
         };
         match refused_function(&last.value, self.dialect) {
+            None if self.dialect == Dialect::Postgres => self.postgres_function(name, last),
             None => ControlFlow::Continue(()),
             Some(why) => stop(format!(
                 "The function {} is not allowed: {why}. Leave it out and use plain expressions over the tables.",
@@ -307,8 +349,53 @@ impl Walk {
     }
 }
 
+impl Walk {
+    fn postgres_function(&mut self, name: &ObjectName, last: &Ident) -> Step {
+        let schema = match &name.0[..] {
+            [_] => None,
+            [schema, _] => schema.as_ident().map(folded),
+            _ => return stop("A function is named by itself or with its schema, and nothing before that."),
+        };
+        let schema = schema.filter(|schema| schema != "pg_catalog");
+        let name = folded(last);
+        if schema.is_some() || !postgres_names::is_allowed(&name) {
+            self.unknown.push(Called { schema, name });
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// What PostgreSQL's grammar has to read from. A list of what is known, for what a later grammar may add.
+    fn postgres_factor(&self, factor: &TableFactor) -> Step {
+        match factor {
+            TableFactor::Table { .. }
+            | TableFactor::Derived { .. }
+            | TableFactor::Function { .. }
+            | TableFactor::UNNEST { .. }
+            | TableFactor::NestedJoin { .. }
+            | TableFactor::JsonTable { .. }
+            | TableFactor::XmlTable { .. } => ControlFlow::Continue(()),
+            _ => stop(
+                "Only tables, subqueries, functions and joins are allowed in FROM. Write it as one of those.",
+            ),
+        }
+    }
+}
+
 impl Visitor for Walk {
     type Break = Box<String>;
+
+    fn pre_visit_relation(&mut self, relation: &ObjectName) -> Step {
+        let last = relation.0.last().and_then(|part| part.as_ident());
+        match last.map(folded) {
+            Some(name) if self.dialect == Dialect::Postgres && postgres_names::is_refused_relation(&name) => {
+                stop(format!(
+                    "The system's own {name} is not shown: it tells of other people's sessions or secrets. \
+                     information_schema and pg_catalog tell of tables and columns."
+                ))
+            }
+            _ => ControlFlow::Continue(()),
+        }
+    }
 
     fn pre_visit_statement(&mut self, statement: &Statement) -> Step {
         match statement {
@@ -353,6 +440,9 @@ impl Visitor for Walk {
     }
 
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> Step {
+        if self.dialect == Dialect::Postgres {
+            self.postgres_factor(factor)?;
+        }
         match factor {
             TableFactor::Table { name, args: Some(_), .. } | TableFactor::Function { name, .. } => {
                 self.function(name)
@@ -384,7 +474,7 @@ impl Visitor for Walk {
     }
 }
 
-fn refuse(message: impl Into<String>) -> Result<(), QueryError> {
+fn refuse<T>(message: impl Into<String>) -> Result<T, QueryError> {
     Err(QueryError::Refused(message.into()))
 }
 

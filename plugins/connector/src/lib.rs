@@ -7,26 +7,40 @@
 //! **Invariant:** no query runs without limits on rows, bytes, cell bytes, columns and time (a
 //! [`Query`] cannot be built without [`Limits`]).
 
+mod configuration;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod declaration;
+mod egress;
 mod error;
 mod expansion;
 mod functions;
 mod guard;
 mod identifier;
+mod intake;
 mod nearest;
+mod network;
+mod origin;
 mod party;
 mod plan;
+mod postgres_names;
+mod postgres_text;
 mod profile;
 mod query;
 mod registry;
 mod rows;
 mod schema;
 
+pub use configuration::{Configuration, Secret, Secrets};
+pub use declaration::{Declaration, Setting, SettingKind};
+pub use egress::{Egress, EgressError};
 pub use error::{OpenError, QueryError};
 pub use functions::refused_function;
-pub use guard::{Dialect, SQL_BYTES_MAX, check, check_explainable};
+pub use guard::{Called, Dialect, PlainStatement, SQL_BYTES_MAX, check, check_explainable, plain_postgres};
+pub use intake::{Intake, bounded_columns};
 pub use nearest::nearest;
+pub use network::{Network, NetworkError};
+pub use origin::Origin;
 pub use party::Party;
 pub use plan::{Plan, PlanStep};
 pub use profile::{Profile, ProfileAsk, RowCount, SampleLimits, profile_by_queries};
@@ -46,17 +60,22 @@ pub type Settings = serde_json::Map<String, serde_json::Value>;
 /// The factory for one kind of database. Holds the operator's policy for that kind.
 #[async_trait]
 pub trait Connector: Send + Sync + 'static {
-    /// `sqlite`, `postgres`, …: the word that a configured source names it by.
-    fn kind(&self) -> &'static str;
+    /// What it is called and what it asks for.
+    fn declaration(&self) -> &'static Declaration;
 
-    /// Holds settings against the connector's shape and the operator's policy, without opening
-    /// anything. Returns them in canonical form (paths absolute, defaults left out). Looks at files or
-    /// names on the connector's own threads, never on the caller's.
-    async fn check(&self, settings: &Settings) -> Result<Settings, OpenError>;
+    /// `sqlite`, `postgres`, …: the word that a configured source names it by.
+    fn kind(&self) -> &'static str {
+        self.declaration().word
+    }
+
+    /// Holds a configuration against the connector's shape and the operator's policy, without opening
+    /// anything. Returns it in canonical form (paths absolute, defaults left out), with no secret among its
+    /// settings. Looks at files or names on the connector's own threads, never on the caller's.
+    async fn check(&self, given: &Configuration) -> Result<Configuration, OpenError>;
 
     /// Opens a handle for a party; checks settings and policy again, on what is really opened. Where handles have to
     /// share something (the processor, a pool), each party gets the same share of it, however many handles it has.
-    async fn open(&self, settings: &Settings, party: &Party) -> Result<Arc<dyn DataSource>, OpenError>;
+    async fn open(&self, given: &Configuration, party: &Party) -> Result<Arc<dyn DataSource>, OpenError>;
 }
 
 /// An open handle to one database, shared by concurrent calls. Dropping the last one closes it,
@@ -84,6 +103,11 @@ pub trait DataSource: Send + Sync + 'static {
 
     /// How names are quoted and statements are read.
     fn dialect(&self) -> Dialect;
+
+    /// What whoever connects it should know, in sentences: that the role could do more than read, for instance.
+    fn warnings(&self) -> Vec<String> {
+        Vec::new()
+    }
 
     /// Asks the database for a sign of life.
     async fn ping(&self) -> Result<(), QueryError>;

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::Origin;
+
 /// How much one query may take. All of them are hard: nothing above changes them once a query runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -28,4 +30,6 @@ pub struct Query {
     pub limits: Limits,
     /// Cancelled by a revoke, a disconnect or the client's own wish.
     pub cancel: CancellationToken,
+    /// On whose behalf, for the logs of the database.
+    pub origin: Origin,
 }

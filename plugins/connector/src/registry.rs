@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::{Connector, OpenError, nearest};
+use crate::{Connector, Declaration, OpenError, nearest};
 
 /// The connectors that this server has, by kind. Cheap to clone.
 #[derive(Clone, Default)]
@@ -35,6 +35,13 @@ impl Registry {
     pub fn kinds(&self) -> impl Iterator<Item = &'static str> + '_ {
         self.0.keys().copied()
     }
+
+    /// What each connector asks for, in the order of their labels.
+    pub fn declarations(&self) -> Vec<&'static Declaration> {
+        let mut declared: Vec<_> = self.0.values().map(|connector| connector.declaration()).collect();
+        declared.sort_by_key(|declaration| declaration.label);
+        declared
+    }
 }
 
 impl std::fmt::Debug for Registry {
@@ -48,29 +55,32 @@ mod tests {
     use async_trait::async_trait;
 
     use super::*;
-    use crate::{DataSource, Party, Settings};
+    use crate::{Configuration, DataSource, Party};
 
-    struct Named(&'static str);
+    struct Named(&'static Declaration);
+
+    fn named(word: &'static str) -> Arc<dyn Connector> {
+        Arc::new(Named(Box::leak(Box::new(Declaration { word, label: word, settings: &[], routing: &[] }))))
+    }
 
     #[async_trait]
     impl Connector for Named {
-        fn kind(&self) -> &'static str {
+        fn declaration(&self) -> &'static Declaration {
             self.0
         }
 
-        async fn check(&self, settings: &Settings) -> Result<Settings, OpenError> {
-            Ok(settings.clone())
+        async fn check(&self, given: &Configuration) -> Result<Configuration, OpenError> {
+            Ok(given.clone())
         }
 
-        async fn open(&self, _: &Settings, _: &Party) -> Result<Arc<dyn DataSource>, OpenError> {
+        async fn open(&self, _: &Configuration, _: &Party) -> Result<Arc<dyn DataSource>, OpenError> {
             Err(OpenError::Settings("only a name".into()))
         }
     }
 
     #[test]
     fn an_unknown_kind_is_answered_with_the_known_ones_and_the_nearest() {
-        let registry =
-            Registry::new([Arc::new(Named("sqlite")) as Arc<dyn Connector>, Arc::new(Named("postgres"))]);
+        let registry = Registry::new([named("sqlite"), named("postgres")]);
         assert_eq!(registry.get("sqlite").unwrap().kind(), "sqlite");
         let Err(OpenError::Settings(message)) = registry.get("sqllite") else {
             panic!("unknown kinds are refused")

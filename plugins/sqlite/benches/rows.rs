@@ -7,7 +7,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use rusqlite::types::ValueRef;
-use sequel_connector::{Connector, Limits, Party, Query, RowBatchBuilder, Settings, Value};
+use sequel_connector::{Connector, Limits, Origin, Party, Query, RowBatchBuilder, Settings, Value};
 use sequel_connector_sqlite::{Policy, SqliteConnector};
 use tokio_util::sync::CancellationToken;
 
@@ -37,11 +37,17 @@ fn main() {
         .expect("threads");
     let source = runtime
         .block_on(
-            connector.open(&Settings::from_iter([("path".into(), "bench.db".into())]), &Party::new("a")),
+            connector
+                .open(&Settings::from_iter([("path".into(), "bench.db".into())]).into(), &Party::new("a")),
         )
         .expect("a source");
     let query = |sql: &str| {
-        let query = Query { sql: sql.into(), limits: LIMITS, cancel: CancellationToken::new() };
+        let query = Query {
+            sql: sql.into(),
+            limits: LIMITS,
+            cancel: CancellationToken::new(),
+            origin: Origin::default(),
+        };
         runtime.block_on(async {
             let mut rows = source.query(query).await.expect("columns");
             let mut count = 0;

@@ -32,4 +32,4 @@ mod watch;
 
 pub use place::Policy;
 pub use pool::CONNECTIONS_MAX;
-pub use source::SqliteConnector;
+pub use source::{DECLARATION, SqliteConnector};

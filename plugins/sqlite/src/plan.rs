@@ -40,7 +40,10 @@ pub(crate) async fn read(mut rows: Rows) -> Result<Plan, QueryError> {
 pub(crate) async fn last_row_id(source: &dyn DataSource, ask: &ProfileAsk) -> Option<RowCount> {
     let limits = Limits { rows: 1, bytes: 64, cell_bytes: 64, columns: 1, time: ask.time };
     let sql = format!("SELECT max(rowid) FROM {}", ask.table);
-    let mut rows = source.query(Query { sql, limits, cancel: ask.cancel.clone() }).await.ok()?;
+    let mut rows = source
+        .query(Query { sql, limits, cancel: ask.cancel.clone(), origin: ask.origin.clone() })
+        .await
+        .ok()?;
     let batch = rows.next_batch().await.ok()??;
     match batch.rows().next()?.next()? {
         Value::Int(last) => Some(RowCount { rows: u64::try_from(last).ok()?, is_exact: false }),

@@ -7,8 +7,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rusqlite::Connection;
 use sequel_connector::{
-    Connector, DataSource, Dialect, OpenError, Party, Plan, Profile, ProfileAsk, Query, QueryError,
-    RowSender, Rows, Schema, SchemaAsk, Settings, check, check_explainable, profile_by_queries, row_channel,
+    Configuration, Connector, DataSource, Declaration, Dialect, OpenError, Party, Plan, Profile, ProfileAsk,
+    Query, QueryError, RowSender, Rows, Schema, SchemaAsk, Setting, SettingKind, Settings, check,
+    check_explainable, profile_by_queries, row_channel,
 };
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -26,6 +27,29 @@ use crate::watch::Watch;
 const CONNECTION_WAIT: Duration = Duration::from_secs(5);
 /// How long a sign of life may take.
 const PING_TIME: Duration = Duration::from_secs(5);
+
+/// What it asks for.
+pub const DECLARATION: Declaration = Declaration {
+    word: "sqlite",
+    label: "SQLite",
+    settings: &[
+        Setting {
+            name: "path",
+            label: "File",
+            help: "Where the file is on the server, below a folder that its operator allows (sources.sqlite.folders).",
+            kind: SettingKind::Line,
+            required: true,
+        },
+        Setting {
+            name: "samples",
+            label: "Show sample values",
+            help: "A few short values of each column stand in the description of a table.",
+            kind: SettingKind::On,
+            required: false,
+        },
+    ],
+    routing: &[],
+};
 
 /// The factory for SQLite files.
 #[derive(Debug)]
@@ -45,22 +69,22 @@ impl SqliteConnector {
 
 #[async_trait]
 impl Connector for SqliteConnector {
-    fn kind(&self) -> &'static str {
-        "sqlite"
+    fn declaration(&self) -> &'static Declaration {
+        &DECLARATION
     }
 
-    async fn check(&self, settings: &Settings) -> Result<Settings, OpenError> {
-        let wanted = wanted(settings)?;
+    async fn check(&self, given: &Configuration) -> Result<Configuration, OpenError> {
+        let wanted = wanted(&given.settings)?;
         let path = self.on_threads(&wanted, |policy, path| canonical(&policy, path)).await?;
         let mut settings = Settings::from_iter([("path".to_owned(), path.into())]);
         if !wanted.samples {
             settings.insert("samples".to_owned(), false.into());
         }
-        Ok(settings)
+        Ok(settings.into())
     }
 
-    async fn open(&self, settings: &Settings, party: &Party) -> Result<Arc<dyn DataSource>, OpenError> {
-        Ok(Arc::new(self.open_source(settings, party).await?))
+    async fn open(&self, given: &Configuration, party: &Party) -> Result<Arc<dyn DataSource>, OpenError> {
+        Ok(Arc::new(self.open_source(&given.settings, party).await?))
     }
 }
 

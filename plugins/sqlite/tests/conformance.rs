@@ -28,7 +28,7 @@ impl Fixture for Sqlite {
         let policy = Policy { folders: vec![self.folder.path().to_owned()], ..Policy::default() };
         let connector = SqliteConnector::new(policy).unwrap();
         connector
-            .open(&Settings::from_iter([("path".to_owned(), "suite.db".into())]), &Party::new("a"))
+            .open(&Settings::from_iter([("path".to_owned(), "suite.db".into())]).into(), &Party::new("a"))
             .await
             .unwrap()
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sequel_connector::{Connector, Limits, Party, Query, QueryError, Settings};
+use sequel_connector::{Connector, Limits, Origin, Party, Query, QueryError, Settings};
 use sequel_connector_sqlite::{Policy, SqliteConnector};
 use tokio_util::sync::CancellationToken;
 
@@ -32,9 +32,14 @@ async fn what_needs_too_much_memory_ends_with_a_sentence_and_leaves_the_disk_alo
         Policy { folders: vec![folder.path().into()], memory_max_bytes: MEMORY_BYTES, ..Policy::default() };
     let connector = SqliteConnector::new(policy).unwrap();
     let settings = Settings::from_iter([("path".to_owned(), "a.db".into())]);
-    let source = connector.open(&settings, &Party::new("a")).await.unwrap();
+    let source = connector.open(&settings.into(), &Party::new("a")).await.unwrap();
     let run = async |sql: &str| {
-        let query = Query { sql: sql.into(), limits: LIMITS, cancel: CancellationToken::new() };
+        let query = Query {
+            sql: sql.into(),
+            limits: LIMITS,
+            cancel: CancellationToken::new(),
+            origin: Origin::default(),
+        };
         source.query(query).await
     };
     let many = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c LIMIT 1000)";

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sequel_connector::{Connector, DataSource, Limits, OpenError, Party, Query, QueryError, Settings};
+use sequel_connector::{
+    Configuration, Connector, DataSource, Limits, OpenError, Origin, Party, Query, QueryError, Settings,
+};
 use sequel_connector_sqlite::{Policy, SqliteConnector};
 use tokio_util::sync::CancellationToken;
 
@@ -59,8 +61,8 @@ impl House {
     }
 }
 
-fn settings(path: &str) -> Settings {
-    Settings::from_iter([("path".to_owned(), path.into())])
+fn settings(path: &str) -> Configuration {
+    Settings::from_iter([("path".to_owned(), path.into())]).into()
 }
 
 fn database(path: &Path) {
@@ -71,7 +73,12 @@ fn database(path: &Path) {
 async fn count(source: &dyn DataSource) -> Result<usize, QueryError> {
     let limits =
         Limits { rows: 100, bytes: 10_000, cell_bytes: 1_000, columns: 10, time: Duration::from_secs(20) };
-    let query = Query { sql: "SELECT * FROM t".into(), limits, cancel: CancellationToken::new() };
+    let query = Query {
+        sql: "SELECT * FROM t".into(),
+        limits,
+        cancel: CancellationToken::new(),
+        origin: Origin::default(),
+    };
     let mut rows = source.query(query).await?;
     let mut count = 0;
     while let Some(batch) = rows.next_batch().await? {
@@ -195,7 +202,7 @@ async fn wrong_settings_are_answered_with_the_right_ones() {
     let house = House::new();
     let unknown = Settings::from_iter([("path".into(), "good.db".into()), ("mode".into(), "rw".into())]);
     for wrong in [Settings::new(), unknown, Settings::from_iter([("path".into(), 3.into())])] {
-        let Err(OpenError::Settings(message)) = house.connector.check(&wrong).await else {
+        let Err(OpenError::Settings(message)) = house.connector.check(&wrong.clone().into()).await else {
             panic!("{wrong:?}")
         };
         assert!(message.contains("path"), "{message}");

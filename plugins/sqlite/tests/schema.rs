@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sequel_connector::{
-    Connector, DataSource, Dialect, Limits, Party, Profile, ProfileAsk, Query, QueryError, RowCount,
+    Connector, DataSource, Dialect, Limits, Origin, Party, Profile, ProfileAsk, Query, QueryError, RowCount,
     SampleLimits, Schema, SchemaAsk, Settings, Table,
 };
 use sequel_connector_sqlite::{Policy, SqliteConnector};
@@ -26,7 +26,7 @@ impl Open {
         let connector =
             SqliteConnector::new(Policy { folders: vec![folder.path().into()], ..policy }).unwrap();
         settings.insert("path".to_owned(), "a.db".into());
-        let settings = connector.check(&settings).await.unwrap();
+        let settings = connector.check(&settings.into()).await.unwrap();
         Self { source: connector.open(&settings, &Party::new("a")).await.unwrap(), _folder: folder }
     }
 
@@ -44,7 +44,14 @@ impl Open {
         let samples = Some(SampleLimits { rows: 20, values: 3, value_chars: 10 });
         let table = Dialect::Sqlite.identifier(name);
         self.source
-            .profile(ProfileAsk { table, columns, samples, time, cancel: CancellationToken::new() })
+            .profile(ProfileAsk {
+                table,
+                columns,
+                samples,
+                time,
+                cancel: CancellationToken::new(),
+                origin: Origin::default(),
+            })
             .await
     }
 }
@@ -245,8 +252,14 @@ async fn a_plan_is_told_in_steps_below_each_other() {
     .await;
     let limits =
         Limits { rows: 100, bytes: 1 << 16, cell_bytes: 1 << 12, columns: 10, time: Duration::from_secs(30) };
-    let explain =
-        |sql: &str| open.source.explain(Query { sql: sql.into(), limits, cancel: CancellationToken::new() });
+    let explain = |sql: &str| {
+        open.source.explain(Query {
+            sql: sql.into(),
+            limits,
+            cancel: CancellationToken::new(),
+            origin: Origin::default(),
+        })
+    };
     let sql = "; -- what follows\n SELECT * FROM a WHERE b IN (SELECT id FROM b WHERE id = a.id)";
     let error = explain(sql).await.err();
     assert!(error.is_none(), "{error:?}");

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use sequel_connector::{Connector, DataSource, Limits, Party, Query, QueryError, Rows, Settings};
+use sequel_connector::{Connector, DataSource, Limits, Origin, Party, Query, QueryError, Rows, Settings};
 use sequel_connector_sqlite::{CONNECTIONS_MAX, Policy, SqliteConnector};
 use tokio_util::sync::CancellationToken;
 
@@ -25,13 +25,15 @@ impl House {
 
     async fn source(&self, party: &str) -> Arc<dyn DataSource> {
         let settings = Settings::from_iter([("path".to_owned(), "a.db".into())]);
-        self.connector.open(&settings, &Party::new(party)).await.unwrap()
+        self.connector.open(&settings.into(), &Party::new(party)).await.unwrap()
     }
 }
 
 async fn ask(source: &dyn DataSource, sql: &str, time: Duration) -> Result<Rows, QueryError> {
     let limits = Limits { rows: 1 << 40, bytes: 1 << 40, cell_bytes: 1_000, columns: 10, time };
-    source.query(Query { sql: sql.into(), limits, cancel: CancellationToken::new() }).await
+    source
+        .query(Query { sql: sql.into(), limits, cancel: CancellationToken::new(), origin: Origin::default() })
+        .await
 }
 
 /// Rows without end that nobody reads: as long as they are held, their query has its connection.

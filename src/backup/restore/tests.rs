@@ -75,6 +75,7 @@ impl World {
         let held = SourceRecord {
             name: "facts".into(),
             kind: "sqlite".into(),
+            secrets: None,
             settings,
             description: None,
             created_at: at,

@@ -1,9 +1,8 @@
 //! `sequel source add`.
 
-use std::path::PathBuf;
-
 use serde_json::{Map, Value};
 
+use super::flags::SettingFlags;
 use crate::api::{AddSource, Source};
 use crate::cli::OrgArg;
 use crate::cli::answer::{Answer, clean};
@@ -21,9 +20,8 @@ pub(in crate::cli) struct Args {
     /// The kind of database
     #[arg(long, default_value = "sqlite")]
     kind: String,
-    /// Its file; must lie in one of the folders of sources.sqlite.folders
-    #[arg(long, value_name = "FILE")]
-    path: Option<PathBuf>,
+    #[command(flatten)]
+    flags: SettingFlags,
     /// A setting of the connector; may be given several times. Never put a password here
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = parse_setting)]
     settings: Vec<(String, Value)>,
@@ -35,11 +33,7 @@ pub(in crate::cli) struct Args {
 pub(super) async fn run(args: Args, session: &mut Session) -> Result<Answer, Failure> {
     let (org, path) = session.org(args.org.org).await?;
     let mut settings: Map<String, Value> = args.settings.into_iter().collect();
-    if let Some(file) = args.path {
-        // The server has another working directory.
-        let file = std::path::absolute(&file).unwrap_or(file);
-        settings.insert("path".to_owned(), Value::String(file.to_string_lossy().into_owned()));
-    }
+    settings.extend(args.flags.settings()?);
     let request = AddSource { name: args.name, kind: args.kind, settings, description: args.description };
     let source: Source = session.client.post(&format!("{path}/sources"), &request).await?;
     let (quoted, org) = (clean(&shell_quote(&source.name)), clean(&shell_quote(&org)));

@@ -1,11 +1,10 @@
 //! `sequel source edit`.
 
-use std::path::PathBuf;
-
 use serde_json::Value;
 
 use super::SourceArg;
 use super::add::parse_setting;
+use super::flags::SettingFlags;
 use crate::api::{ChangeSource, Source};
 use crate::cli::OrgArg;
 use crate::cli::answer::{Answer, clean};
@@ -15,20 +14,18 @@ use crate::cli::session::Session;
 
 /// Change where a data source is or what is said of it; running queries finish where they began
 #[derive(Debug, clap::Args)]
-#[command(group = clap::ArgGroup::new("what").required(true).multiple(true))]
 pub(in crate::cli) struct Args {
     #[command(flatten)]
     source: SourceArg,
     #[command(flatten)]
     org: OrgArg,
-    /// Its file; must lie in one of the folders of sources.sqlite.folders
-    #[arg(long, value_name = "FILE", group = "what")]
-    path: Option<PathBuf>,
+    #[command(flatten)]
+    flags: SettingFlags,
     /// A setting of the connector; may be given several times, others stay. Never put a password here
-    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = parse_setting, group = "what")]
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = parse_setting)]
     settings: Vec<(String, Value)>,
     /// What is in it, for the model to read; empty for nothing
-    #[arg(long, value_name = "TEXT", group = "what")]
+    #[arg(long, value_name = "TEXT")]
     description: Option<String>,
 }
 
@@ -36,10 +33,12 @@ pub(super) async fn run(args: Args, session: &mut Session) -> Result<Answer, Fai
     let (_, path) = session.org(args.org.org).await?;
     let path = format!("{path}/sources/{}", segment(&args.source.source));
     let mut settings = args.settings;
-    if let Some(file) = args.path {
-        // The server has another working directory.
-        let file = std::path::absolute(&file).unwrap_or(file);
-        settings.push(("path".to_owned(), Value::String(file.to_string_lossy().into_owned())));
+    settings.extend(args.flags.settings()?);
+    if settings.is_empty() && args.description.is_none() {
+        return Err(Failure::Usage {
+            code: "nothing_to_change",
+            message: "say what to change, such as --description, --host or --path.".to_owned(),
+        });
     }
     let mut change = ChangeSource { description: args.description, ..ChangeSource::default() };
     if !settings.is_empty() {

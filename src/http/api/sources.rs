@@ -14,8 +14,10 @@ use crate::org::sources::{NewSource, SourceEdit};
 use crate::org::{Source, Tried};
 
 fn shape(id: SourceId, record: SourceRecord) -> api::Source {
-    let SourceRecord { name, kind, settings, description, created_at } = record;
-    api::Source { id: id.to_string(), name, kind, settings, description, created_at }
+    let SourceRecord { name, kind, settings, secrets, description, created_at } = record;
+    // By name alone: nothing gives a secret out.
+    let secrets = secrets.map(|sealed| sealed.names).unwrap_or_default();
+    api::Source { id: id.to_string(), name, kind, settings, secrets, description, created_at }
 }
 
 /// What data sources are called; one that was removed by its id.
@@ -66,8 +68,8 @@ pub(super) async fn add(
 
 pub(super) async fn test(admin: Acting, path: Path<(String, String)>) -> Result<Json<api::Tested>, Refused> {
     let source = admin.org(&path.0).await?.find_source(&path.1)?;
-    let Tried { error, elapsed_ms } = source.try_out(admin.test_timeout).await;
-    Ok(Json(api::Tested { ok: error.is_none(), elapsed_ms, error }))
+    let Tried { error, warnings, elapsed_ms } = source.try_out(admin.test_timeout).await;
+    Ok(Json(api::Tested { ok: error.is_none(), elapsed_ms, error, warnings }))
 }
 
 pub(super) async fn remove(

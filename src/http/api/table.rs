@@ -5,7 +5,7 @@ use actix_web::{Route, web};
 use utoipa::ToSchema;
 use utoipa::openapi::{Ref, RefOr, Schema, Type};
 
-use super::{apps, audit, backup, keys, members, openapi, orgs, sources, usage, users};
+use super::{apps, audit, backup, keys, members, openapi, orgs, secrets, sources, usage, users};
 use crate::api;
 
 /// One operation: what it is, what it takes and answers, and who does it.
@@ -124,6 +124,15 @@ pub const OPERATIONS: &[Operation] = &[
     operation(("GET", "/server"), ("getServer", "The running server"), (200, shape::<api::Server>), || {
         web::get().to(orgs::server)
     }),
+    operation(
+        ("POST", "/secrets/rotate"),
+        (
+            "rotateSecrets",
+            "Seal the secrets of all data sources under a new master key and forget the former one",
+        ),
+        (200, shape::<api::Rotated>),
+        || web::post().to(secrets::rotate),
+    ),
     operation(("GET", "/orgs"), ("listOrgs", "All organizations"), (200, shape::<api::Orgs>), || {
         web::get().to(orgs::list)
     })

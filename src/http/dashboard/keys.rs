@@ -218,7 +218,7 @@ pub(super) fn source_choices(
     let choice = |source: &Arc<Source>| {
         let record = source.record();
         let ticked = only.is_some_and(|only| only.contains(&source.id()));
-        (source.id().to_string(), Name::new(record.name.clone()), super::sources::label(&record.kind), ticked)
+        (source.id().to_string(), Name::new(record.name.clone()), source.kind_label(), ticked)
     };
     sources.iter().map(choice).collect()
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use sequel_connector::{Declaration, Setting, SettingKind, Settings};
 use serde_json::Value;
 
 use super::form::{STALE, seen};
@@ -16,46 +17,12 @@ use crate::org::sources::{NewSource, SourceEdit};
 use crate::org::usage::{UsageQuery, day_of};
 use crate::org::{ChangeError, Source, Tried};
 use crate::pages::{
-    Asked, Check, CheckOutcome, Declared, DeclaredKind, Health, Input, Name, Room, SourceForm, SourceKind,
-    SourcePage, SourceRow, Sources, When,
+    Asked, Check, CheckOutcome, Declared, DeclaredKind, Health, Input, Name, Pick, Room, SourceForm,
+    SourceKind, SourcePage, SourceRow, Sources, When,
 };
 
 /// Days in which it is looked when a data source was asked last.
 const ASKED_DAYS: u32 = 7;
-
-/// What one kind of database is called, and what has to be said to connect one.
-struct Kind {
-    word: &'static str,
-    label: &'static str,
-    settings: &'static [Setting],
-}
-
-/// One setting of a kind.
-struct Setting {
-    name: &'static str,
-    label: &'static str,
-    help: &'static str,
-}
-
-/// The kinds that this program can connect, in the order in which they are offered.
-const KINDS: &[Kind] = &[Kind {
-    word: "sqlite",
-    label: "SQLite",
-    settings: &[Setting {
-        name: "path",
-        label: "File",
-        help: "Where the file is on the server, below a folder that its operator allows (sources.sqlite.folders). Every \
-               organization of this server may connect what lies there.",
-    }],
-}];
-
-/// What a kind is called.
-pub(super) fn label(kind: &str) -> String {
-    KINDS
-        .iter()
-        .find(|known| known.word == kind)
-        .map_or_else(|| kind.to_owned(), |known| known.label.to_owned())
-}
 
 impl Inside {
     fn source(&self) -> Result<Arc<Source>, Failed> {
@@ -96,11 +63,13 @@ impl Inside {
 
     fn source_row(&self, source: &Source, asked: Asked) -> SourceRow {
         let record = source.record();
-        let place = record.settings.values().find_map(Value::as_str).unwrap_or_default();
+        // Where it is, in the words of whichever connector: a file, a host.
+        let place =
+            ["path", "host"].iter().find_map(|name| record.settings.get(*name)?.as_str()).unwrap_or_default();
         SourceRow {
             id: source.id().to_string(),
             name: Name::new(record.name.clone()),
-            kind: label(&record.kind),
+            kind: source.kind_label(),
             place: Name::new(place),
             health: match source.failing() {
                 Some((since, cause)) => Health::Failing { since: self.when(since), cause: sentence(&cause) },
@@ -134,30 +103,51 @@ pub(super) async fn list(inside: Inside) -> Outcome {
 }
 
 pub(super) async fn first_kind(inside: Inside) -> Outcome {
-    let first = KINDS.first().ok_or(Failed::NOT_FOUND)?;
+    let kinds = inside.member.source_kinds();
+    // What most people have; the form offers the others.
+    let first =
+        kinds.iter().find(|kind| kind.word == "postgres").or(kinds.first()).ok_or(Failed::NOT_FOUND)?;
     Ok(Reply::see(&format!("{}/new/{}", inside.sources_at(), first.word)))
 }
 
-fn kind(word: &str) -> Result<&'static Kind, Failed> {
-    KINDS.iter().find(|kind| kind.word == word).ok_or(Failed::NOT_FOUND)
+fn kind(inside: &Inside, word: &str) -> Result<&'static Declaration, Failed> {
+    inside.member.source_kinds().into_iter().find(|kind| kind.word == word).ok_or(Failed::NOT_FOUND)
+}
+
+/// A declared setting as a field, with its value in text.
+fn field(setting: &Setting, value: String) -> Declared {
+    let kind = match setting.kind {
+        // A certificate loses its line breaks in a line, and is read without them as well.
+        SettingKind::Line | SettingKind::Lines => DeclaredKind::Machine,
+        SettingKind::Number => DeclaredKind::Number,
+        SettingKind::Secret => DeclaredKind::Secret,
+        SettingKind::Choice(words) => {
+            DeclaredKind::Choice(words.iter().map(|word| Pick::new(*word, *word)).collect())
+        }
+        SettingKind::On => DeclaredKind::Tick,
+    };
+    Declared {
+        name: setting.name.to_owned(),
+        label: setting.label.to_owned(),
+        // A secret goes into the form of nobody, not even of whoever has just typed it.
+        input: if kind == DeclaredKind::Secret { Input::default() } else { Input::of(value) },
+        kind,
+        help: Some(setting.help.to_owned()),
+        required: setting.required,
+    }
 }
 
 /// The form with values of a source, of what was sent, or of nothing.
 async fn form(
     inside: &Inside,
-    kind: &'static Kind,
+    kind: &'static Declaration,
     editing: Option<&Source>,
     value: impl Fn(&str) -> String,
 ) -> Result<SourceForm, Failed> {
-    let of_kind = |kind: &Kind| SourceKind { word: kind.word.to_owned(), label: kind.label.to_owned() };
-    let declared = kind.settings.iter().map(|setting| Declared {
-        name: setting.name.to_owned(),
-        label: setting.label.to_owned(),
-        kind: DeclaredKind::Machine,
-        help: Some(setting.help.to_owned()),
-        required: true,
-        input: Input::of(value(&format!("set-{}", setting.name))),
-    });
+    let of_kind =
+        |kind: &Declaration| SourceKind { word: kind.word.to_owned(), label: kind.label.to_owned() };
+    let declared =
+        kind.settings.iter().map(|setting| field(setting, value(&format!("set-{}", setting.name))));
     Ok(SourceForm {
         shell: inside.org_shell(Room::Sources).await?,
         editing: editing.map(|source| (source.id().to_string(), Name::new(source.record().name.clone()))),
@@ -165,7 +155,7 @@ async fn form(
             let SourceRecord { name, settings, description, .. } = source.record();
             seen(&(name, settings, description))
         }),
-        kinds: KINDS.iter().map(of_kind).collect(),
+        kinds: inside.member.source_kinds().into_iter().map(of_kind).collect(),
         kind: of_kind(kind),
         name: Input::of(value("name")),
         description: Input::of(value("description")),
@@ -175,48 +165,76 @@ async fn form(
     })
 }
 
-async fn sent(inside: &Inside, kind: &'static Kind, editing: Option<&Source>) -> Result<SourceForm, Failed> {
+async fn sent(
+    inside: &Inside,
+    kind: &'static Declaration,
+    editing: Option<&Source>,
+) -> Result<SourceForm, Failed> {
     form(inside, kind, editing, |name| inside.form.trimmed(name).to_owned()).await
 }
 
-/// The source that a form asks for.
-fn new_source(inside: &Inside, form: &SourceForm, kind: &Kind) -> NewSource {
+/// The source that a form asks for. An empty field is no setting, and of a secret it keeps what is stored.
+fn new_source(inside: &Inside, form: &SourceForm, kind: &Declaration) -> NewSource {
     let value = |setting: &Setting| {
-        (setting.name.to_owned(), Value::from(inside.form.trimmed(&format!("set-{}", setting.name))))
+        let text = inside.form.trimmed(&format!("set-{}", setting.name)).to_owned();
+        let value = match setting.kind {
+            // What holds where nothing is said.
+            SettingKind::On => (text != "true").then(|| Value::from(false)),
+            SettingKind::Choice(words) => {
+                Some(text).filter(|text| words.first() != Some(&text.as_str())).map(Value::from)
+            }
+            _ => Some(text).filter(|text| !text.is_empty()).map(Value::from),
+        };
+        Some((setting.name.to_owned(), value?))
     };
+    let settings: Settings = kind.settings.iter().filter_map(value).collect();
     NewSource {
         name: form.name.value.clone(),
         kind: kind.word.to_owned(),
-        settings: kind.settings.iter().map(value).collect(),
+        settings,
         description: Some(form.description.value.clone()).filter(|text| !text.is_empty()),
     }
 }
 
+fn is_on(setting: &Setting) -> bool {
+    setting.kind == SettingKind::On
+}
+
 pub(super) async fn new(inside: Inside) -> Outcome {
     inside.needs_sources()?;
-    let kind = kind(inside.part("kind"))?;
-    Reply::page(&form(&inside, kind, None, |_| String::new()).await?)
+    let kind = kind(&inside, inside.part("kind"))?;
+    let on = |name: &str| name.strip_prefix("set-").and_then(|name| kind.setting(name)).is_some_and(is_on);
+    Reply::page(
+        &form(&inside, kind, None, |name| if on(name) { "true".into() } else { String::new() }).await?,
+    )
 }
 
 /// Tries a source out, and says how that went.
-async fn try_out(inside: &Inside, source: &Arc<Source>) -> Check {
-    let Tried { error, elapsed_ms } = source.try_out(inside.dashboard().test_timeout).await;
+async fn try_out(inside: &Inside, source: &Arc<Source>) -> Vec<Check> {
+    let Tried { error, warnings, elapsed_ms } = source.try_out(inside.dashboard().test_timeout).await;
     let (text, outcome) = match &error {
         None => ("It was opened read only and answered.".to_owned(), CheckOutcome::Passed),
         Some(error) => (sentence(error), CheckOutcome::Failed),
     };
-    Check { text, outcome, millis: Some(elapsed_ms) }
+    let first = Check { text, outcome, millis: Some(elapsed_ms) };
+    // What should be changed although it works stands in nobody's way.
+    let warned = |text: String| Check { text, outcome: CheckOutcome::Skipped, millis: None };
+    std::iter::once(first).chain(warnings.into_iter().map(warned)).collect()
 }
 
 /// The form of a source that was tried out as it would be, where it may be saved; otherwise the answer.
-async fn tried(inside: &Inside, mut form: SourceForm, new: NewSource) -> Result<SourceForm, Outcome> {
-    let candidate = match inside.member.candidate(new).await {
+async fn tried(
+    inside: &Inside,
+    mut form: SourceForm,
+    new: NewSource,
+    of: Option<&Source>,
+) -> Result<SourceForm, Outcome> {
+    let candidate = match inside.member.candidate(new, of).await {
         Ok(candidate) => candidate,
         Err(error) => return Err(refused(form, error)),
     };
-    let check = try_out(inside, &candidate).await;
-    let is_well = check.outcome == CheckOutcome::Passed;
-    form.checks = vec![check];
+    form.checks = try_out(inside, &candidate).await;
+    let is_well = form.checks.iter().all(|check| check.outcome != CheckOutcome::Failed);
     match inside.form.get("only") {
         "test" => Err(Reply::page(&form)),
         _ if is_well => Ok(form),
@@ -244,10 +262,10 @@ fn told(mut form: SourceForm, error: ChangeError) -> Result<SourceForm, Failed> 
 
 pub(super) async fn add(inside: Inside) -> Outcome {
     inside.needs_sources()?;
-    let kind = kind(inside.part("kind"))?;
+    let kind = kind(&inside, inside.part("kind"))?;
     let form = sent(&inside, kind, None).await?;
     let new = new_source(&inside, &form, kind);
-    let form = match tried(&inside, form, new.clone()).await {
+    let form = match tried(&inside, form, new.clone(), None).await {
         Ok(form) => form,
         Err(answer) => return answer,
     };
@@ -260,23 +278,34 @@ pub(super) async fn add(inside: Inside) -> Outcome {
     }
 }
 
+/// A setting as a form and a page show it.
+fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(text).collect::<Vec<_>>().join(", "),
+        other => other.to_string(),
+    }
+}
+
 async fn source_page(
     inside: &Inside,
     source: &Arc<Source>,
     checks: Vec<Check>,
 ) -> Result<SourcePage, Failed> {
     let record = source.record();
-    let kind = KINDS.iter().find(|kind| kind.word == record.kind);
+    let kind = kind(inside, &record.kind).ok();
     let label = |name: &str| {
-        let declared = kind.and_then(|kind| kind.settings.iter().find(|setting| setting.name == name));
+        let declared = kind.and_then(|kind| kind.setting(name));
         declared.map_or_else(|| name.to_owned(), |setting| setting.label.to_owned())
     };
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let plain = record.settings.iter().map(|(name, value)| (label(name), Name::new(text(value))));
+    let sealed = record.secrets.iter().flat_map(|secrets| &secrets.names);
+    let sealed = sealed.map(|name| (label(name), Name::new("sealed")));
     Ok(SourcePage {
         shell: inside.org_shell(Room::Sources).await?,
         source: row(inside, source).await?,
         description: record.description.clone().map(Name::new),
-        settings: record.settings.iter().map(|(name, value)| (label(name), Name::new(text(value)))).collect(),
+        settings: plain.chain(sealed).collect(),
         created: inside.when(record.created_at),
         checks,
         may_change: inside.member.may(Action::Sources),
@@ -295,23 +324,25 @@ pub(super) async fn one(inside: Inside) -> Outcome {
 pub(super) async fn test(inside: Inside) -> Outcome {
     let source = inside.source()?;
     let source = inside.member.source_to_test(&source.id().to_string())?;
-    let check = try_out(&inside, &source).await;
-    Reply::page(&source_page(&inside, &source, vec![check]).await?)
+    let checks = try_out(&inside, &source).await;
+    Reply::page(&source_page(&inside, &source, checks).await?)
 }
 
 pub(super) async fn edit(inside: Inside) -> Outcome {
     inside.needs_sources()?;
     let source = inside.source()?;
     let record = source.record();
-    let kind = kind(&record.kind)?;
+    let kind = kind(&inside, &record.kind)?;
     let value = |name: &str| match name {
         "name" => record.name.clone(),
         "description" => record.description.clone().unwrap_or_default(),
         name => {
-            let setting = name.strip_prefix("set-").and_then(|name| record.settings.get(name));
-            setting.map_or_else(String::new, |value| {
-                value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-            })
+            let name = name.strip_prefix("set-").unwrap_or(name);
+            match record.settings.get(name) {
+                Some(value) => text(value),
+                None if kind.setting(name).is_some_and(is_on) => "true".to_owned(),
+                None => String::new(),
+            }
         }
     };
     Reply::page(&form(&inside, kind, Some(&*source), value).await?)
@@ -320,7 +351,7 @@ pub(super) async fn edit(inside: Inside) -> Outcome {
 pub(super) async fn save(inside: Inside) -> Outcome {
     inside.needs_sources()?;
     let source = inside.source()?;
-    let kind = kind(&source.record().kind)?;
+    let kind = kind(&inside, &source.record().kind)?;
     let mut form = sent(&inside, kind, Some(&*source)).await?;
     if inside.form.is_stale(&form.seen) {
         form.name.error = Some(STALE.to_owned());
@@ -328,11 +359,11 @@ pub(super) async fn save(inside: Inside) -> Outcome {
     }
     let mut new = new_source(&inside, &form, kind);
     // What the form does not ask for stays as it is: whoever changes a description allows nothing by it.
-    for (name, value) in &source.record().settings {
+    for (name, value) in source.record().settings.iter().filter(|(name, _)| kind.setting(name).is_none()) {
         new.settings.entry(name.clone()).or_insert_with(|| value.clone());
     }
     let settings = new.settings.clone();
-    let form = match tried(&inside, form, new).await {
+    let form = match tried(&inside, form, new, Some(&*source)).await {
         Ok(form) => form,
         Err(answer) => return answer,
     };

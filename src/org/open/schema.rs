@@ -246,7 +246,7 @@ impl Source {
         catalog: &Arc<Catalog>,
         work: impl FnOnce(&Catalog) -> T + Send + 'static,
     ) -> Result<T, QueryError> {
-        let place = self.open.shelf.works.take(&self.party).await;
+        let place = self.open.shelf.works.take(&self.belonging.party).await;
         let catalog = Arc::clone(catalog);
         let done = tokio::task::spawn_blocking(move || {
             let _place = place;
@@ -262,7 +262,7 @@ impl Source {
             Ok(handle) => handle,
             Err(error) => return (Duration::ZERO, Err(CatalogError::Open(error))),
         };
-        let place = self.open.shelf.readings.take(&self.party).await;
+        let place = self.open.shelf.readings.take(&self.belonging.party).await;
         let started = self.now();
         let read = Self::read_with(&handle, place, time).await;
         let took = self.now().saturating_sub(started);

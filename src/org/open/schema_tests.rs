@@ -4,8 +4,8 @@ use std::sync::atomic::AtomicBool;
 
 use async_trait::async_trait;
 use sequel_connector::{
-    ColumnSchema, Connector, DataSource, Dialect, OpenError, Party, Plan, Query, Registry, Rows, Schema,
-    Settings, Table, TableKind,
+    ColumnSchema, Configuration, Connector, DataSource, Declaration, Dialect, OpenError, Party, Plan, Query,
+    Registry, Rows, Schema, Settings, Table, TableKind,
 };
 use tokio::sync::Semaphore;
 
@@ -14,6 +14,8 @@ use crate::context::{Clock, Rng, Timestamp};
 use crate::credential::SourceId;
 use crate::org::open::OpenSources;
 use crate::org::record::SourceRecord;
+use crate::org::secrets::Belonging;
+use crate::vault::Vault;
 
 const TIME: Duration = Duration::from_secs(60);
 
@@ -27,13 +29,13 @@ struct Counted {
 
 #[async_trait]
 impl Connector for Counted {
-    fn kind(&self) -> &'static str {
-        "counted"
+    fn declaration(&self) -> &'static Declaration {
+        &Declaration { word: "counted", label: "Counted", settings: &[], routing: &[] }
     }
-    async fn check(&self, settings: &Settings) -> Result<Settings, OpenError> {
-        Ok(settings.clone())
+    async fn check(&self, given: &Configuration) -> Result<Configuration, OpenError> {
+        Ok(given.clone())
     }
-    async fn open(&self, _: &Settings, _: &Party) -> Result<Arc<dyn DataSource>, OpenError> {
+    async fn open(&self, _: &Configuration, _: &Party) -> Result<Arc<dyn DataSource>, OpenError> {
         Ok(Arc::new(self.clone()))
     }
 }
@@ -89,7 +91,8 @@ fn stage(allowed: usize) -> Stage {
         Counted { readings: Arc::default(), gate: Arc::new(Semaphore::new(allowed)), broken: Arc::default() };
     let clock = Clock::starting_at(Timestamp(1_000_000));
     let registry = Registry::new([Arc::new(database.clone()) as Arc<dyn Connector>]);
-    let open = OpenSources::new(registry, clock.clone(), 10);
+    let open =
+        OpenSources::new(registry, clock.clone(), Arc::new(Vault::fleeting(&Rng::system()).unwrap()), 10);
     let source = source("acme", &open);
     Stage { database, clock, open, source }
 }
@@ -100,10 +103,12 @@ fn source(org: &str, open: &Arc<OpenSources>) -> Arc<Source> {
         name: "a".into(),
         kind: "counted".into(),
         settings: Settings::new(),
+        secrets: None,
         description: None,
         created_at: Timestamp(0),
     };
-    Source::new(SourceId::mint(&Rng::system()).unwrap(), record, Party::new(org), Arc::clone(open))
+    let org = Belonging::new(format!("{org:0<12}").parse().unwrap());
+    Source::new(SourceId::mint(&Rng::system()).unwrap(), record, org, Arc::clone(open))
 }
 
 impl Stage {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::Connection;
-use sequel_connector::{Connector, DataSource, Dialect, Limits, Party, Query, Settings, check};
+use sequel_connector::{Connector, DataSource, Dialect, Limits, Origin, Party, Query, Settings, check};
 use sequel_connector_sqlite::{Policy, SqliteConnector};
 use tokio_util::sync::CancellationToken;
 
@@ -54,13 +54,19 @@ impl Victim {
         let policy = Policy { folders: vec![folder.path().into()], ..Policy::default() };
         let connector = SqliteConnector::new(policy).expect("a connector");
         let settings = Settings::from_iter([("path".to_owned(), "victim.db".into())]);
-        let source = runtime.block_on(connector.open(&settings, &Party::new("a"))).expect("an open source");
+        let source =
+            runtime.block_on(connector.open(&settings.into(), &Party::new("a"))).expect("an open source");
         let before = std::fs::read(&path).expect("the database");
         Self { folder, before, bare, source, runtime }
     }
 
     fn run(&self, sql: &str) {
-        let query = Query { sql: sql.to_owned(), limits: LIMITS, cancel: CancellationToken::new() };
+        let query = Query {
+            sql: sql.to_owned(),
+            limits: LIMITS,
+            cancel: CancellationToken::new(),
+            origin: Origin::default(),
+        };
         self.runtime.block_on(async {
             let Ok(mut rows) = self.source.query(query).await else { return };
             while let Ok(Some(batch)) = rows.next_batch().await {

@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Fixture, PROMPTLY, WIDE, query};
 use crate::{
-    DataSource, Limits, ProfileAsk, QueryError, RowCount, SampleLimits, Schema, SchemaAsk, TableKind,
+    DataSource, Limits, Origin, ProfileAsk, QueryError, RowCount, SampleLimits, Schema, SchemaAsk, TableKind,
 };
 
 /// A reading of the schema that meets no limit by accident.
@@ -126,6 +126,7 @@ pub async fn a_glance_counts_rows_and_brings_a_few_values(fixture: &dyn Fixture)
         samples: Some(samples),
         time: Duration::from_secs(60),
         cancel: CancellationToken::new(),
+        origin: Origin::default(),
     };
     let profile = source.profile(ask.clone()).await.expect("the table can be read");
     assert_eq!(profile.rows, Some(RowCount { rows: 3, is_exact: true }));

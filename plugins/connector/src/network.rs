@@ -20,6 +20,11 @@ pub struct Network {
 pub struct NetworkError;
 
 impl Network {
+    /// How narrow it is: its leading bits, those of an IPv4 network counted as in the IPv6 form of its addresses.
+    pub fn prefix_bits_of_ipv6(&self) -> u8 {
+        self.prefix_bits + if self.address.is_ipv4() { 96 } else { 0 }
+    }
+
     /// Whether an address lies in this network. An IPv4 address that came mapped into IPv6 counts
     /// as the IPv4 address that it is.
     pub fn contains(&self, address: IpAddr) -> bool {

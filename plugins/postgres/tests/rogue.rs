@@ -1,0 +1,268 @@
+//! A server that is none, or a bad one: whatever it sends, it is given up in time and memory, and learns no password.
+
+mod common;
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use common::{LIMITS, PATIENCE, all, open, policy, query};
+use sequel_connector::{DataSource, Limits, OpenError, QueryError};
+
+/// A server of one script, run for each connection. Tells all that it was sent.
+struct Rogue {
+    port: u16,
+    heard: mpsc::Receiver<Vec<u8>>,
+}
+
+fn rogue(script: impl Fn(&mut TcpStream) + Send + Sync + Clone + 'static) -> Rogue {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let (tell, heard) = mpsc::channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let (script, tell) = (script.clone(), tell.clone());
+            std::thread::spawn(move || {
+                let mut stream = stream;
+                script(&mut stream);
+                // What it was sent beyond what the script read.
+                let _ = stream.set_read_timeout(Some(Duration::from_millis(300)));
+                let mut rest = Vec::new();
+                let mut part = [0; 4096];
+                while let Ok(bytes @ 1..) = stream.read(&mut part) {
+                    rest.extend_from_slice(&part[..bytes]);
+                }
+                let _ = tell.send(rest);
+            });
+        }
+    });
+    Rogue { port, heard }
+}
+
+fn message(kind: u8, body: &[u8]) -> Vec<u8> {
+    let mut whole = vec![kind];
+    whole.extend_from_slice(&u32::try_from(body.len() + 4).expect("short").to_be_bytes());
+    whole.extend_from_slice(body);
+    whole
+}
+
+/// Reads whatever comes next; an error is the other end's.
+fn hear(stream: &mut TcpStream) {
+    let _ = stream.read(&mut [0; 8192]);
+}
+
+fn say(stream: &mut TcpStream, parts: &[Vec<u8>]) {
+    let _ = stream.write_all(&parts.concat());
+}
+
+fn let_in() -> Vec<Vec<u8>> {
+    vec![message(b'R', &[0; 4]), message(b'K', &[0; 8]), message(b'Z', b"I")]
+}
+
+fn row(cells: &[&[u8]]) -> Vec<u8> {
+    let mut body = u16::try_from(cells.len()).expect("few").to_be_bytes().to_vec();
+    for cell in cells {
+        body.extend_from_slice(&u32::try_from(cell.len()).expect("short").to_be_bytes());
+        body.extend_from_slice(cell);
+    }
+    message(b'D', &body)
+}
+
+fn columns(count: u16) -> Vec<u8> {
+    let mut body = count.to_be_bytes().to_vec();
+    for _ in 0..count {
+        body.extend_from_slice(b"c\0\0\0\0\0\0\0\0\0\0\x19\xff\xff\xff\xff\xff\xff\0\0");
+    }
+    message(b'T', &body)
+}
+
+fn settings(port: u16) -> serde_json::Value {
+    serde_json::json!({
+        "host": "127.0.0.1", "port": port, "database": "d", "user": "u", "password": "hunter2-the-password", "tls": "disable",
+    })
+}
+
+async fn refused(rogue: &Rogue) -> OpenError {
+    let opening = open(settings(rogue.port), policy());
+    let opened = tokio::time::timeout(PATIENCE, opening).await.expect("it is given up in time");
+    opened.map(drop).expect_err("nothing of this is a database")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_answers_garbage_is_given_up() {
+    let endless_parameters = |stream: &mut TcpStream| {
+        hear(stream);
+        say(stream, &[message(b'R', &[0; 4])]);
+        let parameter = message(b'S', b"a\0b\0");
+        while stream.write_all(&parameter).is_ok() {}
+    };
+    let endless_notice = |stream: &mut TcpStream| {
+        hear(stream);
+        let _ = stream.write_all(b"N\x7f\xff\xff\xff");
+        while stream.write_all(&[b'x'; 65536]).is_ok() {}
+    };
+    let answering = |answer: &'static [u8]| {
+        move |stream: &mut TcpStream| {
+            hear(stream);
+            let _ = stream.write_all(answer);
+        }
+    };
+    for script in [
+        rogue(answering(b"")),
+        rogue(answering(b"HTTP/1.1 400 Bad Request\r\n\r\n")),
+        rogue(answering(b"\0\0\0\0\0\0\0\0\0\0\0\0")),
+        rogue(answering(b"R\xff\xff\xff\xff")),
+        rogue(answering(b"R\0\0\0\x03")),
+        rogue(answering(b"R\0\0\0\x08\0\0\0\x63")),
+        rogue(answering(b"E\0\0\0\x05\0")),
+        rogue(answering(b"D\x7f\xff\xff\xff")),
+        rogue(answering(b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x04")),
+        rogue(endless_parameters),
+        rogue(endless_notice),
+        // Says nothing at all.
+        rogue(|stream| {
+            hear(stream);
+            std::thread::sleep(Duration::from_secs(20));
+        }),
+    ] {
+        refused(&script).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_asks_for_the_password_in_the_clear_gets_none() {
+    let script = rogue(|stream| {
+        hear(stream);
+        say(stream, &[message(b'R', &3_u32.to_be_bytes())]);
+    });
+    let error = refused(&script).await;
+    assert!(matches!(&error, OpenError::Settings(text) if text.contains("in the clear")), "{error:?}");
+    let heard = script.heard.recv_timeout(PATIENCE).expect("the connection ended");
+    assert!(heard.is_empty(), "{heard:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_proves_nothing_or_asks_for_too_much_work_is_refused() {
+    let began = |next: &'static [u8]| {
+        move |stream: &mut TcpStream| {
+            hear(stream);
+            say(stream, &[message(b'R', b"\0\0\0\x0aSCRAM-SHA-256\0\0")]);
+            hear(stream);
+            say(stream, &[message(b'R', next)]);
+            hear(stream);
+        }
+    };
+    for script in [
+        // Lets in without having shown that it knows the password.
+        rogue(began(b"\0\0\0\0")),
+        rogue(began(b"\0\0\0\x0br=x,s=AAAA,i=4000000000")),
+        rogue(began(b"\0\0\0\x0br=x,s=AAAA,i=200001")),
+        rogue(began(b"\0\0\0\x0bgarbage")),
+        rogue(began(b"\0\0\0\x03")),
+    ] {
+        refused(&script).await;
+        let heard = script.heard.recv_timeout(PATIENCE).expect("the connection ended");
+        assert!(!heard.windows(7).any(|part| part == b"hunter2"), "{heard:?}");
+    }
+}
+
+/// Lets in and answers what is asked when a source is opened; then the script has the connection.
+fn opened(script: impl Fn(&mut TcpStream) + Send + Sync + Clone + 'static) -> Rogue {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    let connections = std::sync::Arc::new(AtomicUsize::new(0));
+    rogue(move |stream| {
+        let number = connections.fetch_add(1, Ordering::SeqCst);
+        hear(stream);
+        say(stream, &let_in());
+        if number > 0 {
+            return script(stream);
+        }
+        hear(stream);
+        say(stream, &[message(b'Z', b"T")]);
+        hear(stream);
+        say(stream, &[message(b'1', b""), message(b't', &[0; 2]), columns(11)]);
+        hear(stream);
+        let no: Vec<&[u8]> = (0..11).map(|at| if at == 5 { &b""[..] } else { &b"f"[..] }).collect();
+        say(stream, &[message(b'2', b""), row(&no), message(b'C', b"SELECT 1\0"), message(b'Z', b"T")]);
+    })
+}
+
+async fn asked(rogue: &Rogue, limits: Limits) -> Result<u64, QueryError> {
+    let source = opened_source(rogue).await;
+    let asking = async {
+        let (batches, _) = all(source.query(query("SELECT 1", limits)).await?).await?;
+        Ok(batches.iter().map(|batch| batch.len() as u64).sum())
+    };
+    tokio::time::timeout(PATIENCE, asking).await.expect("it is given up in time")
+}
+
+async fn opened_source(rogue: &Rogue) -> std::sync::Arc<dyn DataSource> {
+    let mut settings = settings(rogue.port);
+    settings["password"] = serde_json::Value::Null;
+    open(settings, sequel_connector_postgres::Policy { privileged_roles: true, ..policy() })
+        .await
+        .expect("it lets in")
+}
+
+fn resident_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/statm").expect("Linux");
+    status.split_whitespace().nth(1).and_then(|pages| pages.parse::<u64>().ok()).expect("pages") * 4096
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_executed_unless_the_server_says_that_a_transaction_is_open() {
+    for state in [b"I", b"E"] {
+        let script = opened(move |stream| {
+            hear(stream);
+            say(stream, &[message(b'Z', state)]);
+        });
+        let error = asked(&script, LIMITS).await.unwrap_err();
+        assert!(matches!(error, QueryError::Unavailable(_)), "{error:?}");
+        while let Ok(heard) = script.heard.recv_timeout(Duration::from_secs(2)) {
+            assert!(!heard.windows(8).any(|part| part == b"SELECT 1"), "{heard:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_never_end_and_rows_of_any_size_take_bounded_memory() {
+    let short = Limits { time: Duration::from_secs(3), rows: u64::MAX, bytes: 4 << 20, ..LIMITS };
+    let answering = |rest: fn(&mut TcpStream)| {
+        opened(move |stream| {
+            hear(stream);
+            say(stream, &[message(b'Z', b"T")]);
+            hear(stream);
+            say(stream, &[message(b'1', b""), message(b't', &[0; 2]), columns(1)]);
+            hear(stream);
+            say(stream, &[message(b'2', b"")]);
+            rest(stream);
+        })
+    };
+    // One cell of two gigabytes: what fits the limit is kept, and the time limit ends the rest.
+    let large = answering(|stream| {
+        let _ = stream.write_all(b"D\x7f\xff\xff\xff\0\x01\x7f\xff\xff\xf5");
+        while stream.write_all(&[b'x'; 65536]).is_ok() {}
+    });
+    // Rows without number.
+    let many = answering(|stream| {
+        let rows = row(&[b"xxxxxxxxxxxxxxxx"]).repeat(1000);
+        while stream.write_all(&rows).is_ok() {}
+    });
+    // A row that claims more cells than columns, and one whose cell is longer than the row.
+    let wide = answering(|stream| say(stream, &[row(&[b"a", b"b"])]));
+    let lying = answering(|stream| say(stream, &[message(b'D', b"\0\x01\0\0\xff\xff")]));
+    let before = resident_bytes();
+    for (script, is_cut) in [(large, true), (many, true), (wide, false), (lying, false)] {
+        let ended = asked(&script, short).await;
+        match ended {
+            Ok(rows) => assert!(is_cut && rows > 0, "{rows}"),
+            Err(QueryError::Limit(_)) => assert!(is_cut),
+            // Behind two gigabytes, where they came in time, is no message.
+            Err(QueryError::Unavailable(_)) => {}
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+    let grown = resident_bytes().saturating_sub(before);
+    assert!(grown < 64 << 20, "{grown} bytes more");
+}

@@ -165,7 +165,8 @@ impl<'a> Reader<'a> {
             rest = rest.trim_start();
             match comment(rest)? {
                 Some(bytes) => rest = &rest[bytes..],
-                None if rest.starts_with('\'') => {
+                // One in dollar quotes would be the second only once it is plain.
+                None if rest.starts_with('\'') || (rest.starts_with('$') && dollar_tag(rest).is_some()) => {
                     return refuse("Two strings follow each other. Join them with ||, or write them as one.");
                 }
                 None => return Ok(()),
@@ -265,6 +266,8 @@ mod tests {
             "SELECT E'a'\n'b\\'c'",
             "SELECT 'a' -- x\n 'b'",
             "SELECT 'a' /* x */ 'b'",
+            "SELECT 'a' $$b$$",
+            "SELECT $a$b$a$\n$$c$$",
             "SELECT U&'\\006e'",
             "SELECT u&\"\\006eextval\"('s')",
             "SELECT 1e'\\''",

@@ -10,6 +10,7 @@
 
 use std::fmt::Write as _;
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ use crate::wire::{Message, Wire, take, text, unexpected};
 /// How long a server may take to give up a query that it was asked to cancel, and to clean its session up. The revoke
 /// or the client does not wait for it, the connection does; past it the connection is closed.
 const TIDY_TIME: Duration = Duration::from_secs(5);
+/// How long an answer to a cancel is waited for before the server is asked again.
+const CANCEL_AGAIN: Duration = Duration::from_millis(250);
 /// Bytes of rows beyond a limit that are read in the hope that the end is near, before the server is asked to stop.
 const NEAR_END_BYTES: usize = 64 * 1024;
 /// How long the answer to a statement that could not be read may take before the server is asked to stop.
@@ -254,19 +257,30 @@ impl Link {
                 if let Ok(ended) = near {
                     return ended;
                 }
-                self.cancel().await?;
+                return self.cancel().await;
             }
             Owed::Work => {
                 if !self.is_near_end()? {
-                    self.cancel().await?;
+                    return self.cancel().await;
                 }
             }
         }
         self.end().await
     }
 
+    /// Has the server end the exchange now. PostgreSQL forgets a cancel that comes between two messages of one exchange,
+    /// or while it compiles the statement (JIT), without a word; so it is asked again until it has ended.
     async fn cancel(&mut self) -> Result<(), Fault> {
-        self.route.cancel(self.wire.peer, self.key).await
+        let (route, peer, key) = (Arc::clone(&self.route), self.wire.peer, self.key);
+        let mut end = pin!(self.end());
+        loop {
+            // Whoever waits has its answer before the next statement goes out, so no cancel comes too late for this one
+            // and meets that.
+            route.cancel(peer, key).await?;
+            if let Ok(ended) = timeout(CANCEL_AGAIN, end.as_mut()).await {
+                return ended;
+            }
+        }
     }
 
     /// The end of the exchange; that it failed does not matter any more.

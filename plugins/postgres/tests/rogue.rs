@@ -181,11 +181,16 @@ fn opened(script: impl Fn(&mut TcpStream) + Send + Sync + Clone + 'static) -> Ro
         hear(stream);
         say(stream, &[message(b'Z', b"T")]);
         hear(stream);
-        say(stream, &[message(b'1', b""), message(b't', &[0; 2]), columns(11)]);
-        hear(stream);
-        let no: Vec<&[u8]> = (0..11).map(|at| if at == 5 { &b""[..] } else { &b"f"[..] }).collect();
-        say(stream, &[message(b'2', b""), row(&no), message(b'C', b"SELECT 1\0"), message(b'Z', b"T")]);
+        answer_probe(stream);
     })
+}
+
+/// A role that may do nothing that matters.
+fn answer_probe(stream: &mut TcpStream) {
+    say(stream, &[message(b'1', b""), message(b't', &[0; 2]), columns(11)]);
+    hear(stream);
+    let no: Vec<&[u8]> = (0..11).map(|at| if at == 5 { &b""[..] } else { &b"f"[..] }).collect();
+    say(stream, &[message(b'2', b""), row(&no), message(b'C', b"SELECT 1\0"), message(b'Z', b"T")]);
 }
 
 async fn asked(rogue: &Rogue, limits: Limits) -> Result<u64, QueryError> {
@@ -223,6 +228,54 @@ async fn nothing_is_executed_unless_the_server_says_that_a_transaction_is_open()
             assert!(!heard.windows(8).any(|part| part == b"SELECT 1"), "{heard:?}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_forgets_a_cancel_is_asked_again() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    let (cancels, ended) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let script = rogue({
+        let (cancels, ended, connections) =
+            (Arc::clone(&cancels), Arc::clone(&ended), Arc::new(AtomicUsize::new(0)));
+        move |stream| {
+            let mut first = [0; 8];
+            let _ = stream.read_exact(&mut first);
+            if first[4..] == 80_877_102_u32.to_be_bytes() {
+                cancels.fetch_add(1, Ordering::SeqCst);
+                return;
+            }
+            hear(stream);
+            say(stream, &let_in());
+            hear(stream);
+            say(stream, &[message(b'Z', b"T")]);
+            hear(stream);
+            if connections.fetch_add(1, Ordering::SeqCst) == 0 {
+                return answer_probe(stream);
+            }
+            say(stream, &[message(b'1', b""), message(b't', &[0; 2]), columns(1)]);
+            hear(stream);
+            // At work, until it was asked twice to stop.
+            while cancels.load(Ordering::SeqCst) < 2 {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            say(stream, &[message(b'E', b"C57014\0\0"), message(b'Z', b"E")]);
+            ended.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    let source = opened_source(&script).await;
+    let asked = query("SELECT 1", LIMITS);
+    let cancel = asked.cancel.clone();
+    let rows = source.query(asked).await.expect("it starts");
+    cancel.cancel();
+    assert!(matches!(all(rows).await, Err(QueryError::Cancelled)));
+    tokio::time::timeout(PATIENCE, async {
+        while ended.load(Ordering::SeqCst) == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await
+    .expect("it is asked again");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -40,7 +40,7 @@ mod postgres;
 mod progress;
 mod protocol;
 // The way to a database that its own tests disturb.
-#[path = "../../storage/postgres/tests/proxy/mod.rs"]
+#[path = "../postgres/proxy.rs"]
 mod proxy;
 mod rates;
 mod reverse_proxy;

@@ -12,7 +12,9 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use postgres_protocol::authentication::md5_hash;
-use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, ScramSha256};
+use postgres_protocol::authentication::sasl::{
+    ChannelBinding, SCRAM_SHA_256, SCRAM_SHA_256_PLUS, ScramSha256,
+};
 use postgres_protocol::message::frontend;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -23,8 +25,8 @@ use tokio_rustls::TlsConnector;
 
 use crate::fault::{Fault, Told};
 use crate::place::Place;
-use crate::tls::handshake_fault;
-use crate::wire::{Io, Wire, take, text, unexpected};
+use crate::tls::{end_point, handshake_fault};
+use crate::wire::{Wire, take, text, unexpected};
 
 /// How long connecting may take, from the name to being let in. Below what opening a source may take.
 pub(crate) const CONNECT_TIME: Duration = Duration::from_secs(5);
@@ -71,7 +73,10 @@ impl Route {
                 ("client_encoding", "UTF8"),
             ];
             frontend::startup_message(parameters, &mut wire.output)?;
-            wire.send().await?;
+            if let Err(error) = wire.send().await {
+                // A server that did not like our certificate has hung up by now, and has said why.
+                return Err(wire.read().await.err().unwrap_or(error).into());
+            }
             self.authenticate(&mut wire).await?;
             let (key, said) = ready(&mut wire).await?;
             new_enough(&said)?;
@@ -79,7 +84,12 @@ impl Route {
         };
         let late =
             || Fault::Broken(io::Error::new(io::ErrorKind::TimedOut, "the server did not let us in in time"));
-        tokio::time::timeout(CONNECT_TIME, entering).await.unwrap_or_else(|_| Err(late()))
+        let entered = tokio::time::timeout(CONNECT_TIME, entering).await.unwrap_or_else(|_| Err(late()));
+        // What a server thinks of a client's certificate comes behind the handshake.
+        entered.map_err(|fault| match fault {
+            Fault::Broken(error) => handshake_fault(error),
+            fault => fault,
+        })
     }
 
     /// Asks the server at `peer` to end what a connection is doing, and waits until it has taken that up.
@@ -125,8 +135,11 @@ impl Route {
             )
         })?;
         let connected = TlsConnector::from(Arc::clone(config)).connect(name, stream).await;
-        let stream: Box<dyn Io> = Box::new(connected.map_err(handshake_fault)?);
-        Ok(Wire::new(stream, peer))
+        let stream = connected.map_err(handshake_fault)?;
+        let end_point = stream.get_ref().1.peer_certificates().and_then(|chain| end_point(chain.first()?));
+        let mut wire = Wire::new(Box::new(stream), peer);
+        wire.end_point = end_point;
+        Ok(wire)
     }
 
     async fn authenticate(&self, wire: &mut Wire) -> Result<(), Fault> {
@@ -158,13 +171,13 @@ impl Route {
                     frontend::password_message(hash.as_bytes(), &mut wire.output)?;
                 }
                 (10, None) => {
-                    if !offers_scram(body) {
+                    let Some((mechanism, binding)) = bound(body, wire.end_point.as_deref()) else {
                         return Err(Fault::settings(
                             "The server offers no way to sign in that is known here; scram-sha-256 is.",
                         ));
-                    }
-                    let started = ScramSha256::new(self.password()?, ChannelBinding::unsupported());
-                    frontend::sasl_initial_response(SCRAM_SHA_256, started.message(), &mut wire.output)?;
+                    };
+                    let started = ScramSha256::new(self.password()?, binding);
+                    frontend::sasl_initial_response(mechanism, started.message(), &mut wire.output)?;
                     scram = Some(started);
                 }
                 (11, Some(scram)) if !is_proven => {
@@ -197,15 +210,27 @@ impl Route {
     }
 }
 
-fn offers_scram(mut mechanisms: Bytes) -> bool {
+/// How the password is proven: bound to the TLS connection wherever both ends can, so that a proof which somebody in
+/// between passes on is none.
+fn bound(mut mechanisms: Bytes, end_point: Option<&[u8]>) -> Option<(&'static str, ChannelBinding)> {
+    let (mut is_offered, mut is_offered_bound) = (false, false);
     while let Ok(name) = text(&mut mechanisms) {
         match name.as_str() {
-            "" => return false,
-            SCRAM_SHA_256 => return true,
+            "" => break,
+            SCRAM_SHA_256 => is_offered = true,
+            SCRAM_SHA_256_PLUS => is_offered_bound = true,
             _ => {}
         }
     }
-    false
+    match end_point {
+        Some(digest) if is_offered_bound => {
+            Some((SCRAM_SHA_256_PLUS, ChannelBinding::tls_server_end_point(digest.to_vec())))
+        }
+        // Says that it could have been, so that a server whose offer was taken away notices.
+        Some(_) if is_offered => Some((SCRAM_SHA_256, ChannelBinding::unrequested())),
+        None if is_offered => Some((SCRAM_SHA_256, ChannelBinding::unsupported())),
+        _ => None,
+    }
 }
 
 /// The server's first message of SCRAM says how often we have to hash: `r=…,s=…,i=4096`.

@@ -88,6 +88,11 @@ impl Fault {
             Self::Settings(sentence) => OpenError::Settings(sentence),
             Self::Policy(sentence) => OpenError::Policy(sentence),
             Self::Told(told) => match told.code.as_str() {
+                "28000" if told.message.contains("channel binding") => OpenError::Settings(
+                    "The proof of the password was not for the TLS connection on which the server got it. Somebody in \
+                     between ends TLS and begins it anew: a proxy, or an attacker. Connect to the database itself."
+                        .into(),
+                ),
                 "28P01" | "28000" => OpenError::Settings(format!(
                     "PostgreSQL does not let the user in: {}. Check user and password, and that pg_hba.conf has a line \
                      for this server's address.",

@@ -185,6 +185,12 @@ impl Place {
                 "A client certificate needs its key, and a key its certificate. Give both or neither.",
             );
         }
+        if place.tls == Tls::Require && place.ca.is_some() {
+            return wrong(
+                "With \"require\" nobody looks at the certificate authority. Choose verify-ca or verify-full, or leave \
+                 the authority out.",
+            );
+        }
         if place.tls == Tls::Disable && (place.ca.is_some() || place.client_certificate.is_some()) {
             return wrong(
                 "Certificates mean nothing without TLS. Choose verify-full, or leave the certificates out.",

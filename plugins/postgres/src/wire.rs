@@ -38,6 +38,8 @@ pub(crate) enum Message {
 pub(crate) struct Wire {
     io: Box<dyn Io>,
     pub(crate) peer: SocketAddr,
+    /// What a proof of the password can be bound to: the digest of the server's certificate, under TLS.
+    pub(crate) end_point: Option<Vec<u8>>,
     input: BytesMut,
     /// What is sent by the next [`Wire::send`].
     pub(crate) output: BytesMut,
@@ -54,7 +56,7 @@ fn garbage(what: &str) -> io::Error {
 
 impl Wire {
     pub(crate) fn new(io: Box<dyn Io>, peer: SocketAddr) -> Self {
-        Self { io, peer, input: BytesMut::new(), output: BytesMut::new(), whole: true }
+        Self { io, peer, end_point: None, input: BytesMut::new(), output: BytesMut::new(), whole: true }
     }
 
     /// Sends what was put into `output`.

@@ -112,8 +112,11 @@ async fn roles_that_could_do_far_more_than_read_are_refused_unless_the_operator_
         drop(taken);
         database.run(&take.replace("{}", &database.role));
     }
-    database.run(&format!("GRANT pg_read_all_data TO {}", database.role));
-    assert_eq!(database.open().await.warnings(), Vec::<String>::new());
+    // The one of them that only reads.
+    if database.version() >= 14 {
+        database.run(&format!("GRANT pg_read_all_data TO {}", database.role));
+        assert_eq!(database.open().await.warnings(), Vec::<String>::new());
+    }
     database.run(&format!("GRANT INSERT ON t TO {}", database.role));
     assert!(database.open().await.warnings()[0].contains("change rows"));
     // A superuser may not even write as one.

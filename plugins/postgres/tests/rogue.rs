@@ -143,6 +143,41 @@ async fn a_server_that_asks_for_the_password_in_the_clear_gets_none() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_takes_tls_away_or_speaks_before_it_learns_nothing() {
+    let taken_away = rogue(|stream| {
+        hear(stream);
+        say(stream, &[b"N".to_vec()]);
+    });
+    // What comes in the clear behind the word for TLS must not count as said under it.
+    let slipped_in = rogue(|stream| {
+        hear(stream);
+        say(stream, &[b"S".to_vec(), let_in().concat()]);
+    });
+    for (script, is_told) in [(taken_away, true), (slipped_in, false)] {
+        let mut settings = settings(script.port);
+        settings["tls"] = "require".into();
+        let opening = tokio::time::timeout(PATIENCE, open(settings, policy()));
+        let error = opening.await.expect("it is given up in time").map(drop).expect_err("no database");
+        let is_settings = matches!(&error, OpenError::Settings(text) if text.contains("no TLS"));
+        assert_eq!(is_settings, is_told, "{error:?}");
+        let heard = script.heard.recv_timeout(PATIENCE).expect("the connection ended");
+        // Not even whom somebody wanted to be.
+        assert!(!heard.windows(5).any(|part| part == b"user\0" || part == b"hunte"), "{heard:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_too_old_is_named() {
+    let script = rogue(|stream| {
+        hear(stream);
+        let version = message(b'S', b"server_version\x0012.22 (Debian 12.22-1)\0");
+        say(stream, &[message(b'R', &[0; 4]), version, message(b'Z', b"I")]);
+    });
+    let error = refused(&script).await;
+    assert!(matches!(&error, OpenError::Settings(text) if text.contains("PostgreSQL 12")), "{error:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_proves_nothing_or_asks_for_too_much_work_is_refused() {
     let began = |next: &'static [u8]| {
         move |stream: &mut TcpStream| {

@@ -2,6 +2,7 @@
 //! that nobody has to start anything again.
 
 mod cluster;
+#[path = "../../../tests/postgres/proxy.rs"]
 mod proxy;
 
 use std::sync::Arc;

@@ -1,38 +1,18 @@
 //! TLS to the database: whom it trusts, by which name, and that nothing goes out in the clear instead.
 
+#[path = "../../../tests/postgres/authority.rs"]
+mod authority;
 mod cluster;
 
 use std::path::{Path, PathBuf};
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use sequel_store::conformance::{org, put, state};
 use sequel_store::{Holder, OpenError, Revision, Store};
 use sequel_store_postgres::{Address, Options, PostgresStore};
 
+use crate::authority::Authority;
 use crate::cluster::own::Cluster;
 use crate::cluster::psql;
-
-struct Authority {
-    issuer: Issuer<'static, KeyPair>,
-    pem: String,
-}
-
-impl Authority {
-    fn make() -> Self {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().unwrap();
-        let pem = params.self_signed(&key).unwrap().pem();
-        Self { issuer: Issuer::new(params, key), pem }
-    }
-
-    /// A certificate for a name, and its key.
-    fn sign(&self, name: &str) -> (String, String) {
-        let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-        (params.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
-    }
-}
 
 /// A server that takes passwords, over TLS alone, with a certificate for `name`.
 fn server(authority: &Authority, name: &str) -> Cluster {

@@ -2,6 +2,9 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+#[path = "../../../../tests/postgres/cluster.rs"]
+pub(crate) mod cluster;
+
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -64,6 +67,8 @@ impl Database {
         let database = Self { role: format!("{name}_reader"), name, cluster: cluster() };
         psql(&database.cluster, &format!("CREATE DATABASE {}", database.name));
         psql(&database.cluster, &format!("CREATE ROLE {} LOGIN", database.role));
+        // Before version 15 everybody may create tables there.
+        database.run("REVOKE CREATE ON SCHEMA public FROM PUBLIC");
         for statement in statements {
             database.run(statement);
         }
@@ -74,6 +79,12 @@ impl Database {
     /// As a superuser.
     pub(crate) fn run(&self, sql: &str) -> String {
         psql(&self.url(), sql)
+    }
+
+    /// The server's major version.
+    pub(crate) fn version(&self) -> u32 {
+        let number: u32 = self.run("SHOW server_version_num").parse().expect("a number");
+        number / 10_000
     }
 
     /// As a superuser.

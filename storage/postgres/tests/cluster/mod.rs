@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+#[path = "../../../../tests/postgres/cluster.rs"]
 pub(crate) mod own;
 
 use std::process::Command;

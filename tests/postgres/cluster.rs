@@ -1,4 +1,6 @@
 //! A server of a test's own, for what must not happen to the others': to be killed, restarted, or set up differently.
+//!
+//! Shared by the tests of whatever talks to PostgreSQL; a module that takes it in brings its own `psql`.
 
 use std::fs;
 use std::net::TcpListener;
@@ -8,6 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
+use rustix::process::Pid;
 use tempfile::TempDir;
 
 /// Ten seconds each and more than enough; a server that has not started by then never does.
@@ -140,6 +143,12 @@ impl Cluster {
         self.control(&["stop", "-m", "immediate", "-w"]);
     }
 
+    /// The process that all others of the server come from.
+    pub(crate) fn postmaster(&self) -> Pid {
+        let told = fs::read_to_string(self.data().join("postmaster.pid")).expect("a server that runs");
+        told.lines().next().and_then(|line| line.parse().ok()).and_then(Pid::from_raw).expect("a process")
+    }
+
     /// Starts it again.
     pub(crate) fn start_again(&self) {
         self.control(&["start", "-w", "-t", "60", "-l", "/dev/null"]);
@@ -171,7 +180,7 @@ impl Drop for Cluster {
     }
 }
 
-/// pgbouncer in transaction mode before the server at a port of this host; dropping it ends it.
+/// pgbouncer before the server at a port of this host; dropping it ends it.
 pub(crate) struct Pooler {
     process: Child,
     port: u16,
@@ -179,15 +188,21 @@ pub(crate) struct Pooler {
 }
 
 impl Pooler {
+    /// In transaction mode, for the superuser.
     pub(crate) fn before(server: u16) -> Self {
+        Self::in_mode(server, "transaction", "postgres")
+    }
+
+    /// In one of its modes, for one user.
+    pub(crate) fn in_mode(server: u16, mode: &str, user: &str) -> Self {
         let (folder, port) = (folder_of_nobody(), free_port());
         let users = folder.path().join("users");
-        fs::write(&users, "\"postgres\" \"\"\n").expect("a file");
+        fs::write(&users, format!("\"{user}\" \"\"\n")).expect("a file");
         let settings = folder.path().join("pgbouncer.ini");
-        // Fewer connections to the server than a store has to it, so that they change hands all the time.
+        // Fewer connections to the server than there are to the pooler, so that they change hands all the time.
         let text = format!(
             "[databases]\n* = host=127.0.0.1 port={server}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
-             unix_socket_dir =\nauth_type = trust\nauth_file = {}\npool_mode = transaction\ndefault_pool_size = 3\n\
+             unix_socket_dir =\nauth_type = trust\nauth_file = {}\npool_mode = {mode}\ndefault_pool_size = 3\n\
              max_client_conn = 200\n",
             users.display()
         );

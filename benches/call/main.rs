@@ -12,13 +12,18 @@
 //! in between, and which side had the bad luck made ratios from 0.81 to 1.53. They stand in the notes.
 //!
 //! Flags: `--quick` (fewer, shorter rounds; 10,000 organizations instead of 100,000), `--json`,
-//! `--only list|query|rows|start|quiet` (any number of them).
+//! `--only list|query|rows|start|quiet|postgres` (any number of them).
+//!
+//! PostgreSQL as a data source is measured beside one: `tests/postgres/run cargo bench --bench call`. Elsewhere its rows fail,
+//! and so does the run.
 
 #![expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
 
 #[path = "../common/mod.rs"]
 mod common;
 mod inside;
+mod postgres;
+mod raw_postgres;
 mod servers;
 mod table;
 
@@ -27,16 +32,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use sequel::config::Config;
 
 use crate::common::fixture::{Prepared, Secret, WITH_SOURCE, prepare};
 use crate::common::load::{self, Load, Plan, Until, first_answer};
-use crate::common::process::Process;
+use crate::common::process::{Cpu, Process};
 use crate::common::{META, list_body, list_plan, median, mib};
 use crate::inside::Raw;
 use crate::table::{Better, Report, Row};
 
+/// What `--only` names.
+const PARTS: [&str; 6] = ["list", "query", "rows", "start", "quiet", "postgres"];
 const CONNECTIONS: usize = 32;
 const ROWS_SQL: &str =
     "SELECT id, departure, origin, destination, distance_miles, delay_minutes FROM flights LIMIT 10000";
@@ -56,6 +63,7 @@ fn main() -> anyhow::Result<()> {
     let options = Options::parse(arguments)?;
     let report = Bench::new(options.clone())?.run()?;
     report.print(options.json);
+    ensure!(report.is_complete(), "not everything was measured");
     Ok(())
 }
 
@@ -74,13 +82,17 @@ impl Options {
             match argument.as_str() {
                 "--quick" => options.quick = true,
                 "--json" => options.json = true,
-                "--only" => {
-                    options.only.push(arguments.next().context("--only list|query|rows|start|quiet")?)
-                }
+                "--only" => options
+                    .only
+                    .push(arguments.next().with_context(|| format!("--only {}", PARTS.join("|")))?),
                 other => bail!(
-                    "unknown argument {other}; there are --quick, --json and --only list|query|rows|start|quiet"
+                    "unknown argument {other}; there are --quick, --json and --only {}",
+                    PARTS.join("|")
                 ),
             }
+        }
+        if let Some(other) = options.only.iter().find(|only| !PARTS.contains(&only.as_str())) {
+            bail!("there is no part {other}; there are {}", PARTS.join(", "));
         }
         Ok(options)
     }
@@ -98,13 +110,16 @@ struct Rounds {
     cpu: Vec<f64>,
     /// The load generator's.
     load_cpu: Vec<f64>,
+    /// The database's, where one is a process of its own.
+    database_cpu: Vec<f64>,
     body_bytes: usize,
 }
 
 impl Rounds {
-    /// Requests for each second of a core, the load generator's work included.
+    /// Requests for each second of a core, the work of load generator and database included.
     fn per_core_second(&self) -> Vec<f64> {
-        self.cpu.iter().zip(&self.load_cpu).map(|(server, load)| 1e6 / (server + load)).collect()
+        let others = self.load_cpu.iter().zip(&self.database_cpu).map(|(load, database)| load + database);
+        self.cpu.iter().zip(others).map(|(server, others)| 1e6 / (server + others)).collect()
     }
 
     /// How many cores were busy with it.
@@ -118,21 +133,29 @@ struct Side {
     process: Arc<Process>,
     load: Load,
     rounds: Rounds,
+    /// The process that the database's processes come from.
+    postmaster: Option<u32>,
 }
 
 impl Side {
     fn new(process: &Arc<Process>, plans: Vec<Plan>) -> anyhow::Result<Self> {
         let load = Load::connect(process.address, plans)?;
-        Ok(Self { process: Arc::clone(process), load, rounds: Rounds::default() })
+        Ok(Self { process: Arc::clone(process), load, rounds: Rounds::default(), postmaster: None })
+    }
+
+    fn database_cpu(&self) -> anyhow::Result<Cpu> {
+        self.postmaster.map_or_else(|| Ok(Cpu::default()), Cpu::of_children)
     }
 
     fn round(&mut self, time: Duration) -> anyhow::Result<()> {
-        let before = self.process.cpu()?;
+        let (before, database) = (self.process.cpu()?, self.database_cpu()?);
         let done = self.load.run(Until::Elapsed(time))?;
         let spent = self.process.cpu()?.since(&before);
+        let database = self.database_cpu()?.since(&database);
         self.rounds.per_second.push(done.per_second());
         self.rounds.cpu.push(spent.as_secs_f64() * 1e6 / done.requests as f64);
         self.rounds.load_cpu.push(done.cpu.as_secs_f64() * 1e6 / done.requests as f64);
+        self.rounds.database_cpu.push(database.as_secs_f64() * 1e6 / done.requests as f64);
         self.rounds.body_bytes = done.body_bytes;
         Ok(())
     }
@@ -232,6 +255,12 @@ impl Bench {
 
     fn run(mut self) -> anyhow::Result<Report> {
         let started = Instant::now();
+        if self.options.wants("postgres") {
+            self.postgres()?;
+        }
+        if self.options.only.iter().all(|only| only == "postgres") && !self.options.only.is_empty() {
+            return Ok(self.report);
+        }
         let few = self.prepared("few", 1_000, 100)?;
         if self.options.wants("start") {
             self.start(&few)?;
@@ -293,6 +322,12 @@ impl Bench {
             goal: limits.1,
             better,
         });
+    }
+
+    /// A part that could not be measured.
+    fn failed(&mut self, why: String) {
+        self.row("PostgreSQL", f64::NAN, "", (f64::NAN, f64::NAN), Better::Higher);
+        self.report.note(why);
     }
 
     fn start(&mut self, few: &Prepared) -> anyhow::Result<()> {
@@ -548,9 +583,13 @@ fn percentile(mut times: Vec<Duration>, percent: usize) -> f64 {
 }
 
 fn query_plan(path: &str, sql: &str, secrets: Arc<Vec<Secret>>) -> Plan {
+    limited_plan(path, sql, 10_000, secrets)
+}
+
+fn limited_plan(path: &str, sql: &str, rows: u64, secrets: Arc<Vec<Secret>>) -> Plan {
     let headers = "MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: run_query\r\n";
     let body = format!(
-        r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"run_query","arguments":{{"sql":"{sql}","row_limit":10000}},{META}}}}}"#
+        r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"run_query","arguments":{{"sql":"{sql}","row_limit":{rows}}},{META}}}}}"#
     );
     Plan::new(path, headers, &body, secrets, 0, 1)
 }

@@ -9,14 +9,18 @@ use std::time::Duration;
 use actix_web::web::{self, Bytes, Data};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use anyhow::Context as _;
-use sequel::config::{Config, Log};
+use sequel::config::{Config, Log, Query as QueryConfig};
 use sequel::mcp::{Decision, HeaderField, RequestHead, ServerFacts, Task, ToolCall, decide};
 use sequel::tools::encode::QueryEncoder;
-use sequel_connector::{Connector, DataSource, Limits, Origin, Party, Query, Settings};
+use sequel_connector::{
+    Configuration, Connector, DataSource, Egress, Limits, Origin, Party, Query, Settings,
+};
+use sequel_connector_postgres::PostgresConnector;
 use sequel_connector_sqlite::{Policy, SqliteConnector};
 use tokio_util::sync::CancellationToken;
 
 use crate::common::process::{Process, end_with_parent};
+use crate::raw_postgres;
 
 /// HTTP workers of either server.
 fn workers() -> usize {
@@ -29,10 +33,22 @@ pub(crate) fn start_sequel(
     active_max: usize,
     folder: &std::path::Path,
 ) -> anyhow::Result<Process> {
+    start_sequel_for(data_dir, active_max, folder, Config::default().query.rows_max)
+}
+
+/// The same where answers may have so many rows. More than by default, and they may be as long as they get and take
+/// minutes.
+pub(crate) fn start_sequel_for(
+    data_dir: &std::path::Path,
+    active_max: usize,
+    folder: &std::path::Path,
+    rows_max: u64,
+) -> anyhow::Result<Process> {
     let text = |path: &std::path::Path| {
         path.to_str().map(str::to_owned).context("the temporary folder's path is not UTF-8")
     };
-    Process::start("serve-sequel", &[text(data_dir)?, active_max.to_string(), text(folder)?])
+    let arguments = [text(data_dir)?, active_max.to_string(), text(folder)?, rows_max.to_string()];
+    Process::start("serve-sequel", &arguments)
 }
 
 /// Starts the bare server: `/list` answers `list_bytes` bytes, `/query` asks one of `sources` handles on `database`.
@@ -45,6 +61,11 @@ pub(crate) fn start_bare(
     Process::start("serve-bare", &[list_bytes.to_string(), database, sources.to_string()])
 }
 
+/// Starts the bare server on a PostgreSQL database: `/query` as above, `/raw` with the raw driver.
+pub(crate) fn start_bare_postgres(url: &str, sources: usize) -> anyhow::Result<Process> {
+    Process::start("serve-bare", &["0".to_owned(), url.to_owned(), sources.to_string()])
+}
+
 /// Runs the role of a child process, if this is one. Never returns from a role but by its end.
 pub(crate) fn run_role(arguments: &[String]) -> Option<anyhow::Result<()>> {
     match arguments {
@@ -55,12 +76,20 @@ pub(crate) fn run_role(arguments: &[String]) -> Option<anyhow::Result<()>> {
 }
 
 fn sequel_role(port: &str, arguments: &[String]) -> anyhow::Result<()> {
-    let [data_dir, active_max, folder] = arguments else { anyhow::bail!("a role with wrong arguments") };
+    let [data_dir, active_max, folder, rows_max] = arguments else {
+        anyhow::bail!("a role with wrong arguments")
+    };
     end_with_parent();
     let mut config = Config { data_dir: data_dir.into(), ..Config::default() };
     config.server.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, port.parse()?));
     config.orgs.active_max = active_max.parse()?;
     config.sources.sqlite.folders = vec![PathBuf::from(folder)];
+    // The databases to measure are on this machine.
+    config.sources.network.allow = vec!["127.0.0.1".parse().map_err(anyhow::Error::msg)?];
+    let rows_max = rows_max.parse()?;
+    if rows_max > config.query.rows_max {
+        config.query = QueryConfig { rows_max, bytes_max: 1 << 30, time_max_ms: 300_000, ..config.query };
+    }
     // Everything else as it comes, the log included.
     // So high that nothing is refused, and counted all the same.
     config.limits.requests_per_minute_per_key = 60_000_000;
@@ -76,20 +105,41 @@ struct Bare {
     limits: Limits,
 }
 
+/// So many handles on one database: the URL of a PostgreSQL, or a SQLite file.
+async fn handles(database: &str, sources: usize) -> anyhow::Result<Vec<Arc<dyn DataSource>>> {
+    let (connector, configuration): (Box<dyn Connector>, Configuration) = if is_postgres(database) {
+        let egress = Egress { private: true, ..Egress::default() };
+        let connector =
+            PostgresConnector::new(sequel_connector_postgres::Policy { egress, ..Default::default() })?;
+        let tls = ("tls".to_owned(), "disable".into());
+        let url = ("url".to_owned(), database.into());
+        let given = Configuration::of(connector.declaration(), Settings::from_iter([tls, url]));
+        (Box::new(connector), given)
+    } else {
+        let folder =
+            std::path::Path::new(database).parent().context("a database outside of any folder")?.to_owned();
+        let connector = SqliteConnector::new(Policy { folders: vec![folder], ..Policy::default() })?;
+        (Box::new(connector), Settings::from_iter([("path".to_owned(), database.into())]).into())
+    };
+    let mut handles = Vec::new();
+    for _ in 0..sources {
+        handles.push(connector.open(&configuration, &Party::new("a")).await?);
+    }
+    Ok(handles)
+}
+
+fn is_postgres(database: &str) -> bool {
+    database.starts_with("postgres://")
+}
+
 fn bare_role(port: &str, arguments: &[String]) -> anyhow::Result<()> {
     let [list_bytes, database, sources] = arguments else { anyhow::bail!("a role with wrong arguments") };
     end_with_parent();
     let (port, list_bytes, sources): (u16, usize, usize) =
         (port.parse()?, list_bytes.parse()?, sources.parse()?);
-    let folder =
-        std::path::Path::new(database).parent().context("a database outside of any folder")?.to_owned();
-    let settings: Settings = [("path".to_owned(), database.as_str().into())].into_iter().collect();
+    let raw = is_postgres(database).then(|| database.clone());
     actix_rt::System::new().block_on(async move {
-        let connector = SqliteConnector::new(Policy { folders: vec![folder], ..Policy::default() })?;
-        let mut handles = Vec::new();
-        for _ in 0..sources {
-            handles.push(connector.open(&settings.clone().into(), &Party::new("a")).await?);
-        }
+        let handles = handles(database, sources).await?;
         let query = Config::default().query;
         let bare = Data::new(Bare {
             list: Bytes::from(vec![b'x'; list_bytes]),
@@ -106,6 +156,7 @@ fn bare_role(port: &str, arguments: &[String]) -> anyhow::Result<()> {
         let app = move || {
             App::new()
                 .app_data(bare.clone())
+                .configure(|app| raw.iter().for_each(|url| raw_postgres::mount(app, url)))
                 .service(web::resource("/list").to(bare_list))
                 .service(web::resource("/query/{source}").to(bare_query))
         };

@@ -23,6 +23,9 @@ pub(crate) struct Row {
 
 impl Row {
     fn verdict(&self) -> &'static str {
+        if self.measured.is_nan() {
+            return "FAILED";
+        }
         let reaches = |limit: f64| match self.better {
             Better::Higher => self.measured >= limit,
             Better::Lower => self.measured <= limit,
@@ -49,6 +52,11 @@ impl Report {
         self.notes.push(text);
     }
 
+    /// Whether every row was measured.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.rows.iter().all(|row| !row.measured.is_nan())
+    }
+
     pub(crate) fn print(&self, as_json: bool) {
         if as_json {
             let rows: Vec<_> = self
@@ -67,6 +75,7 @@ impl Report {
         table.set_header(["what", "measured", "floor", "goal", "verdict"]);
         for row in &self.rows {
             let number = |n: f64| match row.unit {
+                _ if n.is_nan() => "–".to_owned(),
                 "" => format!("{n:.3}"),
                 unit => format!("{n:.1} {unit}"),
             };

@@ -12,6 +12,7 @@ use sequel::context::{Context, Rng, Timestamp};
 use sequel::credential::{KEY_CHARS, KeyId, OrgId, PlainKey, SourceId};
 use sequel::org::record::{KeyRecord, NameRecord, OrgRecord, Owner, SourceRecord, encode};
 use sequel::org::{OpenSources, Registry, RegistryParts};
+use sequel_connector::Settings;
 use sequel_store::{BATCH_OPERATIONS_MAX, Batch, CommitId, Holder, Key, Lane, Scope, Store, Write};
 
 /// A whole credential, as it stands in a request.
@@ -67,7 +68,17 @@ pub(crate) async fn prepare(
     keys_per_org: usize,
     database: &Path,
 ) -> anyhow::Result<Prepared> {
-    prepare_in(&Config { data_dir, ..Config::default() }, orgs, keys_per_org, database).await
+    prepare_in(&Config { data_dir, ..Config::default() }, orgs, keys_per_org, &sqlite(database)?).await
+}
+
+/// What an organization's data source is made of, by the organization's number.
+pub(crate) type SourceOf<'a> = dyn Fn(usize) -> Option<(&'static str, Settings)> + 'a;
+
+/// The SQLite file for the first organizations.
+pub(crate) fn sqlite(database: &Path) -> anyhow::Result<impl Fn(usize) -> Option<(&'static str, Settings)>> {
+    let path = database.to_str().context("the temporary folder's path is not UTF-8")?;
+    let settings = Settings::from_iter([("path".to_owned(), path.into())]);
+    Ok(move |number| (number < WITH_SOURCE).then(|| ("sqlite", settings.clone())))
 }
 
 /// The same into the configured store.
@@ -75,7 +86,7 @@ pub(crate) async fn prepare_in(
     config: &Config,
     orgs: usize,
     keys_per_org: usize,
-    database: &Path,
+    source_of: &SourceOf<'_>,
 ) -> anyhow::Result<Prepared> {
     std::fs::create_dir_all(&config.data_dir)?;
     let store = sequel::backends::open_store(config, Holder::command())?;
@@ -91,8 +102,8 @@ pub(crate) async fn prepare_in(
             format!(r#"{{"v":1,"org":"{org}"}}"#).into(),
         ));
         let mut writes = vec![Write::Put(at("org"), encode(&OrgRecord { name, created_at: Timestamp(0) }))];
-        if number < WITH_SOURCE {
-            writes.extend(source(database, &rng)?);
+        if let Some((kind, settings)) = source_of(number) {
+            writes.extend(source(kind, settings, &rng)?);
         }
         let mut secrets = Vec::with_capacity(keys_per_org);
         for number in 0..keys_per_org {
@@ -143,14 +154,13 @@ fn key(id: KeyId, plain: &PlainKey, name: String) -> [Write; 2] {
     ]
 }
 
-fn source(database: &Path, rng: &Rng) -> anyhow::Result<[Write; 2]> {
+fn source(kind: &str, settings: Settings, rng: &Rng) -> anyhow::Result<[Write; 2]> {
     let id = SourceId::mint(rng)?;
-    let path = database.to_str().context("the temporary folder's path is not UTF-8")?;
     let record = SourceRecord {
         secrets: None,
         name: "demo".into(),
-        kind: "sqlite".into(),
-        settings: [("path".to_owned(), path.into())].into_iter().collect(),
+        kind: kind.into(),
+        settings,
         description: None,
         created_at: Timestamp(0),
     };

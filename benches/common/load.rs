@@ -297,6 +297,28 @@ pub(crate) fn latencies(
         .collect()
 }
 
+/// Sends one request and reads its answer to the end without keeping it; how many bytes there were. The answer must be in
+/// chunks.
+pub(crate) fn drained(server: SocketAddr, plan: Plan) -> anyhow::Result<u64> {
+    const END: &[u8] = b"\r\n0\r\n\r\n";
+    let mut connection = Connection::open(server, plan)?;
+    connection.stream.set_read_timeout(Some(Duration::from_secs(300)))?;
+    connection.send()?;
+    let (mut bytes, mut last) = (0, Vec::new());
+    while !last.ends_with(END) {
+        let read = connection.stream.read(&mut connection.buffer).context("no response came")?;
+        ensure!(read > 0, "the server closed a connection instead of answering");
+        if bytes == 0 {
+            let head = &connection.buffer[..read];
+            ensure!(head.starts_with(OK), "a request failed: {}", String::from_utf8_lossy(head));
+        }
+        bytes += read as u64;
+        last.extend_from_slice(&connection.buffer[..read]);
+        last.drain(..last.len().saturating_sub(END.len()));
+    }
+    Ok(bytes)
+}
+
 /// Sends one request on a connection of its own, once the server listens; for start-up times.
 pub(crate) fn first_answer(server: SocketAddr, plan: &Plan, within: Duration) -> anyhow::Result<()> {
     let started = Instant::now();

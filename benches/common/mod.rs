@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each benchmark uses a part of it")]
 
+pub(crate) mod cluster;
 pub(crate) mod fixture;
 pub(crate) mod load;
 pub(crate) mod process;

@@ -61,10 +61,25 @@ impl Process {
 
     /// Resident memory in bytes.
     pub(crate) fn resident(&self) -> anyhow::Result<u64> {
+        self.status("VmRSS:")
+    }
+
+    /// One of its amounts of memory, in bytes.
+    fn status(&self, name: &str) -> anyhow::Result<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).context("no such amount")?;
         let kib: u64 = line.trim().trim_end_matches("kB").trim().parse()?;
         Ok(kib * 1024)
+    }
+
+    /// Forgets how much memory it has had at most, so that [`Process::peak`] counts from now on.
+    pub(crate) fn forget_peak(&self) -> anyhow::Result<()> {
+        Ok(std::fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5")?)
+    }
+
+    /// Most resident memory so far, in bytes.
+    pub(crate) fn peak(&self) -> anyhow::Result<u64> {
+        self.status("VmHWM:")
     }
 
     /// Asks it to stop and waits until it did, so that its store is closed and free.
@@ -90,7 +105,8 @@ pub(crate) fn end_with_parent() {
     });
 }
 
-/// CPU time by thread, in nanoseconds.
+/// CPU time by thread, or by process, in nanoseconds.
+#[derive(Default)]
 pub(crate) struct Cpu(HashMap<String, u64>);
 
 impl Cpu {
@@ -106,6 +122,20 @@ impl Cpu {
             }
         }
         Ok(Self(threads))
+    }
+
+    /// Of all processes that one has started. Each has a single thread, as PostgreSQL's have.
+    pub(crate) fn of_children(parent: u32) -> anyhow::Result<Self> {
+        let children = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"))?;
+        let mut processes = HashMap::new();
+        for child in children.split_whitespace() {
+            // One that ends meanwhile has no file any more.
+            if let Ok(text) = std::fs::read_to_string(format!("/proc/{child}/schedstat")) {
+                let ran = text.split_whitespace().next().context("an empty schedstat")?.parse()?;
+                processes.insert(child.to_owned(), ran);
+            }
+        }
+        Ok(Self(processes))
     }
 
     /// Since an earlier look. Threads that ended in between are lost, which favours nobody: those of the

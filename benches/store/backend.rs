@@ -2,15 +2,15 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use sequel::backends;
 use sequel::config::{Config, Secret};
 use sequel_store::{Batch, CommitId, Holder, Key, Lane, Scope, Store, Write};
 
+use crate::common::cluster::{CLUSTER, cluster, psql};
 use crate::size::{ORGS, RECORDS};
 use crate::table::Table;
 
@@ -41,27 +41,11 @@ pub(crate) fn all(folder: &Path, table: &mut Table) -> anyhow::Result<Vec<Backen
     Ok(backends)
 }
 
-/// Names the cluster to measure, by the URL of its database `postgres`.
-const CLUSTER: &str = "SEQUEL_TEST_POSTGRES";
-
-/// Runs SQL with `psql`; what it prints, without decoration.
-fn psql(url: &str, sql: &str) -> anyhow::Result<String> {
-    let program =
-        std::env::var("SEQUEL_TEST_POSTGRES_BIN").map_or("psql".to_owned(), |bin| format!("{bin}/psql"));
-    let ran = Command::new(program).args(["-X", "-q", "-A", "-t", "-d", url, "-c", sql]).output()?;
-    ensure!(ran.status.success(), "{sql}: {}", String::from_utf8_lossy(&ran.stderr));
-    Ok(String::from_utf8(ran.stdout)?.trim().to_owned())
-}
-
 /// The database of a store, which is named after the run's folder.
 fn database(root: &Path, store: &str) -> String {
     let run = root.parent().and_then(Path::file_name).map(|name| name.to_string_lossy().to_lowercase());
     let run: String = run.unwrap_or_default().chars().filter(char::is_ascii_alphanumeric).collect();
     format!("bench_{run}_{store}")
-}
-
-fn cluster() -> anyhow::Result<String> {
-    std::env::var(CLUSTER).with_context(|| format!("{CLUSTER} names no cluster"))
 }
 
 impl Backend {

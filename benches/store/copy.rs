@@ -8,7 +8,7 @@ use futures_util::TryStreamExt;
 use sequel_store::Exported;
 
 use crate::backend::Backend;
-use crate::common::fixture::prepare_in;
+use crate::common::fixture::{prepare_in, sqlite};
 use crate::table::Table;
 
 /// Copies a store of the last backend through all of them, and back into another one of the last.
@@ -26,7 +26,7 @@ pub(crate) fn measure(
     let database = folder.join("copied.db");
     sequel::demo::write(&database)?;
     last.make("copied")?;
-    actix_rt::System::new().block_on(prepare_in(&last.config("copied"), orgs, 100, &database))?;
+    actix_rt::System::new().block_on(prepare_in(&last.config("copied"), orgs, 100, &sqlite(&database)?))?;
     let first = everything(last, "copied")?;
     let (mut from, mut way) = (last.config("copied"), last.name.to_owned());
     for (at, to) in backends.iter().enumerate() {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use sequel::config::{Config, Log};
 
 use crate::backend::Backend;
-use crate::common::fixture::{Secret, prepare_in};
+use crate::common::fixture::{Secret, prepare_in, sqlite};
 use crate::common::load::{Load, Until, first_answer};
 use crate::common::process::{Process, end_with_parent};
 use crate::common::{list_plan, median, mib};
@@ -32,7 +32,7 @@ pub(crate) fn measure(
         let config = backend.config("start");
         let system = actix_rt::System::new();
         let began = Instant::now();
-        let prepared = system.block_on(prepare_in(&config, ORGS, KEYS_PER_ORG, &database))?;
+        let prepared = system.block_on(prepare_in(&config, ORGS, KEYS_PER_ORG, &sqlite(&database)?))?;
         eprintln!("  {}: prepared in {:.1} s", backend.name, began.elapsed().as_secs_f64());
         let plan = list_plan("/mcp", Arc::new(vec![prepared.keys[0][0]]), 0, 1);
         let start =

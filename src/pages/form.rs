@@ -53,8 +53,12 @@ pub enum Control {
     Email,
     /// A number.
     Number,
+    /// Several lines of text.
+    Lines,
     /// What is never shown again: a password.
     Secret,
+    /// The same in several lines.
+    SecretLines,
     /// One of several.
     Choice(Vec<Pick>),
     /// Yes or no.
@@ -194,6 +198,11 @@ impl Field {
             Control::Secret => "password",
             _ => "text",
         }
+    }
+
+    /// Whether what was typed may be shown again.
+    fn shows(&self) -> bool {
+        !matches!(self.control, Control::Secret | Control::SecretLines)
     }
 
     fn class(&self) -> &'static str {

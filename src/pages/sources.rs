@@ -133,8 +133,18 @@ pub enum DeclaredKind {
     Machine,
     /// A number.
     Number,
-    /// A password. An empty field keeps what is stored.
-    Secret,
+    /// Several lines: a certificate.
+    Lines,
+    /// A password. An empty field keeps what is stored, if something is.
+    Secret {
+        /// Whether something is.
+        stored: bool,
+    },
+    /// The same in several lines: a key.
+    SecretLines {
+        /// Whether one is stored.
+        stored: bool,
+    },
     /// One of several.
     Choice(Vec<super::Pick>),
     /// Yes or no.
@@ -163,18 +173,22 @@ impl Declared {
         let control = match &self.kind {
             DeclaredKind::Text | DeclaredKind::Machine => Control::Text,
             DeclaredKind::Number => Control::Number,
-            DeclaredKind::Secret => Control::Secret,
+            DeclaredKind::Lines => Control::Lines,
+            DeclaredKind::Secret { .. } => Control::Secret,
+            DeclaredKind::SecretLines { .. } => Control::SecretLines,
             DeclaredKind::Choice(picks) => Control::Choice(picks.clone()),
             DeclaredKind::Tick => Control::Tick,
         };
-        let secret = control == Control::Secret;
-        let kept =
-            (secret && editing).then(|| "Sealed. Leave it empty to keep the one that is stored.".to_owned());
+        let (secret, kept) = match self.kind {
+            DeclaredKind::Secret { stored } | DeclaredKind::SecretLines { stored } => (true, stored),
+            _ => (false, false),
+        };
+        let kept = kept.then(|| "Sealed. Leave it empty to keep the one that is stored.".to_owned());
         let sealed = secret.then(|| "Sealed on save. It can be replaced, never shown.".to_owned());
         Field {
-            help: self.help.clone().or(kept).or(sealed),
+            help: kept.or(self.help.clone()).or(sealed),
             required: self.required && !(secret && editing),
-            mono: matches!(self.kind, DeclaredKind::Machine | DeclaredKind::Number),
+            mono: !matches!(self.kind, DeclaredKind::Text | DeclaredKind::Secret { .. }),
             autocomplete: if secret { "new-password" } else { "off" },
             ..Field::new(&format!("set-{}", self.name), &self.label, control, &self.input)
         }

@@ -21,27 +21,26 @@ def _content(driver, tool, **arguments):
     return result["structuredContent"]
 
 
-def _tables(case):
-    _, rows = case.truth.ask("SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%' ORDER BY name")
-    return [name for (name,) in rows]
+def _bare(table):
+    """Its name without its schema's."""
+    return table.rsplit(".", 1)[-1]
 
 
 def searches_the_schema(case):
     """finds a table by a word, and all tables without one"""
     with case.connected() as driver:
         found = _content(driver, "search_schema", query="flights")
-        holds("flights" in [table["name"] for table in found["tables"]], f"no table flights in {found}")
+        holds("flights" in [_bare(table["name"]) for table in found["tables"]], f"no table flights in {found}")
         every = _content(driver, "search_schema", detail="names", limit=1000)
-        same("the tables", sorted(table["name"] for table in every["tables"]), _tables(case))
+        same("the tables", sorted(table["name"] for table in every["tables"]), case.truth.tables())
 
 
 def describes_a_table(case):
     """learns the columns of a table, and hears of one that there is not"""
     with case.connected() as driver:
-        for table in _tables(case):
-            _, rows = case.truth.ask(f"SELECT name FROM pragma_table_info('{table}')")
+        for table in case.truth.tables():
             described = _content(driver, "describe_table", table=table)
-            same(f"the columns of {table}", [column["name"] for column in described["columns"]], [name for (name,) in rows])
+            same(f"the columns of {table}", [column["name"] for column in described["columns"]], case.truth.columns(table))
         wrong = driver.call("describe_table", table="flihgts")
         holds(wrong.get("isError") and "flights" in text_of(wrong), f"no hint at the right name: {text_of(wrong)!r}")
 
@@ -63,13 +62,12 @@ def reads_resources(case):
         templates = [template["uriTemplate"] for template in driver.ask("list_resource_templates")["templates"]]
         holds(TABLE_TEMPLATE in templates, f"no template of tables in {templates}")
         text = "".join(content["text"] for content in driver.ask("read_resource", uri=uri)["contents"])
-        for table in _tables(case):
+        for table in case.truth.tables():
             holds(table in text, f"the resource of the source does not name {table}")
         table = driver.ask("read_resource", uri=f"{uri}/tables/airports")["contents"][0]
         same("its kind", table.get("mimeType"), "application/json")
-        _, rows = case.truth.ask("SELECT name FROM pragma_table_info('airports')")
         described = json.loads(table["text"])["schema"]
-        same("its columns", [column["name"] for column in described["columns"]], [name for (name,) in rows])
+        same("its columns", [column["name"] for column in described["columns"]], case.truth.columns("airports"))
 
 
 def follows_the_prompt(case):
@@ -90,7 +88,7 @@ def completes_names(case):
         same("the sources", values, [source])
         template = {"type": "ref/resource", "uri": TABLE_TEMPLATE}
         values = driver.ask("complete", ref=template, argument={"name": "table", "value": "air"})["values"]
-        same("the tables", values, [name for name in _tables(case) if name.startswith("air")])
+        same("the tables", values, [name for name in case.truth.tables() if _bare(name).startswith("air")])
 
 
 # Scenario → the operation that a client needs for it beside the tools themselves.

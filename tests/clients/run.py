@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Drives the real server over loopback with real MCP clients (README.md).
 
-    run.py [--client NAME]… [--only WORD] [--long]
+    run.py [--client NAME]… [--only WORD] [--source postgres] [--long]
 
-`--client` and `--only` (part of a scenario's name) choose; `--long` deletes twenty keys for each client
+`--client` and `--only` (part of a scenario's name) choose; `--source postgres` connects a PostgreSQL database with the demo's
+data in the place of the demo's file (`tests/postgres/run` starts a server); `--long` deletes twenty keys for each client
 under a running client each time. Needs what `tests/run` installs. Exit code 0 only if all holds.
 """
 
@@ -18,6 +19,7 @@ import applications
 import exploring
 import scenarios
 from driver import CLIENTS, missing
+from postgres import Postgres
 from sealed import PROXY
 from server import Failed, Server
 from truth import Truth
@@ -57,12 +59,12 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--client", action="append", choices=[*CLIENTS, *applications.EACH], help="only this client; may be repeated")
     parser.add_argument("--only", default="", help="only scenarios whose name holds this word")
+    parser.add_argument("--source", choices=["sqlite", "postgres"], default="sqlite", help="what kind of database is asked")
     parser.add_argument("--long", action="store_true", help=f"{LONG_ROUNDS} rounds of deleting a key under a client")
     return parser.parse_args()
 
 
-def each_client(report, server, chosen):
-    truth = Truth(server.data)
+def each_client(report, server, chosen, truth):
     for client in CLIENTS if not chosen.client else filter(CLIENTS.get, chosen.client):
         case = scenarios.Case(client, server, truth)
         for scenario in [*scenarios.EACH, *exploring.EACH]:
@@ -129,9 +131,15 @@ def main():
     report = Report()
     try:
         with Server(settings=KEYS_ALONE) as server:
-            each_client(report, server, chosen)
-            each_application(report, chosen)
-            if not chosen.client and not chosen.only:
+            truth = Truth(server.data)
+            if chosen.source == "postgres":
+                with Postgres(truth.path) as postgres:
+                    postgres.connect(server)
+                    each_client(report, server, chosen, postgres)
+            else:
+                each_client(report, server, chosen, truth)
+                each_application(report, chosen)
+            if not chosen.client and not chosen.only and chosen.source == "sqlite":
                 report.run("the demo goes on where it was when it starts again", lambda: restart(server), server)
             report.run("Prometheus' own parser reads the metrics", lambda: metrics(server), server)
             report.run("no key lies in the clear in the log or the data folder", lambda: no_secret(server), server)

@@ -11,11 +11,8 @@ import time
 
 from driver import CLIENTS, Driver, Refused
 from server import Failed
-from truth import JOIN, SUMS
 
 TOOLS = ["describe_table", "explain_query", "list_data_sources", "run_query", "search_schema"]
-# Counts for ever without ever having a row to show.
-ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
 # THREATS 22 says one second; the rest is for a machine that builds at the same time.
 STOP_SECONDS = 5
 # Sequel says something after a quarter of a second and every second from then on.
@@ -99,16 +96,16 @@ def names_the_data_source(case):
     """learns the data source's name and uses it"""
     with case.connected() as driver:
         sources = driver.call("list_data_sources")["structuredContent"]["data_sources"]
-        same("the kinds of the sources", [source["kind"] for source in sources], ["sqlite"])
+        same("the kinds of the sources", [source["kind"] for source in sources], [case.truth.kind])
         answer = rows_of(driver, "SELECT 1 AS one", source=sources[0]["name"])
         same("the answer's source", answer["source"], sources[0]["name"])
         same("the rows", answer["rows"], [[1]])
 
 
 def joins(case):
-    """gets exactly the rows of a join that SQLite itself gives"""
+    """gets exactly the rows of a join that the database itself gives"""
     with case.connected() as driver:
-        for sql in (JOIN, SUMS):
+        for sql in (case.truth.join, case.truth.sums):
             names, rows = case.truth.ask(sql)
             holds(rows, f"the demo has no rows for {sql}")
             answer = rows_of(driver, sql)
@@ -121,14 +118,14 @@ def joins(case):
 
 def cuts_at_the_row_limit(case):
     """asks for few rows, gets them and is told that there are more"""
-    _, rows = case.truth.ask(JOIN)
+    _, rows = case.truth.ask(case.truth.join)
     with case.connected() as driver:
-        answer = rows_of(driver, JOIN, row_limit=3)
+        answer = rows_of(driver, case.truth.join, row_limit=3)
         same("the rows", answer["rows"], rows[:3])
         same("the count", answer["row_count"], 3)
         same("whether it was cut", answer["truncated"], True)
         same("what cut it", answer["truncated_reason"], "rows")
-        exact = rows_of(driver, JOIN, row_limit=len(rows))
+        exact = rows_of(driver, case.truth.join, row_limit=len(rows))
         same("whether a limit that all rows fit in cuts", exact["truncated"], False)
 
 
@@ -159,7 +156,7 @@ def cancels(case):
     """gives up on an endless query, which stops, and asks on"""
     with case.connected() as driver:
         case.server.until_idle(STOP_SECONDS)
-        endless = driver.begin_call("run_query", sql=ENDLESS)
+        endless = driver.begin_call("run_query", sql=case.truth.endless)
         case.server.until_busy()
         same("a query beside the endless one", rows_of(driver, "SELECT 1 AS one")["rows"], [[1]])
         driver.ask("cancel", target=endless)
@@ -174,7 +171,7 @@ def hears_how_far_a_query_is(case):
     """hears how far a long query is while it runs"""
     with case.connected() as driver:
         case.server.until_idle(STOP_SECONDS)
-        endless = driver.begin("call", name="run_query", arguments={"sql": ENDLESS}, progress=True)
+        endless = driver.begin("call", name="run_query", arguments={"sql": case.truth.endless}, progress=True)
         deadline = time.monotonic() + HEARD_SECONDS
         while len(notes := driver.ask("notes", target=endless)["notes"]) < 2:
             holds(time.monotonic() < deadline, f"within {HEARD_SECONDS} s it heard only {notes}")
@@ -230,7 +227,7 @@ def deleted_key_stops_its_query(case):
     with case.key() as (delete, key), Driver(case.client) as driver:
         driver.connect(case.server.url, key)
         case.server.until_idle(STOP_SECONDS)
-        endless = driver.begin_call("run_query", sql=ENDLESS)
+        endless = driver.begin_call("run_query", sql=case.truth.endless)
         case.server.until_busy()
         delete()
         case.server.until_idle(STOP_SECONDS)

@@ -29,8 +29,14 @@ GROUP BY s.code ORDER BY flights DESC, s.code LIMIT 20
 """
 
 
+# Counts for ever without ever having a row to show.
+ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+
+
 class Truth:
     """The demo's database below a data folder, opened read-only."""
+
+    kind, join, sums, endless = "sqlite", JOIN, SUMS, ENDLESS
 
     def __init__(self, data):
         found = [path for path in sorted(data.rglob("*")) if _is_demo(path)]
@@ -43,6 +49,13 @@ class Truth:
         with contextlib.closing(_open(self.path)) as database:
             cursor = database.execute(sql)
             return [column[0] for column in cursor.description], [list(row) for row in cursor]
+
+    def tables(self):
+        _, rows = self.ask("SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%' ORDER BY name")
+        return [name for (name,) in rows]
+
+    def columns(self, table):
+        return [name for (name,) in self.ask(f"SELECT name FROM pragma_table_info('{table}')")[1]]
 
 
 def _open(path):

@@ -24,7 +24,7 @@ impl Declaration {
 
     /// Whether a setting is a secret.
     pub fn is_secret(&self, name: &str) -> bool {
-        self.setting(name).is_some_and(|setting| setting.kind == SettingKind::Secret)
+        self.setting(name).is_some_and(|setting| setting.kind.is_secret())
     }
 }
 
@@ -54,8 +54,17 @@ pub enum SettingKind {
     Lines,
     /// What is sealed, and can be replaced but never shown.
     Secret,
+    /// The same in several lines, such as the key of a certificate.
+    SecretLines,
     /// One of several; the first is what holds where nothing is said.
     Choice(&'static [&'static str]),
     /// Yes, unless it is taken away.
     On,
+}
+
+impl SettingKind {
+    /// Whether it is sealed.
+    pub fn is_secret(self) -> bool {
+        matches!(self, Self::Secret | Self::SecretLines)
+    }
 }

@@ -32,13 +32,24 @@ pub(crate) fn literal(text: &str) -> String {
 }
 
 impl Known {
+    /// Whether all of them are known to be harmless.
+    pub(crate) fn holds(&self, called: &[Called]) -> bool {
+        self.unknown(called).is_empty()
+    }
+
+    fn unknown<'a>(&self, called: &'a [Called]) -> Vec<&'a Called> {
+        // Most statements call none.
+        if called.is_empty() {
+            return Vec::new();
+        }
+        let known = self.0.lock();
+        let is_known = |called: &Called| known.get(called).is_some_and(|at| at.elapsed() < TRUE_FOR);
+        called.iter().filter(|called| !is_known(called)).collect()
+    }
+
     /// Holds that all of them may be called. Those that do not exist pass: PostgreSQL says so better.
     pub(crate) async fn check(&self, link: &mut Link, called: &[Called], watch: &Watch) -> Result<(), Halt> {
-        let unknown: Vec<&Called> = {
-            let known = self.0.lock();
-            let is_known = |called: &Called| known.get(called).is_some_and(|at| at.elapsed() < TRUE_FOR);
-            called.iter().filter(|called| !is_known(called)).collect()
-        };
+        let unknown = self.unknown(called);
         if unknown.is_empty() {
             return Ok(());
         }

@@ -2,7 +2,9 @@
 //!
 //! Each exchange begins with `BEGIN READ ONLY` and the settings that make values exact, sent as one text of our own; the
 //! server's word that a transaction is open is waited for before anything of the client's is executed. It ends with
-//! `ROLLBACK` and `DISCARD ALL`, so that nothing of one query is left to the next.
+//! `ROLLBACK` and `DISCARD ALL`, so that nothing of one query is left to the next. What needs no answer of the server's to
+//! be sent goes out together: a statement's text behind the settings, and the end behind the last statement's execution. So
+//! a query is two round trips (`a_query_is_two_round_trips`).
 //!
 //! **Invariants:** no statement of a client is executed outside of such a transaction, and none by the protocol that
 //! takes several at once (`Link::open`, `Link::prepare`); a connection is used again only after the server has said that
@@ -60,6 +62,8 @@ enum Owed {
 pub(crate) struct Link {
     pub(crate) wire: Wire,
     owed: Owed,
+    // The end of the exchange is under way already, behind the last statement.
+    is_ending: bool,
     key: CancelKey,
     route: Arc<Route>,
     pub(crate) opened: Instant,
@@ -81,18 +85,40 @@ impl Link {
     pub(crate) fn new(entered: Entered, route: Arc<Route>) -> Self {
         let Entered { wire, key, said } = entered;
         let said_superuser = said.get("is_superuser").is_some_and(|value| value == "on");
-        Self { wire, owed: Owed::Nothing, key, route, opened: now(), said_superuser }
+        Self { wire, owed: Owed::Nothing, is_ending: false, key, route, opened: now(), said_superuser }
     }
 
-    /// Opens the transaction. Where `origin` says something, the server's own views show it.
-    pub(crate) async fn open(&mut self, time: Duration, origin: &Origin) -> Result<(), Fault> {
+    /// Opens the transaction. Where `origin` says something, the server's own views show it. The statement that is wanted
+    /// first may be sent along, to be read by the server and not yet executed: [`Link::prepared`] learns what came of it.
+    pub(crate) async fn open(
+        &mut self,
+        time: Duration,
+        origin: &Origin,
+        ahead: Option<&str>,
+    ) -> Result<(), Fault> {
         frontend::query(&preamble(time, origin), &mut self.wire.output)?;
+        if let Some(sql) = ahead {
+            self.ask(sql)?;
+        }
         self.owed = Owed::Work;
+        self.is_ending = false;
         self.wire.send().await?;
         match self.settled().await? {
-            b'T' => Ok(()),
-            _ => Err(Fault::Broken(io::Error::other("the server opened no transaction"))),
+            b'T' => {}
+            _ => return Err(Fault::Broken(io::Error::other("the server opened no transaction"))),
         }
+        if ahead.is_some() {
+            self.owed = Owed::Reading;
+        }
+        Ok(())
+    }
+
+    /// Puts the reading of a statement into what is sent next.
+    fn ask(&mut self, sql: &str) -> Result<(), Fault> {
+        frontend::parse("", sql, None, &mut self.wire.output)?;
+        frontend::describe(b'S', "", &mut self.wire.output)?;
+        frontend::flush(&mut self.wire.output);
+        Ok(())
     }
 
     /// Reads to the end of an exchange; the first error of it, or the state of the transaction.
@@ -120,11 +146,14 @@ impl Link {
 
     /// Has a statement read, without executing it, and learns its columns. The transaction must be open.
     pub(crate) async fn prepare(&mut self, sql: &str) -> Result<Vec<Described>, Fault> {
-        frontend::parse("", sql, None, &mut self.wire.output)?;
-        frontend::describe(b'S', "", &mut self.wire.output)?;
-        frontend::flush(&mut self.wire.output);
+        self.ask(sql)?;
         self.owed = Owed::Reading;
         self.wire.send().await?;
+        self.prepared().await
+    }
+
+    /// The columns of the statement that was sent to be read.
+    pub(crate) async fn prepared(&mut self) -> Result<Vec<Described>, Fault> {
         let mut has_parameters = false;
         loop {
             match self.wire.whole_message().await? {
@@ -147,9 +176,24 @@ impl Link {
         }
     }
 
-    /// Starts the statement that was prepared. All values come as text: exact, and the same for types that nobody here
-    /// knows.
-    pub(crate) async fn execute(&mut self) -> Result<(), Fault> {
+    /// Starts the statement that was prepared, the last one of the exchange: its end goes out along. All values come as
+    /// text: exact, and the same for types that nobody here knows.
+    pub(crate) async fn execute_last(&mut self) -> Result<(), Fault> {
+        self.put_execution()?;
+        self.put_end()?;
+        self.is_ending = true;
+        self.owed = Owed::Work;
+        Ok(self.wire.send().await?)
+    }
+
+    /// Starts the statement that was prepared.
+    async fn execute(&mut self) -> Result<(), Fault> {
+        self.put_execution()?;
+        self.owed = Owed::Work;
+        Ok(self.wire.send().await?)
+    }
+
+    fn put_execution(&mut self) -> Result<(), Fault> {
         let bound = frontend::bind(
             "",
             "",
@@ -163,8 +207,14 @@ impl Link {
         // All rows at once: with a number of rows a server does not use several of its processes for one query.
         frontend::execute("", 0, &mut self.wire.output)?;
         frontend::sync(&mut self.wire.output);
-        self.owed = Owed::Work;
-        Ok(self.wire.send().await?)
+        Ok(())
+    }
+
+    /// Apart, because DISCARD ALL is refused in a transaction. An error of the first leaves the second to say so.
+    fn put_end(&mut self) -> Result<(), Fault> {
+        frontend::query("ROLLBACK", &mut self.wire.output)?;
+        frontend::query("DISCARD ALL", &mut self.wire.output)?;
+        Ok(())
     }
 
     /// What follows, if it has arrived already.
@@ -228,10 +278,10 @@ impl Link {
     pub(crate) async fn tidy(&mut self) -> bool {
         let tidied = timeout(TIDY_TIME, async {
             self.come_to_rest().await?;
-            // Apart, because DISCARD ALL is refused in a transaction. An error of the first leaves the second to say so.
-            frontend::query("ROLLBACK", &mut self.wire.output)?;
-            frontend::query("DISCARD ALL", &mut self.wire.output)?;
-            self.wire.send().await?;
+            if !self.is_ending {
+                self.put_end()?;
+                self.wire.send().await?;
+            }
             self.settled().await?;
             self.settled().await
         });
@@ -275,7 +325,7 @@ impl Link {
         let mut end = pin!(self.end());
         loop {
             // Whoever waits has its answer before the next statement goes out, so no cancel comes too late for this one
-            // and meets that.
+            // and meets that. Where it meets the end, which may be under way, the connection is closed.
             route.cancel(peer, key).await?;
             if let Ok(ended) = timeout(CANCEL_AGAIN, end.as_mut()).await {
                 return ended;

@@ -74,7 +74,7 @@ pub const DECLARATION: Declaration = Declaration {
         setting(
             "client_key",
             "Key of the client certificate",
-            SettingKind::Secret,
+            SettingKind::SecretLines,
             "In PEM form. Sealed on save. It can be replaced, never shown.",
         ),
         setting(
@@ -301,14 +301,27 @@ fn pem(settings: &Settings, name: &str) -> Result<Option<String>, OpenError> {
     }
 }
 
-/// A text in PEM form with the line breaks that it lost where it was pasted into one line.
+/// Characters of a line of PEM.
+const PEM_LINE_CHARS: usize = 64;
+
+/// A text in PEM form, the same however it came: pasted into one line, with the line breaks of a form, or with what programs
+/// write around it. A certificate that is sent back as it was shown is no other one.
 fn with_lines(pem: &str) -> String {
-    let mut lines = String::with_capacity(pem.len() + 64);
+    let mut lines = Vec::new();
+    let mut is_inside = false;
     for part in pem.split("-----").map(str::trim).filter(|part| !part.is_empty()) {
-        let is_mark = part.starts_with("BEGIN ") || part.starts_with("END ");
-        lines += &if is_mark { format!("-----{part}-----\n") } else { format!("{part}\n") };
+        if part.starts_with("BEGIN ") || part.starts_with("END ") {
+            is_inside = part.starts_with("BEGIN ");
+            lines.push(format!("-----{part}-----"));
+        } else if is_inside && part.contains(':') {
+            // The headers of a key under a password: said to be one by whoever reads it.
+            lines.extend(part.lines().map(|line| line.trim().to_owned()));
+        } else if is_inside {
+            let body: Vec<char> = part.chars().filter(|char| !char.is_whitespace()).collect();
+            lines.extend(body.chunks(PEM_LINE_CHARS).map(|line| line.iter().collect()));
+        }
     }
-    lines.trim_end().to_owned()
+    lines.join("\n")
 }
 
 fn tls(value: Option<&Value>) -> Result<Tls, OpenError> {

@@ -51,6 +51,31 @@ fn defaults_are_safe_and_left_out() {
 }
 
 #[test]
+fn a_certificate_is_the_same_however_it_came() {
+    let body = "MIIB".repeat(30);
+    let lines = format!("{}\n{}", &body[..64], &body[64..]);
+    let as_file = format!("-----BEGIN CERTIFICATE-----\n{lines}\n-----END CERTIFICATE-----\n");
+    let of = |ca: &str| {
+        let place = read(json!({"host": "h", "database": "d", "user": "u", "ca": ca})).unwrap();
+        place.canonical().settings["ca"].as_str().unwrap().to_owned()
+    };
+    let canonical = of(&as_file);
+    assert_eq!(canonical, as_file.trim_end());
+    for (how, sent) in [
+        ("from a form", as_file.replace('\n', "\r\n")),
+        ("in one line", as_file.replace('\n', "")),
+        ("with spaces for lines", as_file.replace('\n', " ")),
+        (
+            "with what openssl writes around it",
+            format!("subject=CN = x\nissuer=CN = y\n{as_file}Bag Attributes\n"),
+        ),
+    ] {
+        assert_eq!(of(&sent), canonical, "{how}");
+    }
+    assert_eq!(of(&format!("{as_file}{as_file}")), format!("{canonical}\n{canonical}"));
+}
+
+#[test]
 fn what_would_reach_past_the_form_is_refused() {
     let base = |name: &str, value: Value| {
         let mut given = json!({"host": "h", "database": "d", "user": "u"});

@@ -162,8 +162,15 @@ impl Pool {
         pool
     }
 
-    /// A connection with an open transaction. One that idled while the server went away is replaced unseen.
-    pub(crate) async fn take(&self, watch: &Watch, time: Duration, origin: &Origin) -> Result<Lent, Halt> {
+    /// A connection with an open transaction, to which a statement may have been sent along ([`Link::open`]). One that
+    /// idled while the server went away is replaced unseen.
+    pub(crate) async fn take(
+        &self,
+        watch: &Watch,
+        time: Duration,
+        origin: &Origin,
+        ahead: Option<&str>,
+    ) -> Result<Lent, Halt> {
         let waiting = timeout(CONNECTION_WAIT, Arc::clone(&self.permits).acquire_owned());
         let permit = watch.guard(async { Ok::<_, Fault>(waiting.await) }).await?;
         let permit = match permit {
@@ -175,7 +182,7 @@ impl Pool {
             if open.is_old() || !open.link.wire.is_quiet().await {
                 continue;
             }
-            match watch.guard(open.link.open(time, origin)).await {
+            match watch.guard(open.link.open(time, origin, ahead)).await {
                 Ok(()) => return Ok(Lent { open, _permit: permit }),
                 // Nothing was executed, so a fresh connection may be tried.
                 Err(Halt::Fault(Fault::Broken(_))) => {}
@@ -184,7 +191,7 @@ impl Pool {
             }
         }
         let mut open = watch.guard(self.connect()).await?;
-        watch.guard(open.link.open(time, origin)).await?;
+        watch.guard(open.link.open(time, origin, ahead)).await?;
         Ok(Lent { open, _permit: permit })
     }
 

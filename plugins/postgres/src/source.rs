@@ -19,7 +19,7 @@ use crate::functions::Known;
 use crate::link::{Described, Link};
 use crate::place::{DECLARATION, Place};
 use crate::plan::EXPLAIN;
-use crate::pool::{Lent, Pool, Shared};
+use crate::pool::{Pool, Shared};
 use crate::pump::{Halt, Watch};
 use crate::threads::Threads;
 use crate::{probe, pump, tls, types};
@@ -137,7 +137,7 @@ async fn probed(pool: &Pool, policy: &Policy) -> Result<Vec<String>, OpenError> 
         Halt::Fault(fault) => fault.on_opening(),
         Halt::Query(error) => OpenError::Unavailable(Box::new(error)),
     };
-    let mut lent = pool.take(&watch, OWN_TIME, &Origin::default()).await.map_err(on_opening)?;
+    let mut lent = pool.take(&watch, OWN_TIME, &Origin::default(), None).await.map_err(on_opening)?;
     let asked = watch.guard(probe::ask(&mut lent.open.link, &policy.refused_relations)).await;
     pool.give_back(lent).await;
     asked.map_err(on_opening)?.judge(&pool.route.place.user, policy.privileged_roles)
@@ -242,7 +242,7 @@ impl PostgresSource {
         let _unless_done = watch.stop.clone().drop_guard();
         let inner = Arc::clone(&self.inner);
         let working = self.threads.handle().spawn(async move {
-            let mut lent = inner.pool.take(&watch, watch.left(), &Origin::default()).await?;
+            let mut lent = inner.pool.take(&watch, watch.left(), &Origin::default(), None).await?;
             let link = &mut lent.open.link;
             let done = match &ask {
                 Some(ask) => {
@@ -280,14 +280,24 @@ impl Inner {
             Halt::Query(error) => error,
             Halt::Fault(fault) => fault.on_query(&sent.read, sent.before),
         };
-        let mut lent = match self.pool.take(&watch, watch.left(), &query.origin).await {
+        // What is not known to be harmless is looked up before the server reads the statement.
+        let ahead = self.known.holds(&statement.unknown).then_some(sent.text.as_str());
+        let mut lent = match self.pool.take(&watch, watch.left(), &query.origin, ahead).await {
             Ok(lent) => lent,
             Err(halt) => {
                 let _ = answer.send(Err(told(halt)));
                 return;
             }
         };
-        let prepared = self.prepare(&mut lent, &query, &statement, &sent, &watch).await;
+        let link = &mut lent.open.link;
+        let described = match ahead {
+            Some(_) => watch.guard(link.prepared()).await,
+            None => self.checked(link, &statement, &sent, &watch).await,
+        };
+        let prepared = match described {
+            Ok(described) => self.start(link, described, &query, &sent, &watch).await,
+            Err(halt) => Err(halt),
+        };
         let (columns, shapes, intake) = match prepared {
             Ok(prepared) => prepared,
             Err(halt) => {
@@ -304,20 +314,27 @@ impl Inner {
         tokio::join!(sender.end(ended.map_err(told)), self.pool.give_back(lent));
     }
 
-    /// Everything before the first row: functions, columns, types, and the start.
-    async fn prepare(
+    /// The columns of a statement whose functions have to be looked up first.
+    async fn checked(
         &self,
-        lent: &mut Lent,
-        query: &Query,
+        link: &mut Link,
         statement: &PlainStatement,
         sent: &Sent,
         watch: &Watch,
+    ) -> Result<Vec<Described>, Halt> {
+        self.known.check(link, &statement.unknown, watch).await?;
+        watch.guard(link.prepare(&sent.text)).await
+    }
+
+    /// Everything else before the first row: columns, types, and the start.
+    async fn start(
+        &self,
+        link: &mut Link,
+        mut described: Vec<Described>,
+        query: &Query,
+        sent: &Sent,
+        watch: &Watch,
     ) -> Result<(Vec<sequel_connector::Column>, Vec<types::Shape>, Intake), Halt> {
-        let link = &mut lent.open.link;
-        if !statement.unknown.is_empty() {
-            self.known.check(link, &statement.unknown, watch).await?;
-        }
-        let mut described = watch.guard(link.prepare(&sent.text)).await?;
         // More columns than may be shown need no names.
         if described.len() <= query.limits.columns as usize
             && self.learn_types(link, &described, watch).await?
@@ -327,7 +344,7 @@ impl Inner {
         let names: Vec<_> = described.iter().map(|column| self.type_name(column)).collect();
         let named = described.iter().zip(&names).map(|(column, name)| (column.name.as_str(), name.as_str()));
         let columns = bounded_columns(described.len(), named, query.limits).map_err(Halt::Query)?;
-        watch.guard(link.execute()).await?;
+        watch.guard(link.execute_last()).await?;
         let shapes = described.iter().map(|column| types::shape(column.type_oid)).collect();
         Ok((columns, shapes, Intake::new(described.len(), query.limits)))
     }

@@ -259,8 +259,9 @@ async fn nothing_is_executed_unless_the_server_says_that_a_transaction_is_open()
         });
         let error = asked(&script, LIMITS).await.unwrap_err();
         assert!(matches!(error, QueryError::Unavailable(_)), "{error:?}");
+        // The statement went along to be read, in what the script has heard; that it be executed (Bind, …) was not asked for.
         while let Ok(heard) = script.heard.recv_timeout(Duration::from_secs(2)) {
-            assert!(!heard.windows(8).any(|part| part == b"SELECT 1"), "{heard:?}");
+            assert!(heard.first() != Some(&b'B'), "{heard:?}");
         }
     }
 }
@@ -284,8 +285,8 @@ async fn a_server_that_forgets_a_cancel_is_asked_again() {
             say(stream, &let_in());
             hear(stream);
             say(stream, &[message(b'Z', b"T")]);
-            hear(stream);
             if connections.fetch_add(1, Ordering::SeqCst) == 0 {
+                hear(stream);
                 return answer_probe(stream);
             }
             say(stream, &[message(b'1', b""), message(b't', &[0; 2]), columns(1)]);
@@ -319,9 +320,7 @@ async fn rows_that_never_end_and_rows_of_any_size_take_bounded_memory() {
     let answering = |rest: fn(&mut TcpStream)| {
         opened(move |stream| {
             hear(stream);
-            say(stream, &[message(b'Z', b"T")]);
-            hear(stream);
-            say(stream, &[message(b'1', b""), message(b't', &[0; 2]), columns(1)]);
+            say(stream, &[message(b'Z', b"T"), message(b'1', b""), message(b't', &[0; 2]), columns(1)]);
             hear(stream);
             say(stream, &[message(b'2', b"")]);
             rest(stream);

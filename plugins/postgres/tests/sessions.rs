@@ -2,11 +2,15 @@
 
 mod common;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use common::{Database, LIMITS, PATIENCE, all, open, policy, query, told, try_run};
 use sequel_connector::{Limits, Origin, Query, QueryError};
 use sequel_connector_postgres::Policy;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 
 /// Four connections become one, so that queries follow each other on it.
 fn one_connection() -> Policy {
@@ -44,6 +48,55 @@ async fn nothing_of_a_session_is_left_to_the_next_query() {
     let sql = "SELECT n, dirty() FROM generate_series(1, 3000000) n";
     all(source.query(query(sql, cut)).await.unwrap()).await.unwrap();
     assert_eq!(told(&*source, "SELECT look()").await, clean);
+}
+
+/// Passes bytes on to a server, and counts how often something is sent there.
+async fn counting(port: u16) -> (u16, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let near = listener.local_addr().expect("an address").port();
+    let sent = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&sent);
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let server = TcpStream::connect(("127.0.0.1", port)).await.expect("the server");
+            let ((mut from_client, mut to_client), (mut from_server, mut to_server)) =
+                (client.into_split(), server.into_split());
+            tokio::spawn(async move { tokio::io::copy(&mut from_server, &mut to_client).await });
+            let counter = Arc::clone(&counter);
+            tokio::spawn(async move {
+                let mut part = [0; 8192];
+                while let Ok(bytes @ 1..) = from_client.read(&mut part).await {
+                    counter.fetch_add(1, Ordering::SeqCst);
+                    if to_server.write_all(&part[..bytes]).await.is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+    });
+    (near, sent)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_is_two_round_trips() {
+    let database = Database::make(&[
+        "CREATE TABLE t AS SELECT n AS id, md5(n::text) AS name FROM generate_series(1, 2000) n",
+        "CREATE FUNCTION twice(n int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT n * 2'",
+    ]);
+    let mut settings = database.settings();
+    let port = settings["port"].as_u64().and_then(|port| u16::try_from(port).ok()).expect("a port");
+    let (near, sent) = counting(port).await;
+    settings["port"] = near.into();
+    let source = open(settings, one_connection()).await.unwrap();
+    for sql in ["SELECT 1", "SELECT id, name FROM t", "SELECT twice(21)"] {
+        // Opens the connection; functions and types are looked up once.
+        told(&*source, sql).await;
+        let before = sent.load(Ordering::SeqCst);
+        for _ in 0..5 {
+            told(&*source, sql).await;
+        }
+        assert_eq!(sent.load(Ordering::SeqCst) - before, 10, "{sql}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

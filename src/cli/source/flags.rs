@@ -43,7 +43,7 @@ fn flag(setting: &'static Setting, labels: &[&str]) -> Arg {
     let help = setting.help.trim_end_matches('.');
     let arg = Arg::new(id(setting)).help(format!("{help} [{}]", labels.join(", ")));
     match setting.kind {
-        SettingKind::Secret => {
+        SettingKind::Secret | SettingKind::SecretLines => {
             let help = format!("A file with it, or - for standard input: {help} [{}]", labels.join(", "));
             arg.long(format!("{name}-file")).value_name("FILE").help(help)
         }
@@ -85,7 +85,7 @@ impl SettingFlags {
     pub(super) fn settings(self) -> Result<Vec<(String, Value)>, Failure> {
         let value = |setting: &Setting, given: String| -> Result<Value, Failure> {
             Ok(match setting.kind {
-                SettingKind::Secret => {
+                SettingKind::Secret | SettingKind::SecretLines => {
                     Value::String(content(&given)?.trim_end_matches(['\r', '\n']).to_owned())
                 }
                 SettingKind::Lines => Value::String(content(&given)?),
@@ -106,6 +106,8 @@ impl SettingFlags {
 }
 
 fn content(file: &str) -> Result<String, Failure> {
+    // `@FILE` is how other programs want a file named; one whose name begins so is `./@FILE`.
+    let file = file.strip_prefix('@').unwrap_or(file);
     let read = || -> std::io::Result<String> {
         let source: Box<dyn Read> = match file {
             "-" => Box::new(std::io::stdin()),
@@ -133,6 +135,17 @@ mod tests {
         let command = SettingFlags::augment_args(Command::new("x"));
         let matches = command.try_get_matches_from(std::iter::once("x").chain(args.iter().copied())).unwrap();
         SettingFlags::from_arg_matches(&matches).unwrap().settings().unwrap()
+    }
+
+    #[test]
+    fn a_file_may_be_named_as_other_programs_want_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("ca.pem");
+        std::fs::write(&file, "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n").unwrap();
+        let file = file.to_str().unwrap();
+        let read = given(&["--ca", file]);
+        assert!(read[0].1.as_str().unwrap().contains("\nAA==\n"));
+        assert_eq!(given(&["--ca", &format!("@{file}")]), read);
     }
 
     #[test]

@@ -114,13 +114,14 @@ fn kind(inside: &Inside, word: &str) -> Result<&'static Declaration, Failed> {
     inside.member.source_kinds().into_iter().find(|kind| kind.word == word).ok_or(Failed::NOT_FOUND)
 }
 
-/// A declared setting as a field, with its value in text.
-fn field(setting: &Setting, value: String) -> Declared {
+/// A declared setting as a field, with its value in text; of a secret, whether one is stored.
+fn field(setting: &Setting, value: String, stored: bool) -> Declared {
     let kind = match setting.kind {
-        // A certificate loses its line breaks in a line, and is read without them as well.
-        SettingKind::Line | SettingKind::Lines => DeclaredKind::Machine,
+        SettingKind::Line => DeclaredKind::Machine,
+        SettingKind::Lines => DeclaredKind::Lines,
         SettingKind::Number => DeclaredKind::Number,
-        SettingKind::Secret => DeclaredKind::Secret,
+        SettingKind::Secret => DeclaredKind::Secret { stored },
+        SettingKind::SecretLines => DeclaredKind::SecretLines { stored },
         SettingKind::Choice(words) => {
             DeclaredKind::Choice(words.iter().map(|word| Pick::new(*word, *word)).collect())
         }
@@ -130,7 +131,7 @@ fn field(setting: &Setting, value: String) -> Declared {
         name: setting.name.to_owned(),
         label: setting.label.to_owned(),
         // A secret goes into the form of nobody, not even of whoever has just typed it.
-        input: if kind == DeclaredKind::Secret { Input::default() } else { Input::of(value) },
+        input: if setting.kind.is_secret() { Input::default() } else { Input::of(value) },
         kind,
         help: Some(setting.help.to_owned()),
         required: setting.required,
@@ -146,8 +147,13 @@ async fn form(
 ) -> Result<SourceForm, Failed> {
     let of_kind =
         |kind: &Declaration| SourceKind { word: kind.word.to_owned(), label: kind.label.to_owned() };
-    let declared =
-        kind.settings.iter().map(|setting| field(setting, value(&format!("set-{}", setting.name))));
+    let sealed = editing.and_then(|source| source.record().secrets.as_ref());
+    let is_stored =
+        |name: &str| sealed.is_some_and(|sealed| sealed.names.iter().any(|stored| stored == name));
+    let declared = kind
+        .settings
+        .iter()
+        .map(|setting| field(setting, value(&format!("set-{}", setting.name)), is_stored(setting.name)));
     Ok(SourceForm {
         shell: inside.org_shell(Room::Sources).await?,
         editing: editing.map(|source| (source.id().to_string(), Name::new(source.record().name.clone()))),

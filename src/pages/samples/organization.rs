@@ -224,7 +224,14 @@ fn declared() -> Vec<Declared> {
             help: Some("One with SELECT only.".to_owned()),
             ..of("role", "Role", DeclaredKind::Text, "")
         },
-        of("password", "Password", DeclaredKind::Secret, ""),
+        of("password", "Password", DeclaredKind::Secret { stored: true }, ""),
+        of(
+            "ca",
+            "Certificate authority",
+            DeclaredKind::Lines,
+            "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----",
+        ),
+        of("client_key", "Key of the client certificate", DeclaredKind::SecretLines { stored: false }, ""),
         of("samples", "Show samples of values to models", DeclaredKind::Tick, "true"),
     ]
 }

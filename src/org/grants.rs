@@ -5,7 +5,7 @@
 //! use a refresh token at once one is first, and the other looks again.
 //!
 //! **Invariant:** a grant counts while its member's record lists it: with the membership all of them end in one write
-//! (`grants_tests::what_ends_with_a_membership_or_a_role_ends_at_once_and_for_good`).
+//! (`flow::oauth_tests::ending::what_ends_with_a_membership_a_role_or_a_user_ends_at_once_and_for_good`).
 
 use std::sync::Arc;
 use std::time::Duration;

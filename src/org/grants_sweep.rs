@@ -1,7 +1,7 @@
 //! How grants end that nobody revokes one by one: a policy that forbids them, and what is over.
 //!
 //! **Invariant:** what a policy ended does not come back with another one
-//! (`flow::oauth_tests::a_policy_ends_more_apps_than_one_batch_takes_and_each_of_them_at_once`).
+//! (`flow::oauth_tests::ending::a_policy_ends_more_apps_than_one_batch_takes_and_each_of_them_at_once`).
 
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -1,0 +1,68 @@
+//! Who registers, how many may, and how a client proves who it is.
+
+use super::*;
+
+#[actix::test]
+async fn clients_are_bounded_and_one_with_a_grant_never_makes_room() {
+    let scene = Scene::new().await;
+    let mut issued = scene.app(&scene.ada).await;
+    let one = json!({"redirect_uris": ["http://127.0.0.1/cb"]});
+    while scene.oauth.clients().count().await.unwrap() < SETTINGS.clients_max {
+        registered(&scene.oauth, one.clone()).await;
+    }
+    let refused = register(&scene.oauth, one.to_string().as_bytes(), None).await;
+    assert_eq!(told(refused), Code::TemporarilyUnavailable, "all of them are young");
+    // Whoever fills the house registers no more than some: a client has no room to be large.
+    let many: Vec<String> =
+        (0..31).map(|number| format!("https://a.example/{number}/{}", "x".repeat(500))).collect();
+    let large = register(&scene.oauth, json!({"redirect_uris": many}).to_string().as_bytes(), None).await;
+    assert_eq!(told(large), Code::InvalidRedirectUri);
+    scene.advance(Duration::from_secs(601));
+    registered(&scene.oauth, one.clone()).await;
+    assert_eq!(scene.oauth.clients().count().await.unwrap(), 96, "a twentieth made room");
+    for _ in 0..90 {
+        scene.advance(DAY);
+        issued = scene.refresh(issued.refresh.reveal()).await.unwrap();
+    }
+    purge(&scene.oauth).await.unwrap();
+    assert!(scene.oauth.clients().get(scene.client.id).await.unwrap().is_some());
+    assert_eq!(scene.oauth.clients().count().await.unwrap(), 1);
+    // Once its last grant is gone it is a client like any other.
+    for app in scene.org.list_apps(None).await.unwrap() {
+        scene.org.revoke_app(app.id).await.unwrap();
+    }
+    scene.advance(91 * DAY);
+    purge(&scene.oauth).await.unwrap();
+    assert_eq!(scene.oauth.clients().count().await.unwrap(), 0);
+}
+
+#[actix::test]
+async fn a_client_with_a_secret_proves_it_as_it_registered() {
+    let scene = Scene::new().await;
+    let body = json!({
+        "redirect_uris": ["http://127.0.0.1/cb"], "token_endpoint_auth_method": "client_secret_basic",
+    });
+    let client = registered(&scene.oauth, body).await;
+    let secret = client.secret.as_ref().unwrap().reveal().to_owned();
+    let id = client.id.to_string();
+    let basic = |secret: &str| Header::Basic(id.clone(), secret.to_owned());
+    let params = pairs(&[("grant_type", "refresh_token"), ("refresh_token", "x")]);
+    // Past authentication the token is what is wrong.
+    assert_eq!(told(redeem::token(&scene.oauth, &basic(&secret), &params, None).await), Code::InvalidGrant);
+    let public = [params.clone(), pairs(&[("client_id", &id)])].concat();
+    let posted = [public.clone(), pairs(&[("client_secret", &secret)])].concat();
+    let wrong =
+        PlainSecret::mint(Purpose::Client, Id::mint(&Rng::system()).unwrap(), client.id, &Rng::system());
+    for (header, params) in [
+        (basic(wrong.unwrap().reveal()), &params),
+        (basic(""), &params),
+        (Header::Malformed, &params),
+        (Header::Missing, &params),
+        (Header::Missing, &public),
+        (Header::Missing, &posted),
+        (Header::Basic(ClientId::NIL.to_string(), secret.clone()), &params),
+    ] {
+        assert_eq!(told(redeem::token(&scene.oauth, &header, params, None).await), Code::InvalidClient);
+    }
+    assert_eq!(told(redeem::token(&scene.oauth, &basic(&secret), &posted, None).await), Code::InvalidRequest);
+}

@@ -20,9 +20,17 @@ const MAKES_ROOM: usize = 20;
 /// How long nobody looks again where nothing could be removed.
 const IN_VAIN: Duration = Duration::from_secs(10);
 
-/// Registers a client. Its secret, where it has one, is in the answer for the only time.
-pub async fn register(oauth: &OAuth, body: &[u8], from: Option<IpAddr>) -> Result<Registered, OAuthError> {
+/// A try to register, from where it comes.
+pub struct Turn(Option<IpAddr>);
+
+/// Takes one of the tries of an address: before a body is read, so that also what is no registration counts.
+pub fn turn(oauth: &OAuth, from: Option<IpAddr>) -> Result<Turn, OAuthError> {
     oauth.registrations().take(from).map_err(OAuthError::Throttled)?;
+    Ok(Turn(from))
+}
+
+/// Registers a client. Its secret, where it has one, is in the answer for the only time.
+pub async fn register(oauth: &OAuth, Turn(from): Turn, body: &[u8]) -> Result<Registered, OAuthError> {
     let client = Client::register(body)?;
     let most = oauth.settings().clients_max;
     if oauth.clients().count().await? >= most && !make_room(oauth, most).await? {

@@ -10,12 +10,12 @@ async fn clients_are_bounded_and_one_with_a_grant_never_makes_room() {
     while scene.oauth.clients().count().await.unwrap() < SETTINGS.clients_max {
         registered(&scene.oauth, one.clone()).await;
     }
-    let refused = register(&scene.oauth, one.to_string().as_bytes(), None).await;
+    let refused = try_to_register(&scene.oauth, &one).await;
     assert_eq!(told(refused), Code::TemporarilyUnavailable, "all of them are young");
     // Whoever fills the house registers no more than some: a client has no room to be large.
     let many: Vec<String> =
         (0..31).map(|number| format!("https://a.example/{number}/{}", "x".repeat(500))).collect();
-    let large = register(&scene.oauth, json!({"redirect_uris": many}).to_string().as_bytes(), None).await;
+    let large = try_to_register(&scene.oauth, &json!({"redirect_uris": many})).await;
     assert_eq!(told(large), Code::InvalidRedirectUri);
     scene.advance(Duration::from_secs(601));
     registered(&scene.oauth, one.clone()).await;

@@ -32,13 +32,13 @@ async fn giving_tokens_back_buys_no_other_rate() {
         assert!(round < 10, "as often as it likes");
         let back = pairs(&[("token", issued.access.reveal()), client]);
         match give_back::revoke(&oauth, &Header::Missing, &back, None).await {
-            Err(OAuthError::Throttled(_)) => break,
+            Err(OAuthError::TooFast(_)) => break,
             outcome => outcome.unwrap(),
         }
         let token = issued.refresh.reveal().to_owned();
         let params = pairs(&[("grant_type", "refresh_token"), ("refresh_token", &token), client]);
         match redeem::token(&oauth, &Header::Missing, &params, None).await {
-            Err(OAuthError::Throttled(_)) => break,
+            Err(OAuthError::TooFast(_)) => break,
             outcome => issued = outcome.unwrap(),
         }
     }

@@ -23,7 +23,7 @@ use super::members::{add_member, leave, remove_member};
 use super::oauth::{OAuth, OAuthError, OAuthSettings};
 use super::people_tests::{key, people_of};
 use super::redeem::{self, Issued};
-use super::register::{purge, register};
+use super::register::{purge, register, turn};
 use super::tests::{House, again, index, limited, made, source};
 use super::{People, SignInLimits, users};
 use crate::context::{Rng, Timestamp};
@@ -250,7 +250,11 @@ async fn joins(oauth: &OAuth, org: &Org, email: &str, role: Role) -> Person {
 }
 
 async fn registered(oauth: &OAuth, body: serde_json::Value) -> Registered {
-    register(oauth, body.to_string().as_bytes(), None).await.unwrap()
+    try_to_register(oauth, &body).await.unwrap()
+}
+
+async fn try_to_register(oauth: &OAuth, body: &serde_json::Value) -> Result<Registered, OAuthError> {
+    register(oauth, turn(oauth, None)?, body.to_string().as_bytes()).await
 }
 
 fn retention() -> crate::org::Retention {

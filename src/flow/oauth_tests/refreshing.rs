@@ -134,7 +134,7 @@ async fn an_app_refreshes_no_more_often_than_it_may_ask() {
         let params = pairs(&[("grant_type", "refresh_token"), ("refresh_token", &token), client]);
         match redeem::token(&oauth, &Header::Missing, &params, None).await {
             Ok(issued) => token = issued.refresh.reveal().to_owned(),
-            Err(OAuthError::Throttled(wait)) => break wait,
+            Err(OAuthError::TooFast(wait)) => break wait,
             Err(error) => panic!("{error}"),
         }
         refreshed += 1;

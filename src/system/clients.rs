@@ -21,6 +21,9 @@ use crate::credential::{ClientId, Digest, GrantId, Id, OrgId};
 use crate::oauth::client::Client;
 use crate::record::{decode, encode, versioned};
 
+/// How often a decision is written anew because somebody else authorized the same client meanwhile: each time another one
+/// came through.
+const TRIES: usize = 32;
 /// Nonces that one batch removes.
 const PRUNED_AT_ONCE: usize = 200;
 
@@ -157,22 +160,28 @@ impl Clients {
         id: ClientId,
         (org, grant): (OrgId, GrantId),
     ) -> Result<bool, TableError> {
-        let at = client_at(id);
-        let Some((mut record, revision)) = self.table.get::<ClientRecord>(&at).await? else {
-            return Ok(false);
-        };
-        record.authorized_at = Some(self.context.clock.now());
-        let (decided, hint) = (decision_at(nonce), client_grant_at(id, org, grant));
-        let expects = vec![Expect::Absent(decided.clone()), Expect::At(at.clone(), revision)];
-        let writes = vec![
-            Write::Put(decided, encode(&DecisionRecord { expires_at: nonce.expires_at })),
-            Write::Put(hint, encode(&ClientGrantRecord { org, grant })),
-            Write::Put(at, encode(&record)),
-        ];
-        match self.table.commit(expects, writes).await {
-            Err(TableError::Conflict) => Ok(false),
-            outcome => outcome.map(|()| true),
+        let (at, decided) = (client_at(id), decision_at(nonce));
+        for _ in 0..TRIES {
+            let Some((mut record, revision)) = self.table.get::<ClientRecord>(&at).await? else {
+                return Ok(false);
+            };
+            record.authorized_at = Some(self.context.clock.now());
+            let expects = vec![Expect::Absent(decided.clone()), Expect::At(at.clone(), revision)];
+            let writes = vec![
+                Write::Put(decided.clone(), encode(&DecisionRecord { expires_at: nonce.expires_at })),
+                Write::Put(client_grant_at(id, org, grant), encode(&ClientGrantRecord { org, grant })),
+                Write::Put(at.clone(), encode(&record)),
+            ];
+            match self.table.commit(expects, writes).await {
+                Err(TableError::Conflict) => {}
+                outcome => return outcome.map(|()| true),
+            }
+            // Either this was decided, or somebody else has authorized the same client at this moment.
+            if self.table.get::<DecisionRecord>(&decided).await?.is_some() {
+                return Ok(false);
+            }
         }
+        Err(TableError::Conflict)
     }
 
     /// Notes that somebody says no. False where this was decided already.

@@ -37,6 +37,29 @@ async fn a_decision_is_made_once_by_who_was_asked_about_what_was_asked() {
 }
 
 #[actix::test]
+async fn whoever_allows_one_client_at_the_same_moment_is_not_in_each_others_way() {
+    let scene = Scene::new().await;
+    let mut asked_people = Vec::new();
+    for number in 0..8 {
+        let person = joins(&scene.oauth, &scene.org, &format!("{number}@example.com"), Role::Member).await;
+        let fields = scene.form(&person, &asked(&scene.client), COOKIE).await;
+        asked_people.push((person, fields));
+    }
+    let org = scene.org.id().to_string();
+    let chosen = [("org", org.as_str()), ("reach", "all")];
+    let decisions = asked_people.iter().map(|(person, fields)| scene.decide(person, fields, &chosen));
+    for outcome in futures_util::future::join_all(decisions).await {
+        scene.exchange(&code_of(&outcome.unwrap())).await.unwrap();
+    }
+    // A double click is still one decision.
+    let fields = scene.form(&scene.ada, &asked(&scene.client), COOKIE).await;
+    let (one, two) =
+        tokio::join!(scene.decide(&scene.ada, &fields, &chosen), scene.decide(&scene.ada, &fields, &chosen));
+    assert!(one.is_ok() != two.is_ok(), "{one:?} {two:?}");
+    assert!(matches!(one.and(two), Err(DecideError::Used)));
+}
+
+#[actix::test]
 async fn a_no_is_told_to_the_client_and_makes_nothing() {
     let scene = Scene::new().await;
     let fields = scene.form(&scene.ada, &asked(&scene.client), COOKIE).await;

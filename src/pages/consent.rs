@@ -75,7 +75,7 @@ pub struct ConsentOrg {
     pub name: Name,
     /// What the reader is there.
     pub role: Role,
-    /// Whether it is the chosen one.
+    /// Whether it is the chosen one: none is, until the person has picked it.
     pub is_chosen: bool,
     /// Its data sources: id, name, whether it is ticked.
     pub sources: Vec<(String, Name, bool)>,

@@ -264,6 +264,43 @@ fn what_an_app_writes_into_its_request_chooses_nothing() {
 }
 
 #[test]
+fn one_click_on_a_page_that_came_up_under_the_cursor_allows_nothing() {
+    let home = Home::new();
+    let server = serve(&home);
+    let (mut ada, base) = owner(&server, "acme", "ada@example.com");
+    server.source("acme", "sales", &home.database("sales.db", "CREATE TABLE t (a)"));
+    let app = App::register(&server, "Claude Code", LOOPBACK);
+    // Also where there is one organization, for who has allowed the app before.
+    for _ in 0..2 {
+        let page = ada.get(&app.url(&[]));
+        let text = page.text();
+        let form = text.split_once("action=\"/oauth/consent\"").unwrap().1;
+        let picks: Vec<&str> =
+            form.split('<').filter(|tag| tag.starts_with("input type=\"radio\"")).collect();
+        assert_eq!(picks.len(), 1, "{text}");
+        assert!(picks[0].contains(" required") && !picks[0].contains("checked"), "{}", picks[0]);
+        assert!(!form.contains("autofocus"), "a key that is held down presses nothing");
+        // What a browser sends that does not hold the click back: all that is ticked, and no organization.
+        let mut sent = approval(&page, &base, false);
+        sent.retain(|(name, _)| name != "org");
+        sent.push(("source".to_owned(), ticked(form)));
+        let answer = ada.post("/oauth/consent", &refs(&sent));
+        assert_eq!((answer.status, goes_to(&answer)), (422, None), "{}", answer.text());
+        assert!(answer.text().contains("Choose an organization."), "{}", answer.text());
+        // A click more does not help either; the person's choice does.
+        assert_eq!(ada.post("/oauth/consent", &refs(&sent)).status, 422);
+        sent.push(("org".to_owned(), base.rsplit('/').next().unwrap().to_owned()));
+        code_in(&ada.post("/oauth/consent", &refs(&sent)));
+    }
+}
+
+/// The source that is ticked in a form.
+fn ticked(form: &str) -> String {
+    let found = form.split('<').find(|tag| tag.contains("name=\"source\"") && tag.contains(" checked"));
+    found.unwrap().split_once("value=\"").unwrap().1.split('"').next().unwrap().to_owned()
+}
+
+#[test]
 fn a_question_is_answered_by_the_session_that_it_was_put_to_and_as_it_was_put() {
     let home = Home::new();
     let server = serve(&home);

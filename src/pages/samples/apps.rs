@@ -43,7 +43,7 @@ fn consent() -> Consent {
                 id: "4nQx0cRrT1aZ".to_owned(),
                 name: "Northwind Traders".into(),
                 role: Role::Owner,
-                is_chosen: true,
+                is_chosen: false,
                 sources: vec![
                     ("s1".to_owned(), "demo".into(), true),
                     ("s2".to_owned(), "flights".into(), true),
@@ -79,12 +79,13 @@ fn consents() -> Vec<Rendered> {
         runs_queries: false,
         ..usual.clone()
     };
-    let app = Consent {
+    let mut app = Consent {
         client: "Cursor".into(),
         sent_to: SentTo::Scheme("cursor".to_owned()),
         error: Some("Choose at least one data source, or all of them.".to_owned()),
         ..usual.clone()
     };
+    app.orgs[0].is_chosen = true;
     let nowhere = Consent { orgs: Vec::new(), elsewhere, ..usual.clone() };
     let newcomer = Consent { orgs: Vec::new(), ..usual.clone() };
     let nameless = Consent { client: Name::default(), ..usual.clone() };

@@ -39,7 +39,7 @@ use crate::org::permission::Role;
 use crate::org::record::{AppPolicyRecord, AppStatus, HttpsPolicy};
 use crate::org::{AuthError, CallKey, ChangeError, Member, Org, Person, Stopped};
 use crate::system::Clients;
-use crate::system::clients::Registered;
+use crate::system::clients::{DecisionNonce, Registered};
 
 const FREELY: SignInLimits = SignInLimits { per_account: 10_000, per_source: 10_000 };
 const HOUR: Duration = Duration::from_secs(3_600);

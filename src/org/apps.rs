@@ -95,9 +95,9 @@ impl Org {
     pub async fn set_app_policy(&self, policy: AppPolicyRecord) -> Result<usize, ChangeError> {
         let policy = checked(policy)?;
         // What a former policy has ended and a crash has left.
-        self.sweep_grants().await?;
+        self.sweep_grants(&self.dead_grants().await?).await?;
         let ended = self.ask(|| SetPolicy(policy.clone())).await?;
-        self.sweep_grants().await?;
+        self.sweep_grants(&ended).await?;
         for id in &ended {
             self.forget_use(*id).await;
         }

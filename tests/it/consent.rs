@@ -240,6 +240,9 @@ fn a_visitor_is_led_nowhere_by_a_wrong_request() {
     for part in ["error=unsupported_response_type", "iss=", "<b>evil.test</b>"] {
         assert!(text.contains(part), "{part}: {text}");
     }
+    // Nor by a key that was pressed for another page: the link is not where a key goes.
+    assert!(!text.contains("autofocus"), "{text}");
+    assert!(text.contains("<title>This app’s request cannot be answered"), "{text}");
 }
 
 #[test]

@@ -418,6 +418,45 @@ fn an_authorized_app_is_listed_edited_and_revoked() {
 }
 
 #[test]
+fn an_owner_narrows_somebody_elses_app_and_is_offered_no_more() {
+    let home = Home::new();
+    let server = serve(&home);
+    let (mut ada, base) = owner(&server, "acme", "ada@example.com");
+    for name in ["first", "second"] {
+        server.source("acme", name, &home.database(&format!("{name}.db"), "CREATE TABLE t (a)"));
+    }
+    let mut bob = Browser::of(&server, "bob@example.com");
+    server.done("POST", "/orgs/acme/members", json!({ "user": "bob@example.com", "role": "member" }));
+    App::register(&server, "Claude Code", LOOPBACK).let_in(&server, &mut bob, &base);
+    let app = server.done("GET", "/orgs/acme/apps", Value::Null)["apps"][0].clone();
+    let at = format!("{base}/apps/{}/edit", app["id"].as_str().unwrap());
+    let sources = server.done("GET", "/orgs/acme/sources", Value::Null);
+    let [first, second] = ["first", "second"].map(|name| {
+        let all = sources["sources"].as_array().unwrap();
+        all.iter().find(|source| source["name"] == name).unwrap()["id"].as_str().unwrap().to_owned()
+    });
+    let page = ada.get(&at).text();
+    assert!(page.contains("bob@example.com") && page.contains("reach-all"), "{page}");
+    ada.submit(&at, &[("reach", "only"), ("source", &first), ("days", "7")]);
+    let page = ada.get(&at).text();
+    assert!(!page.contains("reach-all") && !page.contains(&second) && !page.contains("30 days"), "{page}");
+    for wider in [
+        &[("reach", "all"), ("days", "keep")][..],
+        &[("reach", "only"), ("source", &first), ("days", "30")],
+        &[("reach", "only"), ("source", &first), ("days", "")],
+    ] {
+        let refused = ada.post(&at, wider);
+        assert_eq!(refused.status, 422, "{wider:?}");
+        assert!(refused.text().contains("Only the person who authorized"), "{}", refused.text());
+    }
+    // Their own: all of it, as ever.
+    assert!(bob.get(&at).text().contains("reach-all"));
+    bob.submit(&at, &[("reach", "all"), ("days", "")]);
+    let app = server.done("GET", "/orgs/acme/apps", Value::Null)["apps"][0].clone();
+    assert_eq!((&app["sources"], &app["expires_at"]), (&Value::Null, &Value::Null));
+}
+
+#[test]
 fn what_is_no_longer_allowed_ends_and_is_not_offered() {
     let home = Home::new();
     let server = serve(&home);

@@ -59,6 +59,38 @@ async fn an_app_that_is_limited_reaches_less_at_once() {
 }
 
 #[actix::test]
+async fn no_member_but_its_person_lets_an_app_do_more() {
+    let scene = Scene::new().await;
+    let person = joins(&scene.oauth, &scene.org, "member@example.com", Role::Member).await;
+    let (owner, member) = (scene.member(&scene.ada).await, scene.member(&person).await);
+    let id = grant_of(&scene.app(&person).await);
+    let now = scene.house.context.clock.now();
+    let sources = |names: &[&str]| Some(Some(names.iter().map(|name| (*name).to_owned()).collect()));
+    let until = |days: u32| Some(Some(now.plus(days * DAY)));
+    // Narrower: whoever sees it may.
+    let narrowed = AppEdit { sources: sources(&["sales"]), expires_at: until(30) };
+    owner.edit_app(id, narrowed.clone()).await.unwrap();
+    let before = scene.org.app(id).await.unwrap().record;
+    for wider in [
+        AppEdit { sources: Some(None), ..AppEdit::default() },
+        AppEdit { sources: sources(&["stock"]), ..AppEdit::default() },
+        AppEdit { sources: sources(&["sales", "stock"]), ..AppEdit::default() },
+        AppEdit { expires_at: Some(None), ..AppEdit::default() },
+        AppEdit { expires_at: until(31), ..AppEdit::default() },
+        // More of one is not made good by less of the other.
+        AppEdit { sources: Some(None), expires_at: until(1) },
+    ] {
+        let refused = owner.edit_app(id, wider.clone()).await;
+        assert!(matches!(refused, Err(ChangeError::Invalid(_))), "{wider:?}: {refused:?}");
+    }
+    let after = scene.org.app(id).await.unwrap().record;
+    assert_eq!((after.sources, after.expires_at), (before.sources, before.expires_at));
+    owner.edit_app(id, narrowed).await.unwrap();
+    member.edit_app(id, AppEdit { sources: Some(None), expires_at: Some(None) }).await.unwrap();
+    owner.revoke_app(id).await.unwrap();
+}
+
+#[actix::test]
 async fn somebody_elses_app_is_none_and_an_admins_all() {
     let scene = Scene::new().await;
     let member = joins(&scene.oauth, &scene.org, "member@example.com", Role::Member).await;

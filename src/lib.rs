@@ -26,3 +26,4 @@ pub mod system;
 pub mod tls;
 pub mod tools;
 pub mod vault;
+mod visible;

@@ -108,7 +108,8 @@ impl House {
 
     async fn authorize(&self, org: OrgId, person: &Person) -> anyhow::Result<Grant> {
         let oauth = &self.oauth;
-        let client = register::register(oauth, CLIENT.as_bytes(), None).await?.id.to_string();
+        let client =
+            register::register(oauth, register::turn(oauth, None)?, CLIENT.as_bytes()).await?.id.to_string();
         let asked = pairs(&[
             ("response_type", "code"),
             ("client_id", &client),
@@ -163,7 +164,8 @@ impl House {
         let busy = (0..at_once).map(|_| async {
             let mut done = 0u64;
             while started.elapsed() < time {
-                register::register(&self.oauth, CLIENT.as_bytes(), None).await?;
+                register::register(&self.oauth, register::turn(&self.oauth, None)?, CLIENT.as_bytes())
+                    .await?;
                 done += 1;
             }
             anyhow::Ok(done)

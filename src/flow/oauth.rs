@@ -1,5 +1,6 @@
 //! What the flows of OAuth share: the clients, the people, what tokens may and how long they live.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use crate::oauth::params::Params;
 use crate::oauth::redirect::{RedirectKind, RedirectUri};
 use crate::oauth::resource::Resource;
 use crate::oauth::token::{Claim, Header};
-use crate::org::ChangeError;
+use crate::org::{ChangeError, Place};
 use crate::system::Clients;
 use crate::system::clients::ClientRecord;
 
@@ -62,8 +63,11 @@ pub enum OAuthError {
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// Too often from this address; again after this long.
-    #[error("too often")]
+    #[error("too often from this address")]
     Throttled(Duration),
+    /// More often than the app may, from wherever; again after this long.
+    #[error("too often for this app")]
+    TooFast(Duration),
     /// It could not be found out.
     #[error(transparent)]
     Failed(#[from] ChangeError),
@@ -151,12 +155,23 @@ impl OAuth {
         Resource::new(&format!("{}/mcp", self.issuer()))
     }
 
+    /// A place for a request that may be forged.
+    pub(super) fn place(&self, from: Option<IpAddr>) -> Result<Place<'_>, OAuthError> {
+        self.0.people.registry.place_to_fail(from).map_err(OAuthError::Throttled)
+    }
+
+    /// Notes that nothing came of such a request, whatever was wrong with it: an address that sends nothing else has to
+    /// wait, and fills no log.
+    pub(super) fn in_vain(&self, place: Place<'_>) -> Result<(), OAuthError> {
+        self.count(App::Refused);
+        place.failed().map_or(Ok(()), |wait| Err(OAuthError::Throttled(wait)))
+    }
+
     /// The client that a request is from, where it proves that.
     pub(super) async fn authenticated(
         &self,
         header: &Header,
         params: Params<'_>,
-        from: Option<std::net::IpAddr>,
     ) -> Result<(ClientId, ClientRecord), OAuthError> {
         let claim = Claim::read(header, params)?;
         let unknown =
@@ -165,15 +180,13 @@ impl OAuth {
             Ok(id) => self.0.clients.get(id).await?.map(|record| (id, record)),
             Err(_) => None,
         };
-        let proved = found.ok_or_else(unknown).and_then(|(id, record)| {
-            let holds = |secret: &str| {
-                let presented = Presented::parse(Purpose::Client, secret).ok();
-                let presented = presented.filter(|presented| presented.owner == id);
-                presented.zip(record.secret).is_some_and(|(presented, own)| own.matches(&presented.digest))
-            };
-            claim.check(record.client.auth_method, holds)?;
-            Ok((id, record))
-        });
-        Ok(proved.inspect_err(|_| self.0.people.registry.note_failure(from))?)
+        let (id, record) = found.ok_or_else(unknown)?;
+        let holds = |secret: &str| {
+            let presented = Presented::parse(Purpose::Client, secret).ok();
+            let presented = presented.filter(|presented| presented.owner == id);
+            presented.zip(record.secret).is_some_and(|(presented, own)| own.matches(&presented.digest))
+        };
+        claim.check(record.client.auth_method, holds)?;
+        Ok((id, record))
     }
 }

@@ -75,24 +75,31 @@ pub async fn token(
     params: &[(String, String)],
     from: Option<IpAddr>,
 ) -> Result<Issued, OAuthError> {
-    let params = Params(params);
-    let _place = oauth.people().registry.place_to_fail(from).map_err(OAuthError::Throttled)?;
-    let (client, _) = oauth.authenticated(header, params, from).await?;
+    let place = oauth.place(from)?;
+    let outcome = issued(oauth, header, Params(params), from).await;
+    if matches!(outcome, Err(OAuthError::Refused(_))) {
+        oauth.in_vain(place)?;
+    }
+    outcome
+}
+
+async fn issued(
+    oauth: &OAuth,
+    header: &Header,
+    params: Params<'_>,
+    from: Option<IpAddr>,
+) -> Result<Issued, OAuthError> {
+    let (client, _) = oauth.authenticated(header, params).await?;
     let asked = Asked::read(params, &oauth.resource())?;
     let caller = Caller { oauth, client, from };
-    let outcome = match asked {
+    match asked {
         Asked::Code { code, verifier, redirect_uri } => {
             let sha256 = digest(&SHA256, verifier.as_bytes());
             let verifier_sha256 = sha256.as_ref().try_into().expect("SHA-256 has 32 bytes");
             caller.exchange(code, verifier_sha256, redirect_uri).await
         }
         Asked::Refresh { token, scope } => caller.refresh(token, scope).await,
-    };
-    outcome.inspect_err(|error| {
-        if matches!(error, OAuthError::Refused(refusal) if refusal.code == Code::InvalidGrant) {
-            oauth.people().registry.note_failure(from);
-        }
-    })
+    }
 }
 
 /// A client that has proved who it is.
@@ -335,7 +342,7 @@ impl Caller<'_> {
         (live, late): (RefreshToken, Option<UsedUp>),
         ends_at: Option<Timestamp>,
     ) -> Result<Option<(PlainSecret, Timestamp, RefreshToken)>, OAuthError> {
-        org.take_of_app(id).map_err(OAuthError::Throttled)?;
+        org.take_of_app(id).map_err(OAuthError::TooFast)?;
         let (now, rng) = (self.now(), &self.oauth.people().context.rng);
         let since = now.minus(self.oauth.settings().replay);
         let (next, sealed) = match grant.has_room(since) {

@@ -82,6 +82,8 @@ impl Store for Breaking {
         self.inner.scan(scope, range, limit).await
     }
     async fn commit(&self, batch: Batch) -> Result<Revision, CommitError> {
+        // Whoever comes at the same moment has read before this one writes.
+        tokio::task::yield_now().await;
         let is = |scope: &Mutex<Option<Scope>>| scope.lock().unwrap().as_ref() == Some(&batch.scope);
         if is(&self.refused) {
             return Err(CommitError::Unavailable("refused by the test".into()));

@@ -196,6 +196,8 @@ labels! {
         Reused = "reused",
         /// A client gave a token back.
         GivenBack = "given_back",
+        /// What was presented at the endpoints for tokens was refused, or was none.
+        Refused = "refused",
     }
 
     /// What the store is asked for.

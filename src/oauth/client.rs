@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::error::{Code, Refusal};
 use super::redirect::RedirectUri;
 use super::scope::ScopeSet;
+use crate::visible::{is_hidden, selects};
 
 /// Most redirect URIs of one client; those that register many have about ten.
 pub const REDIRECTS_MAX: usize = 32;
@@ -180,19 +181,15 @@ fn is_web(uri: &str) -> bool {
             .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'<' | b'>' | b'\\' | b'`'))
 }
 
-/// Characters that show nothing, or turn, join or hide what stands around them.
-fn is_hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
-            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
-            | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffd}' | '\u{e0000}'..='\u{e0fff}')
-}
-
 /// A name that a stranger chose, for people to read.
 pub fn clean_name(name: &str) -> String {
-    let visible: String =
-        name.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).filter(|c| !is_hidden(*c)).collect();
+    // Braille's blank stands between its words.
+    let blank = |c: char| c.is_whitespace() || c == '\u{2800}';
+    let visible: String = name
+        .chars()
+        .map(|c| if blank(c) { ' ' } else { c })
+        .filter(|c| !is_hidden(*c) && !selects(*c))
+        .collect();
     let words: Vec<&str> = visible.split(' ').filter(|word| !word.is_empty()).collect();
     let kept: String = words.join(" ").chars().take(NAME_CHARS_MAX).collect();
     kept.trim_end().to_owned()
@@ -288,7 +285,12 @@ mod tests {
     #[test]
     fn a_name_hides_and_turns_nothing() {
         assert_eq!(clean_name("  Claude\u{202e}\u{200b} \n Code\t"), "Claude Code");
-        assert_eq!(clean_name("\u{0}\u{e0041}\u{3164}"), "");
+        for nothing in
+            ["\u{0}\u{e0041}\u{3164}", "\u{2800}\u{2800}", "\u{115f}", "\u{ffa0} \u{fe0f}", "\u{1d159}"]
+        {
+            assert_eq!(clean_name(nothing), "", "{nothing:?}");
+        }
+        assert_eq!(clean_name("Claude\u{2800}\u{2800}Code"), "Claude Code");
         assert_eq!(clean_name("日本語 Ünïcode"), "日本語 Ünïcode");
         assert_eq!(clean_name(&"x".repeat(1_000)).len(), NAME_CHARS_MAX);
     }

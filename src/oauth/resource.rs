@@ -24,7 +24,8 @@ impl Resource {
     }
 
     /// Whether a client means this resource: by its URL, or by its origin, which is how clients call a server whose
-    /// path they do not know. Scheme and host in whatever case; nothing else differs.
+    /// path they do not know. Scheme and host in whatever case; nothing else differs. `localhost` is not `127.0.0.1`
+    /// either: on one machine they may be two programs, of which one could ask for the tokens of the other.
     pub fn is(&self, text: &str) -> bool {
         let end = self.origin.len();
         let (Some(origin), Some(path)) = (text.get(..end), text.get(end..)) else { return false };
@@ -39,7 +40,11 @@ impl Resource {
             (None, _) => Ok(()),
             (Some(text), None) if self.is(text) => Ok(()),
             (Some(_), None) => {
-                Err(Refusal::new(Code::InvalidTarget, format!("the resource of this server is {}", self.url)))
+                let text = format!(
+                    "the resource of this server is {}: add the server to the app by this very address",
+                    self.url
+                );
+                Err(Refusal::new(Code::InvalidTarget, text))
             }
             (Some(_), Some(_)) => Err(Refusal::new(Code::InvalidTarget, "a token is for one resource")),
         }
@@ -76,6 +81,18 @@ mod tests {
             "https://sequel.example.cöm/mcp",
         ] {
             assert!(!resource.is(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn who_calls_this_computer_by_another_name_is_told_the_right_one() {
+        let resource = Resource::new("http://127.0.0.1:7700/mcp");
+        for other in ["http://localhost:7700/mcp", "http://[::1]:7700/mcp", "http://localhost:7700"] {
+            let pairs = params(&[("resource", other)]);
+            let refusal = resource.check(Params(&pairs)).unwrap_err();
+            assert_eq!(refusal.code, Code::InvalidTarget);
+            assert!(refusal.description.contains("http://127.0.0.1:7700/mcp"), "{refusal}");
+            assert!(refusal.description.contains("this very address"), "{refusal}");
         }
     }
 

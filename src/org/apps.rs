@@ -1,4 +1,7 @@
 //! Authorized apps as people see them: who has authorized what, when it was used last, and how it ends.
+//!
+//! **Invariant:** no member but the one who allowed an app lets it do more
+//! (`flow::oauth_tests::apps::no_member_but_its_person_lets_an_app_do_more`).
 
 use std::collections::{HashMap, HashSet};
 
@@ -73,7 +76,7 @@ impl Org {
 
     /// Gives an app other data sources or another end. What it may do less than before ends at once.
     pub async fn edit_app(&self, id: GrantId, edit: AppEdit) -> Result<GrantRecord, ChangeError> {
-        self.ask(|| Limit { id, edit: edit.clone() }).await
+        self.ask(|| Limit { id, edit: edit.clone(), only_narrows: false }).await
     }
 
     /// Ends an app's access. When this answers, every later request with one of its tokens is refused, and its running
@@ -95,9 +98,9 @@ impl Org {
     pub async fn set_app_policy(&self, policy: AppPolicyRecord) -> Result<usize, ChangeError> {
         let policy = checked(policy)?;
         // What a former policy has ended and a crash has left.
-        self.sweep_grants().await?;
+        self.sweep_grants(&self.dead_grants().await?).await?;
         let ended = self.ask(|| SetPolicy(policy.clone())).await?;
-        self.sweep_grants().await?;
+        self.sweep_grants(&ended).await?;
         for id in &ended {
             self.forget_use(*id).await;
         }
@@ -146,7 +149,7 @@ impl Member {
 
     /// One of these.
     pub async fn app(&self, id: GrantId) -> Result<ListedApp, ChangeError> {
-        self.to_app(id).await?.app(id).await
+        self.to_app(id).await?.0.app(id).await
     }
 
     /// Authorizes an app. Whether its owner may still be here is the business of `flow::consent`.
@@ -154,14 +157,16 @@ impl Member {
         self.to(Action::OwnApps)?.fulfil(new).await
     }
 
-    /// Gives an app other data sources or another end.
+    /// Gives an app other data sources or another end. Somebody else's does no more afterwards than its person has
+    /// allowed; otherwise `Invalid`.
     pub async fn edit_app(&self, id: GrantId, edit: AppEdit) -> Result<GrantRecord, ChangeError> {
-        self.to_app(id).await?.edit_app(id, edit).await
+        let (org, is_own) = self.to_app(id).await?;
+        org.ask(|| Limit { id, edit: edit.clone(), only_narrows: !is_own }).await
     }
 
     /// Ends an app's access.
     pub async fn revoke_app(&self, id: GrantId) -> Result<GrantRecord, ChangeError> {
-        self.to_app(id).await?.revoke_app(id).await
+        self.to_app(id).await?.0.revoke_app(id).await
     }
 
     /// Which classes of client may be authorized.
@@ -188,17 +193,17 @@ impl Member {
         })
     }
 
-    /// The organization for what concerns one app: one's own, or everybody's. Somebody else's is none for who may see
-    /// just their own.
-    async fn to_app(&self, id: GrantId) -> Result<Org, ChangeError> {
+    /// The organization for what concerns one app: one's own, or everybody's; and whether it is their own. Somebody
+    /// else's is none for who may see just their own.
+    async fn to_app(&self, id: GrantId) -> Result<(Org, bool), ChangeError> {
         self.role()?;
         let app = self.org.app(id).await?;
         if app.record.user == self.person().user {
-            return self.to(Action::OwnApps);
+            return Ok((self.to(Action::OwnApps)?, true));
         }
         match self.to(Action::AllApps) {
             Err(ChangeError::Forbidden) => Err(ChangeError::NotFound(APP)),
-            decided => decided,
+            decided => Ok((decided?, false)),
         }
     }
 }

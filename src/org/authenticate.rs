@@ -18,6 +18,7 @@ use super::org_store::{GetError, OrgStore};
 use super::rate::Rate;
 use super::record::{self, GrantRecord, KeyRecord, MemberRecord, OrgRecord};
 use super::registry::{Registry, RegistryLimits};
+use super::throttle::Throttle;
 use super::view::{KeyView, Refusal, ViewCell};
 use crate::context::Timestamp;
 use crate::credential::{Credential, CredentialKind, GrantId, KeyId};
@@ -62,6 +63,24 @@ pub enum Admission {
     Limited(Limited),
     /// [`Registry::authenticate`] settles it.
     Undecided,
+}
+
+/// A place to look up what may be forged; see [`Registry::place_to_fail`].
+pub struct Place<'a> {
+    throttle: &'a Throttle,
+    from: Option<IpAddr>,
+    // How long the address has to wait.
+    blocked: Option<Duration>,
+    _permit: Option<SemaphorePermit<'a>>,
+}
+
+impl Place<'_> {
+    /// Notes that what came was forged, or as good as. From an address that is blocked it is told no more than how long
+    /// to wait.
+    pub fn failed(self) -> Option<Duration> {
+        self.throttle.note_failure(self.from);
+        self.blocked
+    }
 }
 
 impl Registry {
@@ -109,15 +128,13 @@ impl Registry {
                 Some(Err(refusal)) => Some(refusal),
                 None => None,
             };
-            let blocked = self.0.throttle.check(from).err();
-            let read = self.place_to_fail(from).map_err(AuthError::Throttled)?;
+            let place = self.place_to_fail(from).map_err(AuthError::Throttled)?;
             // Also where the view has refused already: an unknown credential costs the same everywhere.
             let stored = self.verify_stored(credential, now).await.map_err(AuthError::Unavailable)?;
-            drop(read);
             if let Some(refusal) = refused_by_view.or(stored.err()) {
-                self.0.throttle.note_failure(from);
-                return Err(blocked.map_or(AuthError::Invalid(refusal), AuthError::Throttled));
+                return Err(place.failed().map_or(AuthError::Invalid(refusal), AuthError::Throttled));
             }
+            drop(place);
             match self.activate(credential.org).await {
                 Ok(_) => {}
                 Err(ResolveError::NotFound) => return Err(AuthError::Invalid(Refusal::Unknown)),
@@ -133,16 +150,13 @@ impl Registry {
 
     /// A place to look up what may be forged, for an address: free, unless it is blocked; then one of a few, so that what
     /// is known there still gets through. Otherwise how long to wait.
-    pub fn place_to_fail(&self, from: Option<IpAddr>) -> Result<Option<SemaphorePermit<'_>>, Duration> {
-        match self.0.throttle.check(from) {
-            Ok(()) => Ok(None),
-            Err(wait) => self.0.reads_of_the_blocked.try_acquire().map(Some).map_err(|_| wait),
-        }
-    }
-
-    /// Notes that what came from this address was forged, or as good as.
-    pub fn note_failure(&self, from: Option<IpAddr>) {
-        self.0.throttle.note_failure(from);
+    pub fn place_to_fail(&self, from: Option<IpAddr>) -> Result<Place<'_>, Duration> {
+        let (throttle, blocked) = (&self.0.throttle, self.0.throttle.check(from).err());
+        let permit = match blocked {
+            None => None,
+            Some(wait) => Some(self.0.reads_of_the_blocked.try_acquire().map_err(|_| wait)?),
+        };
+        Ok(Place { throttle, from, blocked, _permit: permit })
     }
 
     /// Says what access tokens have to be for, now that a server listens.

@@ -4,7 +4,7 @@
 //! was done, and a restore brings everything back that the records hold: so the records have to say it at once.
 //!
 //! **Invariant:** what was revoked while its organization was deleted does not come back with it
-//! (`flow::oauth_tests::what_ends_while_its_organization_is_deleted_stays_ended`).
+//! (`flow::oauth_tests::ending::what_ends_while_its_organization_is_deleted_stays_ended`).
 
 use sequel_store::{Expect, Write};
 

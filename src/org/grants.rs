@@ -5,7 +5,7 @@
 //! use a refresh token at once one is first, and the other looks again.
 //!
 //! **Invariant:** a grant counts while its member's record lists it: with the membership all of them end in one write
-//! (`grants_tests::what_ends_with_a_membership_or_a_role_ends_at_once_and_for_good`).
+//! (`flow::oauth_tests::ending::what_ends_with_a_membership_a_role_or_a_user_ends_at_once_and_for_good`).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -264,13 +264,15 @@ pub struct AppEdit {
 pub(super) struct Limit {
     pub(super) id: GrantId,
     pub(super) edit: AppEdit,
+    /// Whether it is somebody else's consent that is changed: that covers what it covers and no more.
+    pub(super) only_narrows: bool,
 }
 
 impl Change for Limit {
     type Reply = GrantRecord;
 
     async fn decide(self, desk: Desk, view: Arc<View>) -> Result<Decided<GrantRecord>, ChangeError> {
-        let Self { id, edit } = self;
+        let Self { id, edit, only_narrows } = self;
         let (mut record, revision) =
             desk.store.get::<GrantRecord>(&grant_at(id)).await?.ok_or(ChangeError::NotFound(APP))?;
         let (_, expect) = holder(&desk, id, &record).await?;
@@ -284,6 +286,11 @@ impl Change for Limit {
                 return Err(ChangeError::Invalid("the end lies in the past; revoke the app instead".into()));
             }
             record.expires_at = expires_at;
+        }
+        if only_narrows && !before.limits().cover(record.limits()) {
+            return Err(ChangeError::Invalid(
+                "only the person who authorized this app can let it read more or for longer; narrow it or revoke it".into(),
+            ));
         }
         let event = event("app.change", id, &record)
             .with_some(

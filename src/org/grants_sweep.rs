@@ -1,12 +1,12 @@
 //! How grants end that nobody revokes one by one: a policy that forbids them, and what is over.
 //!
 //! **Invariant:** what a policy ended does not come back with another one
-//! (`flow::oauth_tests::a_policy_ends_more_apps_than_one_batch_takes_and_each_of_them_at_once`).
+//! (`flow::oauth_tests::ending::a_policy_ends_more_apps_than_one_batch_takes_and_each_of_them_at_once`).
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use sequel_store::Write;
+use sequel_store::{KeyRange, Write};
 
 use super::actor::{Change, Decided, Desk, Edit};
 use super::audit::Event;
@@ -23,6 +23,8 @@ use crate::credential::{GrantId, OrgId};
 
 /// Grants that one batch ends: a batch has 256 operations, and each may be of another member.
 const ENDED_AT_ONCE: usize = 100;
+/// Grants that are read at once where all are looked at; one has up to 16 KiB.
+const READ_AT_ONCE: usize = 200;
 
 /// Other classes of client may be authorized than before. What the new policy forbids is shown to no reader from this
 /// commit on, and not loaded any more; of its records go as many as a batch takes, the others with the sweep that follows.
@@ -87,9 +89,9 @@ async fn taken_off(
     Ok((writes, ids))
 }
 
-/// Removes grants that are over, those that no member lists and those that the policy forbids. No entry: they ended
+/// Removes those of these grants that are over, that no member lists or that the policy forbids. No entry: they ended
 /// before, by themselves or with what the trail tells.
-struct Sweep;
+struct Sweep(Vec<GrantId>);
 
 impl Change for Sweep {
     type Reply = usize;
@@ -97,9 +99,9 @@ impl Change for Sweep {
     async fn decide(self, desk: Desk, view: Arc<View>) -> Result<Decided<usize>, ChangeError> {
         let now = desk.context.clock.now();
         let mut over = Vec::new();
-        for (id, grant) in all(&desk).await? {
-            let is_over = forbids(&view.apart.policy, &grant) || !counts(&desk, id, &grant, now).await?;
-            if over.len() < ENDED_AT_ONCE && is_over {
+        for id in self.0 {
+            let Some((grant, _)) = desk.store.get::<GrantRecord>(&grant_at(id)).await? else { continue };
+            if forbids(&view.apart.policy, &grant) || !counts(&desk, id, &grant, now).await? {
                 over.push((id, grant));
             }
         }
@@ -124,26 +126,30 @@ async fn counts(desk: &Desk, id: GrantId, grant: &GrantRecord, now: Timestamp) -
 }
 
 impl Org {
-    /// Removes what is over. Returns how many.
-    pub(super) async fn sweep_grants(&self) -> Result<usize, ChangeError> {
+    /// Removes what is over of these grants. Returns how many.
+    pub(super) async fn sweep_grants(&self, dead: &[GrantId]) -> Result<usize, ChangeError> {
         let mut swept = 0;
-        loop {
-            let count = self.ask(|| Sweep).await?;
-            swept += count;
-            if count < ENDED_AT_ONCE {
-                return Ok(swept);
-            }
+        for ids in dead.chunks(ENDED_AT_ONCE) {
+            swept += self.ask(|| Sweep(ids.to_vec())).await?;
         }
+        Ok(swept)
+    }
+
+    /// What there is to sweep.
+    pub(super) async fn dead_grants(&self) -> Result<Vec<GrantId>, ChangeError> {
+        self.registry.dead_grants(self.id()).await
     }
 }
 
 impl Registry {
-    /// Whether an organization may have grants to remove: one scan of its grants, whoever is in memory.
-    pub(super) async fn has_dead_grants(&self, org: OrgId) -> Result<bool, ChangeError> {
+    /// The grants of an organization that seem to be over, whoever is in memory: one look at all, a page at a time, so
+    /// that who has none is not loaded for it. The sweep asks again before it removes one.
+    pub(super) async fn dead_grants(&self, org: OrgId) -> Result<Vec<GrantId>, ChangeError> {
         let store = self.store_of(org);
-        let (stored, _) = store.all(record::GRANTS).await?;
-        if stored.is_empty() {
-            return Ok(false);
+        let mut range = KeyRange::prefix(record::GRANTS);
+        let mut page = store.page(range.clone(), READ_AT_ONCE).await?;
+        if page.records.is_empty() {
+            return Ok(Vec::new());
         }
         let (members, _) = store.all(record::MEMBERS).await?;
         let mut listed: HashSet<GrantId> = HashSet::new();
@@ -153,13 +159,18 @@ impl Registry {
         let policy = store.get::<AppPolicyRecord>(&record::app_policy_at()).await?;
         let policy = policy.map(|(policy, _)| policy).unwrap_or_default();
         let now = self.0.parts.context.clock.now();
-        for stored in &stored {
-            let Some(id) = id_after(record::GRANTS, &stored.key) else { continue };
-            let grant: GrantRecord = decode(&stored.value)?;
-            if !listed.contains(&id) || grant.ends_at() <= now || forbids(&policy, &grant) {
-                return Ok(true);
+        let mut dead = Vec::new();
+        loop {
+            for stored in &page.records {
+                let Some(id) = id_after(record::GRANTS, &stored.key) else { continue };
+                let grant: GrantRecord = decode(&stored.value)?;
+                if !listed.contains(&id) || grant.ends_at() <= now || forbids(&policy, &grant) {
+                    dead.push(id);
+                }
             }
+            let Some(last) = page.next else { return Ok(dead) };
+            range = range.after(&last);
+            page = store.page(range.clone(), READ_AT_ONCE).await?;
         }
-        Ok(false)
     }
 }

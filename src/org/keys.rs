@@ -22,6 +22,7 @@ use super::record::{
 use super::view::View;
 use crate::context::Timestamp;
 use crate::credential::{KeyId, PlainKey, SourceId, prefix};
+use crate::visible::{is_hidden, is_seen};
 
 /// Most characters of a key's name.
 pub const NAME_CHARS_MAX: usize = 100;
@@ -92,23 +93,10 @@ pub fn check_name(name: &str) -> Result<String, ChangeError> {
             "a name has 1 to {NAME_CHARS_MAX} characters, this one has {chars}"
         )));
     }
-    if name.chars().any(is_hidden) {
+    if name.chars().any(is_hidden) || !is_seen(name) {
         return Err(ChangeError::Invalid("a name has no control or invisible characters".into()));
     }
     Ok(name.to_owned())
-}
-
-/// Whether a character is not seen, or turns the direction of writing: two names that look the same must not differ by
-/// it, and none consist of it. Controls, separators, and what Unicode ignores by default, except the selectors that
-/// make a sign an emoji.
-fn is_hidden(c: char) -> bool {
-    let ignored = matches!(c,
-        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
-        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-        | '\u{3164}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}'
-        | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}');
-    // Braille's blank is a letter, and none is seen.
-    c.is_control() || c == '\u{2800}' || ignored
 }
 
 /// Replaces a key's secret. The old one stays valid for `overlap`; an overlap of zero ends every
@@ -585,6 +573,7 @@ mod tests {
             '\u{feff}',
             '\u{ffa0}',
             '\u{fff9}',
+            '\u{1d159}',
             '\u{e0041}',
         ];
         for hidden in hidden {
@@ -592,6 +581,7 @@ mod tests {
                 assert!(check_name(&name).is_err(), "{hidden:?}");
             }
         }
+        assert!(check_name("\u{fe0f}").is_err(), "a selector that selects nothing");
         for length in [1, NAME_CHARS_MAX, NAME_CHARS_MAX + 1] {
             assert_eq!(check_name(&"é".repeat(length)).is_ok(), length <= NAME_CHARS_MAX);
         }

@@ -48,7 +48,7 @@ pub mod usage;
 mod view;
 
 pub(crate) use apps::Authorizing;
-pub use authenticate::Admission;
+pub use authenticate::{Admission, Place};
 pub use call::{CallGuard, Principal};
 pub use error::{AuthError, BeginError, ChangeError, Limited, RateOf, ResolveError};
 pub use handle::Org;

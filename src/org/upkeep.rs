@@ -89,8 +89,8 @@ impl Registry {
         let audit = retention.audit(self.0.parts.context.clock.now());
         let has_usage = !usage_before(&store, keep_from, 1).await?.is_empty();
         let has_entries = audit.is_due(&store).await?;
-        let has_grants = self.has_dead_grants(id).await?;
-        if !has_usage && !has_entries && !has_grants {
+        let dead_grants = self.dead_grants(id).await?;
+        if !has_usage && !has_entries && dead_grants.is_empty() {
             return Ok(0);
         }
         let org = match self.resolve(id).await {
@@ -100,7 +100,7 @@ impl Registry {
         };
         let usage = if has_usage { org.prune_usage(keep_from).await? } else { 0 };
         let entries = if has_entries { org.prune_audit(audit).await? } else { 0 };
-        let grants = if has_grants { org.sweep_grants().await? } else { 0 };
+        let grants = org.sweep_grants(&dead_grants).await?;
         Ok(usage + entries + grants)
     }
 

@@ -99,6 +99,10 @@ pub struct AppForm {
     pub id: String,
     /// What it calls itself.
     pub name: Name,
+    /// Who has authorized it, where that is not the reader: then no more can be chosen than it has.
+    pub person: Option<Name>,
+    /// Whether all data sources can be chosen.
+    pub may_read_all: bool,
     /// Whether it may read all data sources.
     pub all_sources: bool,
     /// The data sources that there are: id, name, kind, whether it may read it.
@@ -112,6 +116,10 @@ pub struct AppForm {
 }
 
 impl AppForm {
+    fn offers_all(&self) -> bool {
+        self.may_read_all
+    }
+
     fn lifetime(&self) -> Field {
         Field::choice("days", "Ends", self.lifetimes.clone(), &self.days)
     }

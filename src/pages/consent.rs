@@ -75,7 +75,7 @@ pub struct ConsentOrg {
     pub name: Name,
     /// What the reader is there.
     pub role: Role,
-    /// Whether it is the chosen one.
+    /// Whether it is the chosen one: none is, until the person has picked it.
     pub is_chosen: bool,
     /// Its data sources: id, name, whether it is ticked.
     pub sources: Vec<(String, Name, bool)>,
@@ -172,6 +172,16 @@ pub struct ConsentSent {
 }
 
 impl ConsentSent {
+    /// Also what a screen reader says first. The focus is on the link only where the reader has just decided: who is told
+    /// of a request that does not hold reads before a key leads them anywhere.
+    fn title(&self) -> &'static str {
+        match self.told {
+            Told::Allowed => "You allowed it",
+            Told::Denied => "Nothing was allowed",
+            Told::Refused => "This app’s request cannot be answered",
+        }
+    }
+
     /// Whether only a person can follow the link.
     pub fn opens_a_program(&self) -> bool {
         matches!(self.sent_to, SentTo::Scheme(_))

@@ -238,6 +238,10 @@ impl KeyForm {
         Field::choice("expires", "Expires", picks, &self.expires)
     }
 
+    fn offers_all(&self) -> bool {
+        true
+    }
+
     fn problems(&self) -> Problems {
         let sources = Input { value: String::new(), error: self.sources_error.clone() };
         let sources = Field::new("only", "May read", Control::Tick, &sources);

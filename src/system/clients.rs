@@ -8,9 +8,11 @@
 //! **Invariant:** a client that has or is about to have a grant is not removed
 //! (`a_client_is_not_removed_under_a_decision`).
 
+use std::pin::pin;
 use std::sync::Arc;
 
-use sequel_store::{Expect, Key, KeyRange, Revision, Scope, Store, Write};
+use futures_util::{Stream, TryStreamExt};
+use sequel_store::{Expect, Key, KeyRange, Record, Revision, Scope, Store, Write};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
@@ -21,8 +23,11 @@ use crate::credential::{ClientId, Digest, GrantId, Id, OrgId};
 use crate::oauth::client::Client;
 use crate::record::{decode, encode, versioned};
 
-/// Nonces that one batch removes.
-const PRUNED_AT_ONCE: usize = 200;
+/// How often a decision is written anew because somebody else authorized the same client meanwhile: each time another one
+/// came through.
+const TRIES: usize = 32;
+/// Records that are read or removed at once: those of clients have up to 6 KiB, and a batch takes 256 operations.
+const AT_ONCE: usize = 200;
 
 /// A registered client.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -39,6 +44,13 @@ pub struct ClientRecord {
     pub authorized_at: Option<Timestamp>,
 }
 
+impl ClientRecord {
+    /// When it was of use last: somebody authorized it, or it came.
+    pub fn used_at(&self) -> Timestamp {
+        self.authorized_at.unwrap_or(self.created_at)
+    }
+}
+
 /// A grant that a client has, or was about to have.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ClientGrantRecord {
@@ -46,6 +58,9 @@ pub struct ClientGrantRecord {
     pub org: OrgId,
     /// Which one.
     pub grant: GrantId,
+    /// When its person said yes: the grant itself is written a moment later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decided_at: Option<Timestamp>,
 }
 
 /// A decision that was made: its nonce lies in the key.
@@ -68,6 +83,14 @@ pub struct DecisionNonce {
     pub id: Id<12>,
     /// From when on it is refused.
     pub expires_at: Timestamp,
+}
+
+/// Where it is said that a client has a grant.
+#[derive(Debug)]
+pub struct Hint {
+    key: Key,
+    /// What is said.
+    pub record: ClientGrantRecord,
 }
 
 /// All clients. Clones share the table.
@@ -125,7 +148,12 @@ impl Clients {
         if let Some(count) = *count {
             return Ok(count);
         }
-        Ok(*count.insert(self.table.all(CLIENTS).await?.len()))
+        let mut pages = pin!(self.table.pages(KeyRange::prefix(CLIENTS), AT_ONCE));
+        let mut counted = 0;
+        while let Some(page) = pages.try_next().await? {
+            counted += page.len();
+        }
+        Ok(*count.insert(counted))
     }
 
     /// A client's record.
@@ -133,20 +161,21 @@ impl Clients {
         Ok(self.table.get::<ClientRecord>(&client_at(id)).await?.map(|(record, _)| record))
     }
 
-    /// All clients with their revisions. One that cannot be read is left out and told in the log.
-    pub async fn all(&self) -> Result<Vec<(ClientId, ClientRecord, Revision)>, TableError> {
-        let mut clients = Vec::new();
-        for stored in self.table.all(CLIENTS).await? {
-            let Some(id) = id_of(&stored.key) else { continue };
-            match decode(&stored.value) {
-                Ok(record) => clients.push((id, record, stored.revision)),
-                Err(error) => {
-                    let error = &error as &dyn std::error::Error;
-                    tracing::warn!(%id, error, "the record of an OAuth client cannot be read");
-                }
-            }
-        }
-        Ok(clients)
+    /// All clients with their revisions, page by page: together they may have tens of megabytes. One that cannot be read
+    /// is left out and told in the log.
+    pub fn pages(
+        &self,
+    ) -> impl Stream<Item = Result<Vec<(ClientId, ClientRecord, Revision)>, TableError>> + '_ {
+        let read = |stored: Record| {
+            let id = id_of(&stored.key)?;
+            let record = decode(&stored.value).inspect_err(|error| {
+                let error = error as &dyn std::error::Error;
+                tracing::warn!(%id, error, "the record of an OAuth client cannot be read");
+            });
+            Some((id, record.ok()?, stored.revision))
+        };
+        let pages = self.table.pages(KeyRange::prefix(CLIENTS), AT_ONCE);
+        pages.map_ok(move |page| page.into_iter().filter_map(read).collect())
     }
 
     /// Notes that somebody says yes, before the grant is made. False where this was decided already, or the client is
@@ -157,22 +186,32 @@ impl Clients {
         id: ClientId,
         (org, grant): (OrgId, GrantId),
     ) -> Result<bool, TableError> {
-        let at = client_at(id);
-        let Some((mut record, revision)) = self.table.get::<ClientRecord>(&at).await? else {
-            return Ok(false);
-        };
-        record.authorized_at = Some(self.context.clock.now());
-        let (decided, hint) = (decision_at(nonce), client_grant_at(id, org, grant));
-        let expects = vec![Expect::Absent(decided.clone()), Expect::At(at.clone(), revision)];
-        let writes = vec![
-            Write::Put(decided, encode(&DecisionRecord { expires_at: nonce.expires_at })),
-            Write::Put(hint, encode(&ClientGrantRecord { org, grant })),
-            Write::Put(at, encode(&record)),
-        ];
-        match self.table.commit(expects, writes).await {
-            Err(TableError::Conflict) => Ok(false),
-            outcome => outcome.map(|()| true),
+        let (at, decided) = (client_at(id), decision_at(nonce));
+        for _ in 0..TRIES {
+            let Some((mut record, revision)) = self.table.get::<ClientRecord>(&at).await? else {
+                return Ok(false);
+            };
+            let now = self.context.clock.now();
+            record.authorized_at = Some(now);
+            let expects = vec![Expect::Absent(decided.clone()), Expect::At(at.clone(), revision)];
+            let writes = vec![
+                Write::Put(decided.clone(), encode(&DecisionRecord { expires_at: nonce.expires_at })),
+                Write::Put(
+                    client_grant_at(id, org, grant),
+                    encode(&ClientGrantRecord { org, grant, decided_at: Some(now) }),
+                ),
+                Write::Put(at.clone(), encode(&record)),
+            ];
+            match self.table.commit(expects, writes).await {
+                Err(TableError::Conflict) => {}
+                outcome => return outcome.map(|()| true),
+            }
+            // Either this was decided, or somebody else has authorized the same client at this moment.
+            if self.table.get::<DecisionRecord>(&decided).await?.is_some() {
+                return Ok(false);
+            }
         }
+        Err(TableError::Conflict)
     }
 
     /// Notes that somebody says no. False where this was decided already.
@@ -185,19 +224,27 @@ impl Clients {
         }
     }
 
-    /// The grants that a client may have.
-    pub async fn grants_of(&self, id: ClientId) -> Result<Vec<(OrgId, GrantId)>, TableError> {
-        let stored = self.table.all(&format!("{CLIENT_GRANTS}{id}/")).await?;
-        let read = |stored: &sequel_store::Record| {
-            let ClientGrantRecord { org, grant } = decode(&stored.value)?;
-            Ok((org, grant))
-        };
-        stored.iter().map(read).collect()
+    /// Whether a client may have a grant.
+    pub async fn has_grant(&self, id: ClientId) -> Result<bool, TableError> {
+        Ok(!self.table.first(&format!("{CLIENT_GRANTS}{id}/"), 1).await?.is_empty())
     }
 
-    /// Forgets a grant that is gone. A failure leaves it to the next round.
-    pub async fn forget_grant(&self, id: ClientId, org: OrgId, grant: GrantId) -> Result<(), TableError> {
-        self.table.commit(Vec::new(), vec![Write::Delete(client_grant_at(id, org, grant))]).await
+    /// The grants that clients may have, page by page.
+    pub fn grants(&self) -> impl Stream<Item = Result<Vec<Hint>, TableError>> + '_ {
+        let pages = self.table.pages(KeyRange::prefix(CLIENT_GRANTS), AT_ONCE);
+        pages.and_then(async |page| {
+            let read = |Record { key, value, .. }| Ok(Hint { key, record: decode(&value)? });
+            page.into_iter().map(read).collect()
+        })
+    }
+
+    /// Forgets grants that are gone: as many as one page had at most. A failure leaves them to the next round.
+    pub async fn forget_grants(&self, gone: Vec<Hint>) -> Result<(), TableError> {
+        let writes: Vec<Write> = gone.into_iter().map(|hint| Write::Delete(hint.key)).collect();
+        if writes.is_empty() {
+            return Ok(());
+        }
+        self.table.commit(Vec::new(), writes).await
     }
 
     /// Removes a client that was read at this revision. False where it was authorized since.
@@ -218,12 +265,16 @@ impl Clients {
         let now = self.context.clock.now();
         let KeyRange { start, .. } = KeyRange::prefix(DECISIONS);
         let end = std::ops::Bound::Excluded(format!("{DECISIONS}{}", sortable(now)).into());
-        let over = self.table.records(KeyRange { start, end }).await?;
-        for chunk in over.chunks(PRUNED_AT_ONCE) {
-            let writes = chunk.iter().map(|stored| Write::Delete(stored.key.clone())).collect();
-            self.table.commit(Vec::new(), writes).await?;
+        let mut pages = pin!(self.table.pages(KeyRange { start, end }, AT_ONCE));
+        let mut removed = 0;
+        while let Some(over) = pages.try_next().await? {
+            removed += over.len();
+            let writes: Vec<Write> = over.into_iter().map(|stored| Write::Delete(stored.key)).collect();
+            if !writes.is_empty() {
+                self.table.commit(Vec::new(), writes).await?;
+            }
         }
-        Ok(over.len())
+        Ok(removed)
     }
 }
 
@@ -295,6 +346,10 @@ mod tests {
         (OrgId::mint(&rng).unwrap(), GrantId::mint(&rng).unwrap())
     }
 
+    async fn all(clients: &Clients) -> Vec<(ClientId, ClientRecord, Revision)> {
+        clients.pages().try_concat().await.unwrap()
+    }
+
     #[tokio::test]
     async fn a_client_has_a_secret_where_it_wants_one_and_the_record_its_digest() {
         let clients = clients();
@@ -304,7 +359,7 @@ mod tests {
         let secret = confidential.secret.unwrap();
         let stored = clients.get(confidential.id).await.unwrap().unwrap();
         assert!(stored.secret.unwrap().matches(&secret.digest()));
-        assert_eq!((clients.count().await.unwrap(), clients.all().await.unwrap().len()), (2, 2));
+        assert_eq!((clients.count().await.unwrap(), all(&clients).await.len()), (2, 2));
     }
 
     #[tokio::test]
@@ -316,7 +371,7 @@ mod tests {
         assert!(!clients.approve(yes, id, grant()).await.unwrap() && !clients.refuse(yes).await.unwrap());
         assert!(clients.refuse(no).await.unwrap());
         assert!(!clients.approve(no, id, grant()).await.unwrap());
-        assert_eq!(clients.grants_of(id).await.unwrap().len(), 1);
+        assert!(clients.has_grant(id).await.unwrap());
         assert_eq!(clients.prune_decisions().await.unwrap(), 0);
         clients.context.clock.advance(Duration::from_secs(601));
         assert_eq!(clients.prune_decisions().await.unwrap(), 2);
@@ -326,10 +381,10 @@ mod tests {
     async fn a_client_is_not_removed_under_a_decision() {
         let clients = clients();
         clients.register(client("none")).await.unwrap();
-        let (id, _, revision) = clients.all().await.unwrap().remove(0);
+        let (id, _, revision) = all(&clients).await.remove(0);
         assert!(clients.approve(nonce(&clients), id, grant()).await.unwrap());
         assert!(!clients.remove(id, revision).await.unwrap(), "it was looked at before the decision");
-        let (_, _, revision) = clients.all().await.unwrap().remove(0);
+        let (_, _, revision) = all(&clients).await.remove(0);
         assert!(clients.remove(id, revision).await.unwrap());
         assert!(!clients.approve(nonce(&clients), id, grant()).await.unwrap(), "it is gone");
         assert_eq!(clients.count().await.unwrap(), 0);

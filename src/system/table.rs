@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use futures_util::Stream;
 use sequel_store::{
     Batch, CommitError, CommitId, Expect, Key, KeyRange, Lane, ReadError, Record, Revision, ScanLimit, Scope,
     Store, Write, commit_and_know, scan_all,
@@ -69,6 +70,19 @@ impl Table {
     /// All records of a range.
     pub(super) async fn records(&self, range: KeyRange) -> Result<Vec<Record>, TableError> {
         Ok(scan_all(&*self.store, &self.scope, range).await?)
+    }
+
+    /// The records of a range, page by page: for who needs no more than one page at a time.
+    pub(super) fn pages(
+        &self,
+        range: KeyRange,
+        records: usize,
+    ) -> impl Stream<Item = Result<Vec<Record>, TableError>> + '_ {
+        futures_util::stream::try_unfold(Some(range), move |range| async move {
+            let Some(range) = range else { return Ok(None) };
+            let page = self.store.scan(&self.scope, range.clone(), ScanLimit { records }).await?;
+            Ok(Some((page.records, page.next.map(|last| range.after(&last)))))
+        })
     }
 
     /// Commits; where the outcome is unknown, asks for it.

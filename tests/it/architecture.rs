@@ -57,8 +57,11 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     // What others count; it looks nothing up.
     ("metrics", &["context"]),
     ("mcp", &[]),
-    ("oauth", &[]),
-    ("org", &["catalog", "context", "credential", "metrics", "oauth", "places", "record", "vault"]),
+    ("oauth", &["visible"]),
+    (
+        "org",
+        &["catalog", "context", "credential", "metrics", "oauth", "places", "record", "vault", "visible"],
+    ),
     // Its contexts are plain; what is pasted into a tool has one definition.
     ("pages", &["install"]),
     // Who may work next where few may at once; it knows neither who they are nor at what.
@@ -95,6 +98,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("tls", &["context"]),
     // A key and what is sealed under it; it knows nothing of what that is.
     ("vault", &["context"]),
+    // What of a text is seen; the pure core asks it too.
+    ("visible", &[]),
     ("tools", &["catalog", "context", "credential", "mcp", "metrics", "org"]),
 ];
 

@@ -240,6 +240,9 @@ fn a_visitor_is_led_nowhere_by_a_wrong_request() {
     for part in ["error=unsupported_response_type", "iss=", "<b>evil.test</b>"] {
         assert!(text.contains(part), "{part}: {text}");
     }
+    // Nor by a key that was pressed for another page: the link is not where a key goes.
+    assert!(!text.contains("autofocus"), "{text}");
+    assert!(text.contains("<title>This app’s request cannot be answered"), "{text}");
 }
 
 #[test]
@@ -261,6 +264,43 @@ fn what_an_app_writes_into_its_request_chooses_nothing() {
     let answer = ada.post("/oauth/consent", &refs(&approval(&page, &base, false)));
     assert_eq!((answer.status, goes_to(&answer)), (422, None), "{}", answer.text());
     assert!(answer.text().contains("Nothing was allowed"), "{}", answer.text());
+}
+
+#[test]
+fn one_click_on_a_page_that_came_up_under_the_cursor_allows_nothing() {
+    let home = Home::new();
+    let server = serve(&home);
+    let (mut ada, base) = owner(&server, "acme", "ada@example.com");
+    server.source("acme", "sales", &home.database("sales.db", "CREATE TABLE t (a)"));
+    let app = App::register(&server, "Claude Code", LOOPBACK);
+    // Also where there is one organization, for who has allowed the app before.
+    for _ in 0..2 {
+        let page = ada.get(&app.url(&[]));
+        let text = page.text();
+        let form = text.split_once("action=\"/oauth/consent\"").unwrap().1;
+        let picks: Vec<&str> =
+            form.split('<').filter(|tag| tag.starts_with("input type=\"radio\"")).collect();
+        assert_eq!(picks.len(), 1, "{text}");
+        assert!(picks[0].contains(" required") && !picks[0].contains("checked"), "{}", picks[0]);
+        assert!(!form.contains("autofocus"), "a key that is held down presses nothing");
+        // What a browser sends that does not hold the click back: all that is ticked, and no organization.
+        let mut sent = approval(&page, &base, false);
+        sent.retain(|(name, _)| name != "org");
+        sent.push(("source".to_owned(), ticked(form)));
+        let answer = ada.post("/oauth/consent", &refs(&sent));
+        assert_eq!((answer.status, goes_to(&answer)), (422, None), "{}", answer.text());
+        assert!(answer.text().contains("Choose an organization."), "{}", answer.text());
+        // A click more does not help either; the person's choice does.
+        assert_eq!(ada.post("/oauth/consent", &refs(&sent)).status, 422);
+        sent.push(("org".to_owned(), base.rsplit('/').next().unwrap().to_owned()));
+        code_in(&ada.post("/oauth/consent", &refs(&sent)));
+    }
+}
+
+/// The source that is ticked in a form.
+fn ticked(form: &str) -> String {
+    let found = form.split('<').find(|tag| tag.contains("name=\"source\"") && tag.contains(" checked"));
+    found.unwrap().split_once("value=\"").unwrap().1.split('"').next().unwrap().to_owned()
 }
 
 #[test]
@@ -375,6 +415,45 @@ fn an_authorized_app_is_listed_edited_and_revoked() {
     assert_eq!(server.status(&token), 401);
     assert_eq!(ada.get(&at).status, 404);
     assert!(ada.get(&format!("{base}/audit")).text().contains("Claude Code"));
+}
+
+#[test]
+fn an_owner_narrows_somebody_elses_app_and_is_offered_no_more() {
+    let home = Home::new();
+    let server = serve(&home);
+    let (mut ada, base) = owner(&server, "acme", "ada@example.com");
+    for name in ["first", "second"] {
+        server.source("acme", name, &home.database(&format!("{name}.db"), "CREATE TABLE t (a)"));
+    }
+    let mut bob = Browser::of(&server, "bob@example.com");
+    server.done("POST", "/orgs/acme/members", json!({ "user": "bob@example.com", "role": "member" }));
+    App::register(&server, "Claude Code", LOOPBACK).let_in(&server, &mut bob, &base);
+    let app = server.done("GET", "/orgs/acme/apps", Value::Null)["apps"][0].clone();
+    let at = format!("{base}/apps/{}/edit", app["id"].as_str().unwrap());
+    let sources = server.done("GET", "/orgs/acme/sources", Value::Null);
+    let [first, second] = ["first", "second"].map(|name| {
+        let all = sources["sources"].as_array().unwrap();
+        all.iter().find(|source| source["name"] == name).unwrap()["id"].as_str().unwrap().to_owned()
+    });
+    let page = ada.get(&at).text();
+    assert!(page.contains("bob@example.com") && page.contains("reach-all"), "{page}");
+    ada.submit(&at, &[("reach", "only"), ("source", &first), ("days", "7")]);
+    let page = ada.get(&at).text();
+    assert!(!page.contains("reach-all") && !page.contains(&second) && !page.contains("30 days"), "{page}");
+    for wider in [
+        &[("reach", "all"), ("days", "keep")][..],
+        &[("reach", "only"), ("source", &first), ("days", "30")],
+        &[("reach", "only"), ("source", &first), ("days", "")],
+    ] {
+        let refused = ada.post(&at, wider);
+        assert_eq!(refused.status, 422, "{wider:?}");
+        assert!(refused.text().contains("Only the person who authorized"), "{}", refused.text());
+    }
+    // Their own: all of it, as ever.
+    assert!(bob.get(&at).text().contains("reach-all"));
+    bob.submit(&at, &[("reach", "all"), ("days", "")]);
+    let app = server.done("GET", "/orgs/acme/apps", Value::Null)["apps"][0].clone();
+    assert_eq!((&app["sources"], &app["expires_at"]), (&Value::Null, &Value::Null));
 }
 
 #[test]

@@ -12,10 +12,10 @@ use crate::server::{ENDLESS, Home, TestServer};
 use crate::waiting::{PATIENCE, poll};
 use crate::wire::{Answer, Wire};
 
-const METRICS: (&str, &str) = ("SEQUEL__METRICS__LISTEN", "127.0.0.1:0");
+pub(crate) const METRICS: (&str, &str) = ("SEQUEL__METRICS__LISTEN", "127.0.0.1:0");
 
 /// Where a server serves its metrics.
-fn address(server: &TestServer) -> SocketAddr {
+pub(crate) fn address(server: &TestServer) -> SocketAddr {
     let log = server.logs("metrics are served");
     let line = log.lines().find(|line| line.contains("metrics are served")).unwrap();
     line.split_once("address=").unwrap().1.split(' ').next().unwrap().parse().unwrap()
@@ -29,7 +29,7 @@ fn get(at: SocketAddr, path: &str, host: &str) -> Answer {
 }
 
 /// All samples, by name and labels. Holds the text against the rules of OpenMetrics on the way.
-fn scrape(at: SocketAddr) -> BTreeMap<String, f64> {
+pub(crate) fn scrape(at: SocketAddr) -> BTreeMap<String, f64> {
     let answer = get(at, "/metrics", "localhost");
     assert_eq!(answer.status, 200, "{}", answer.text());
     let kind = answer.header("content-type").unwrap().to_owned();

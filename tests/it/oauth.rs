@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::apps::{App, CHALLENGE, REDIRECT, Tokens, VERIFIER, form, refused, registration, token};
 use crate::browser::{Browser, owner, serve, serve_with};
+use crate::metrics::{METRICS, address, scrape};
 use crate::server::{ENDLESS, Home, TestServer, failure, rows};
 use crate::waiting::{PATIENCE, poll};
 use crate::wire::Answer;
@@ -213,6 +214,52 @@ fn the_token_endpoint_speaks_the_words_of_the_rfc() {
         server.http("POST", &format!("/oauth/token?code={code}&code_verifier={VERIFIER}"), &[], b"");
     assert_eq!(in_the_url.status, 415);
     Tokens::of(&public.redeem(&server, &code));
+}
+
+#[test]
+fn whoever_sends_nothing_that_holds_has_to_wait_and_fills_no_log() {
+    let home = Home::new();
+    let proxied = ("SEQUEL__SERVER__TRUSTED_PROXIES", "127.0.0.1");
+    let limits = [
+        ("SEQUEL__AUTH__FAILURES_PER_MINUTE", "5"),
+        ("SEQUEL__OAUTH__REGISTRATIONS_PER_MINUTE_PER_SOURCE", "5"),
+    ];
+    let mut server = serve_with(&home, &[&limits[..], &[proxied, METRICS]].concat());
+    let (mut ada, org) = acme(&home, &server);
+    let app = App::register(&server);
+    let tokens = app.authorized(&server, &mut ada, &org);
+    let forged = tokens.refresh.replace(&tokens.refresh[30..40], "0000000000");
+    let client = ("client_id", app.id.as_str());
+    let large = "x".repeat(17_000);
+    for (number, (path, fields)) in [
+        ("/oauth/token", vec![]),
+        ("/oauth/token", vec![client, client]),
+        ("/oauth/token", vec![client, ("grant_type", "password")]),
+        ("/oauth/token", vec![("client_id", "0123456789ab"), ("grant_type", "refresh_token")]),
+        ("/oauth/revoke", vec![("token", tokens.refresh.as_str())]),
+        ("/oauth/revoke", vec![client]),
+        ("/oauth/revoke", vec![client, ("token", forged.as_str())]),
+        ("/oauth/revoke", vec![client, ("token", "nonsense")]),
+        ("/oauth/register", vec![("large", large.as_str())]),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let from = format!("192.0.2.{number}");
+        let mut answers = (0..30).map(|_| form(&server, path, &[("X-Forwarded-For", &from)], &fields));
+        let waits = answers.by_ref().find(|answer| answer.status == 429);
+        assert!(waits.is_some_and(|answer| answer.header("retry-after").is_some()), "{path} {fields:?}");
+        assert!(answers.all(|answer| answer.status == 429), "{path} {fields:?}");
+        // Whoever is known gets through from there.
+        let known = [("grant_type", "refresh_token"), ("refresh_token", &tokens.refresh), client];
+        Tokens::of(&form(&server, "/oauth/token", &[("X-Forwarded-For", &from)], &known));
+    }
+    let samples = scrape(address(&server));
+    assert_eq!(samples["sequel_apps_total{step=\"given_back\"}"], 0.0, "nothing was given back");
+    assert!(samples["sequel_apps_total{step=\"refused\"}"] >= 8.0 * 30.0);
+    server.stop();
+    let told = server.log().lines().filter(|line| line.contains("an OAuth client was refused")).count();
+    assert!((6..=7 * 9).contains(&told), "{told} lines");
 }
 
 #[test]

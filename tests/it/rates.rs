@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::apps::{App, Tokens};
 use crate::browser::{Browser, PASSWORD, owner, serve_with};
 use crate::server::Home;
 use crate::waiting::{PATIENCE, poll};
@@ -43,6 +44,25 @@ fn as_many_requests_as_a_key_may_make_are_answered_and_the_next_is_told_how_long
     assert_eq!(ping(&key).status, 401);
     server.switch_key("acme", "k", true);
     slowed_down(&ping(&key));
+}
+
+#[test]
+fn an_app_that_refreshes_more_often_than_it_may_is_told_that_it_is_the_app() {
+    let home = Home::new();
+    let server = serve_with(&home, &[(PER_KEY, "4")]);
+    let (mut ada, base) = owner(&server, "acme", "ada@example.com");
+    let app = App::register(&server);
+    let mut tokens = app.authorized(&server, &mut ada, base.rsplit('/').next().unwrap());
+    let refused = loop {
+        let answer = app.refresh(&server, &tokens.refresh);
+        if answer.status != 200 {
+            break answer;
+        }
+        tokens = Tokens::of(&answer);
+    };
+    assert!((1..=15).contains(&slowed_down(&refused)));
+    let said = refused.json()["error_description"].as_str().unwrap().to_owned();
+    assert!(said.starts_with("This app ") && !said.contains("address"), "{said}");
 }
 
 #[test]

@@ -112,13 +112,22 @@ pub(super) async fn one(inside: Inside) -> Outcome {
 
 fn form_of(inside: &Inside, app: &ListedApp) -> Result<AppForm, Failed> {
     let only = app.record.sources.as_deref();
+    let is_mine = inside.is_mine(app);
+    let mut sources = super::keys::source_choices(&inside.member.list_sources()?, only);
+    // Of somebody else's there is less to choose, and no more.
+    sources.retain(|(.., ticked)| is_mine || only.is_none() || *ticked);
+    let end = |days: Option<u32>| days.map(|days| inside.now.plus(DAY * days));
+    let is_sooner = |days| app.record.expires_at.is_none_or(|now| end(days).is_some_and(|end| end <= now));
+    let offered = LIFETIMES.into_iter().filter(|days| is_mine || is_sooner(*days));
     let mut lifetimes = vec![Pick::new("keep", "As it is")];
-    lifetimes.extend(LIFETIMES.map(|days| lifetime(days, &inside.edge().oauth)));
+    lifetimes.extend(offered.map(|days| lifetime(days, &inside.edge().oauth)));
     Ok(AppForm {
         id: app.id.to_string(),
         name: Name::new(app.record.client.name.clone()),
+        person: (!is_mine).then(|| Name::new(app.email.clone())),
+        may_read_all: is_mine || only.is_none(),
         all_sources: only.is_none(),
-        sources: super::keys::source_choices(&inside.member.list_sources()?, only),
+        sources,
         sources_error: None,
         lifetimes,
         days: Input::of("keep"),

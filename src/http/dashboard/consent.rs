@@ -3,8 +3,9 @@
 //! What an app may ask, and what of an answer counts, is decided by `flow::consent`; here it becomes a page. Nobody is
 //! sent anywhere by a redirect: the way back is a page of ours that goes on by itself (`pages::ConsentSent` says why).
 //!
+//! **Invariant:** one click allows nothing (`one_click_on_a_page_that_came_up_under_the_cursor_allows_nothing`).
 //! **Invariant:** what an app wrote into its request chooses nothing for the person
-//! (`tests/it/consent.rs`: `what_an_app_writes_into_its_request_chooses_nothing`).
+//! (`what_an_app_writes_into_its_request_chooses_nothing`; both in `tests/it/consent.rs`).
 
 use actix_web::http::StatusCode;
 use url::form_urlencoded;
@@ -157,7 +158,6 @@ async fn question(
     });
     let elsewhere = elsewhere.collect();
     let open: Vec<_> = orgs.into_iter().filter(|org| org.allowed.is_ok()).collect();
-    let is_only = open.len() == 1;
     let orgs = open.into_iter().map(|org| {
         let id = org.id.to_string();
         let is_ticked =
@@ -165,8 +165,9 @@ async fn question(
         ConsentOrg {
             name: Name::new(org.name),
             role: super::members::role(org.role),
-            // With several, which one is read is the person's choice and no default's.
-            is_chosen: chosen.map_or(is_only, |form| form.get("org") == id),
+            // Which one is read is the person's choice and no default's, also where there is but one: whoever has this
+            // page come up under somebody's cursor gets one click, and one click allows nothing.
+            is_chosen: chosen.is_some_and(|form| form.get("org") == id),
             sources: org
                 .sources
                 .into_iter()

@@ -100,6 +100,14 @@ impl Failed {
                 response.insert_header(bearer::retry_after(wait));
                 bearer::oauth_error(&mut response, Code::SlowDown.word(), "Too often from this address.")
             }
+            Self::OAuth(OAuthError::TooFast(wait)) => {
+                edge.metrics.refused(Counted::KeyRate);
+                let mut response = HttpResponse::TooManyRequests();
+                response.insert_header(bearer::retry_after(wait));
+                let text =
+                    "This app asks more often than it may in a minute; wait as long as Retry-After says.";
+                bearer::oauth_error(&mut response, Code::SlowDown.word(), text)
+            }
             Self::OAuth(OAuthError::Failed(error)) => failed(&error, id),
         }
     }

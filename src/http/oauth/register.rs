@@ -20,6 +20,7 @@ pub(in crate::http) async fn register(
 }
 
 async fn answer(request: &HttpRequest, payload: &mut Payload, edge: &Edge) -> Result<HttpResponse, Failed> {
+    let turn = flow_register::turn(&edge.oauth, edge.peers.address(request))?;
     let body = match read_json(request, payload, BODY_BYTES_MAX, edge.body_timeout).await {
         // A document of this size is wrong as such (RFC 7591 §3.2.2), not only large.
         Err(BodyError::TooLarge) => {
@@ -29,7 +30,7 @@ async fn answer(request: &HttpRequest, payload: &mut Payload, edge: &Edge) -> Re
         }
         read => read?,
     };
-    let registered = flow_register::register(&edge.oauth, &body, edge.peers.address(request)).await?;
+    let registered = flow_register::register(&edge.oauth, turn, &body).await?;
     let told = registered.record.client.registered(
         registered.id.as_str(),
         registered.record.created_at.0 / 1_000,

@@ -43,7 +43,7 @@ fn consent() -> Consent {
                 id: "4nQx0cRrT1aZ".to_owned(),
                 name: "Northwind Traders".into(),
                 role: Role::Owner,
-                is_chosen: true,
+                is_chosen: false,
                 sources: vec![
                     ("s1".to_owned(), "demo".into(), true),
                     ("s2".to_owned(), "flights".into(), true),
@@ -79,12 +79,13 @@ fn consents() -> Vec<Rendered> {
         runs_queries: false,
         ..usual.clone()
     };
-    let app = Consent {
+    let mut app = Consent {
         client: "Cursor".into(),
         sent_to: SentTo::Scheme("cursor".to_owned()),
         error: Some("Choose at least one data source, or all of them.".to_owned()),
         ..usual.clone()
     };
+    app.orgs[0].is_chosen = true;
     let nowhere = Consent { orgs: Vec::new(), elsewhere, ..usual.clone() };
     let newcomer = Consent { orgs: Vec::new(), ..usual.clone() };
     let nameless = Consent { client: Name::default(), ..usual.clone() };
@@ -218,6 +219,8 @@ fn lists() -> Vec<Rendered> {
     let form = AppForm {
         id: "g1A".to_owned(),
         name: "Claude Code".into(),
+        person: None,
+        may_read_all: true,
         all_sources: false,
         sources: vec![
             ("s1".to_owned(), "demo".into(), "SQLite".to_owned(), true),
@@ -232,6 +235,13 @@ fn lists() -> Vec<Rendered> {
         name: hostile(2),
         ..form.clone()
     };
+    let theirs = AppForm {
+        person: Some(hostile(4)),
+        may_read_all: false,
+        sources: form.sources[..1].to_vec(),
+        lifetimes: form.lifetimes[..2].to_vec(),
+        ..form.clone()
+    };
     let over = |sample, dialog| rendered("apps", sample, &Apps { dialog: Some(dialog), ..list() });
     let nameless = AppRow { name: hostile(3), by: hostile(2), last_used: None, ..app("g9", "") };
     vec![
@@ -243,6 +253,7 @@ fn lists() -> Vec<Rendered> {
         rendered("apps", "hostile", &strange),
         over("edit", AppDialog::Edit(form)),
         over("edit-refused", AppDialog::Edit(refused)),
+        over("edit-theirs", AppDialog::Edit(theirs)),
         over("revoke", AppDialog::Revoke(app("g1A", "Claude Code"))),
         over("revoke-hostile", AppDialog::Revoke(nameless)),
     ]

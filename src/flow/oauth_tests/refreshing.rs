@@ -1,0 +1,143 @@
+//! What refresh tokens and their old copies come to.
+
+use super::*;
+
+#[actix::test]
+async fn fifty_processes_that_refresh_at_once_come_to_one_family() {
+    let scene = Scene::new().await;
+    let first = scene.app(&scene.ada).await;
+    let token = first.refresh.reveal();
+    let issued = futures_util::future::join_all((0..50).map(|_| scene.refresh(token))).await;
+    let issued: Vec<Issued> = issued.into_iter().map(Result::unwrap).collect();
+    assert!(issued.iter().all(|other| other.refresh.reveal() == issued[0].refresh.reveal()));
+    assert!(issued.iter().all(|other| other.access.reveal() == issued[0].access.reveal()));
+    assert!(scene.accepts(&issued[0]).await && scene.accepts(&first).await);
+    scene.refresh(issued[0].refresh.reveal()).await.unwrap();
+    assert!(!scene.actions().await.contains(&"app.token_replayed".to_owned()), "they came at once");
+}
+
+#[actix::test]
+async fn an_old_copy_leads_to_the_live_token_for_a_day_and_then_ends_the_family() {
+    let scene = Scene::new().await;
+    let first = scene.app(&scene.ada).await;
+    let mut live = scene.refresh(first.refresh.reveal()).await.unwrap();
+    for _ in 0..5 {
+        scene.advance(HOUR);
+        live = scene.refresh(live.refresh.reveal()).await.unwrap();
+    }
+    let replayed = scene.refresh(first.refresh.reveal()).await.unwrap();
+    assert_eq!(replayed.refresh.reveal(), live.refresh.reveal());
+    assert_eq!(replayed.access.reveal(), live.access.reveal());
+    scene.refresh(first.refresh.reveal()).await.unwrap();
+    let told_of =
+        |actions: &[String]| actions.iter().filter(|action| *action == "app.token_replayed").count();
+    assert_eq!(told_of(&scene.actions().await), 1, "the trail says so once");
+
+    // With an access token that has expired, an old copy comes to a fresh one.
+    scene.advance(HOUR);
+    let fresh = scene.refresh(first.refresh.reveal()).await.unwrap();
+    assert!(fresh.refresh.reveal() != live.refresh.reveal() && scene.accepts(&fresh).await);
+    scene.advance(DAY);
+    let kept = scene.refresh(fresh.refresh.reveal()).await.unwrap();
+    // Also for a server that was just started, which has nothing but what is stored.
+    let started = again(&scene.house);
+    let oauth = oauth_over(&started, people_of(&started, FREELY, None));
+    let client = ("client_id", scene.client.id.as_str());
+    let old = pairs(&[("grant_type", "refresh_token"), ("refresh_token", first.refresh.reveal()), client]);
+    assert_eq!(told(redeem::token(&oauth, &Header::Missing, &old, None).await), Code::InvalidGrant);
+    assert!(!started.accepts(&credential(&kept)).await, "the family has ended");
+    let org = started.registry.resolve(scene.org.id()).await.unwrap();
+    assert!(actions_of(&org).await.contains(&"app.token_reused".to_owned()));
+}
+
+#[actix::test]
+async fn strictly_an_old_copy_is_answered_for_half_a_minute() {
+    let scene = Scene::with(OAuthSettings { replay: Duration::from_secs(30), ..SETTINGS }).await;
+    let first = scene.app(&scene.ada).await;
+    let live = scene.refresh(first.refresh.reveal()).await.unwrap();
+    scene.advance(Duration::from_secs(29));
+    assert!(scene.refresh(first.refresh.reveal()).await.is_ok());
+    scene.advance(Duration::from_secs(2));
+    assert_eq!(told(scene.refresh(first.refresh.reveal()).await), Code::InvalidGrant);
+    assert!(!scene.accepts(&live).await);
+}
+
+#[actix::test]
+async fn an_old_copy_that_comes_after_all_tokens_expired_is_told_too() {
+    let scene = Scene::new().await;
+    let first = scene.app(&scene.ada).await;
+    scene.refresh(first.refresh.reveal()).await.unwrap();
+    scene.advance(2 * HOUR);
+    let fresh = scene.refresh(first.refresh.reveal()).await.unwrap();
+    assert!(scene.accepts(&fresh).await);
+    let actions = scene.actions().await;
+    assert_eq!(actions.iter().filter(|action| *action == "app.token_replayed").count(), 1, "{actions:?}");
+}
+
+#[actix::test]
+async fn an_old_copy_never_leads_to_an_access_token_that_was_given_back() {
+    let scene = Scene::new().await;
+    let first = scene.app(&scene.ada).await;
+    let second = scene.refresh(first.refresh.reveal()).await.unwrap();
+    scene.revoke(second.access.reveal()).await.unwrap();
+    let again = scene.refresh(first.refresh.reveal()).await.unwrap();
+    assert!(scene.accepts(&again).await && !scene.accepts(&second).await);
+}
+
+#[actix::test]
+async fn ninety_days_of_refreshing_keep_an_app_and_ninety_of_silence_end_it() {
+    let scene = Scene::new().await;
+    let mut issued = scene.app(&scene.ada).await;
+    let grant = grant_of(&issued);
+    for _ in 0..90 * 24 {
+        scene.advance(HOUR);
+        issued = scene.refresh(issued.refresh.reveal()).await.unwrap();
+    }
+    assert!(scene.accepts(&issued).await);
+    let (record, _) = scene.house.registry.grant(scene.org.id(), grant).await.unwrap().unwrap();
+    let bytes = serde_json::to_vec(&record).unwrap().len();
+    assert!(bytes < 16 * 1024, "{bytes}");
+    scene.advance(89 * DAY);
+    let issued = scene.refresh(issued.refresh.reveal()).await.unwrap();
+    scene.advance(90 * DAY);
+    assert_eq!(told(scene.refresh(issued.refresh.reveal()).await), Code::InvalidGrant);
+    assert_eq!(scene.house.registry.prune_org(scene.org.id(), retention()).await.unwrap(), 1);
+    assert!(scene.house.registry.grant(scene.org.id(), grant).await.unwrap().is_none());
+    assert!(scene.org.list_apps(None).await.unwrap().is_empty());
+}
+
+#[actix::test]
+async fn a_client_that_refreshes_without_end_loses_none_of_its_copies() {
+    let scene = Scene::new().await;
+    let first = scene.app(&scene.ada).await;
+    let mut live = scene.refresh(first.refresh.reveal()).await.unwrap();
+    for _ in 0..100 {
+        live = scene.refresh(live.refresh.reveal()).await.unwrap();
+    }
+    let again = scene.refresh(first.refresh.reveal()).await.unwrap();
+    assert_eq!(again.refresh.reveal(), live.refresh.reveal());
+    assert!(scene.accepts(&again).await);
+    let (record, _) = scene.house.registry.grant(scene.org.id(), grant_of(&first)).await.unwrap().unwrap();
+    let Stage::Exchanged(grant) = &record.stage else { panic!() };
+    assert_eq!(grant.spent.len(), crate::oauth::grant::SPENT_MAX);
+}
+
+#[actix::test]
+async fn an_app_refreshes_no_more_often_than_it_may_ask() {
+    let scene = Scene::new().await;
+    let limited = limited(&scene.house, 5);
+    let oauth = oauth_over(&limited, people_of(&limited, FREELY, None));
+    let mut token = scene.app(&scene.ada).await.refresh.reveal().to_owned();
+    let mut refreshed = 0;
+    let wait = loop {
+        let client = ("client_id", scene.client.id.as_str());
+        let params = pairs(&[("grant_type", "refresh_token"), ("refresh_token", &token), client]);
+        match redeem::token(&oauth, &Header::Missing, &params, None).await {
+            Ok(issued) => token = issued.refresh.reveal().to_owned(),
+            Err(OAuthError::TooFast(wait)) => break wait,
+            Err(error) => panic!("{error}"),
+        }
+        refreshed += 1;
+    };
+    assert!((4..=7).contains(&refreshed) && wait > Duration::ZERO, "{refreshed} {wait:?}");
+}

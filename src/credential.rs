@@ -169,11 +169,9 @@ impl fmt::Debug for Digest {
 impl Serialize for Digest {
     /// 64 lower-case hexadecimal digits.
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut hex = String::with_capacity(64);
-        for byte in self.0 {
-            use fmt::Write;
-            write!(hex, "{byte:02x}").expect("writing to a String cannot fail");
-        }
+        // Not by `write!`: a grant's record has up to 130 of them, and is written at each refresh.
+        let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble)]);
+        let hex: String = self.0.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect();
         serializer.serialize_str(&hex)
     }
 }
@@ -182,13 +180,14 @@ impl<'de> Deserialize<'de> for Digest {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let hex = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
         let wrong = || serde::de::Error::custom("a digest is 64 hexadecimal digits");
-        if hex.len() != 64 || !hex.is_ascii() {
+        let (pairs, rest) = hex.as_bytes().as_chunks::<2>();
+        let mut digest = [0; 32];
+        if pairs.len() != digest.len() || !rest.is_empty() {
             return Err(wrong());
         }
-        let mut digest = [0; 32];
-        for (byte, pair) in digest.iter_mut().zip(hex.as_bytes().chunks_exact(2)) {
-            let pair = std::str::from_utf8(pair).map_err(|_| wrong())?;
-            *byte = u8::from_str_radix(pair, 16).map_err(|_| wrong())?;
+        let value = |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
+        for (byte, [high, low]) in digest.iter_mut().zip(pairs) {
+            *byte = value(*high).zip(value(*low)).map(|(high, low)| high << 4 | low).ok_or_else(wrong)?;
         }
         Ok(Self(digest))
     }

@@ -1,6 +1,7 @@
 //! The revocation endpoint: a client gives a token back, an access token alone or with a refresh token everything.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::oauth::{OAuth, OAuthError};
 use super::redeem::{Caller, Found, TRIES};
@@ -40,7 +41,7 @@ async fn given_back(
     params: Params<'_>,
     from: Option<IpAddr>,
 ) -> Result<bool, OAuthError> {
-    let (client, _) = oauth.authenticated(header, params).await?;
+    let client = oauth.authenticated(header, params).await?;
     let token = revocation::token(params)?;
     let caller = Caller { oauth, client, from };
     match (RefreshToken::parse(token), Credential::parse(token)) {
@@ -89,8 +90,9 @@ impl Caller<'_> {
             if found.record.client.id != self.client {
                 return Err(revocation::of_another_client().into());
             }
-            let (id, at, stage) = (found.id, found.at, Stage::Exchanged(without));
-            let step = Step { id, at, stage, seen_from: None, action: Some(GIVEN_BACK) };
+            let (id, at, mut record) = (found.id, found.at, found.record.clone());
+            record.stage = Stage::Exchanged(without);
+            let step = Step { id, at, record: Arc::new(record), action: Some(GIVEN_BACK) };
             let org = match self.org(&found).await {
                 // In an organization that was deleted and may come back all of the grant ends: nobody reads it meanwhile.
                 Err(OAuthError::Refused(_)) if self.end_or_gone(&found).await? => return Ok(true),

@@ -19,7 +19,6 @@ use crate::oauth::resource::Resource;
 use crate::oauth::token::{Claim, Header};
 use crate::org::{ChangeError, Place};
 use crate::system::Clients;
-use crate::system::clients::ClientRecord;
 
 /// How OAuth is set up.
 #[derive(Debug, Clone, Copy)]
@@ -172,21 +171,21 @@ impl OAuth {
         &self,
         header: &Header,
         params: Params<'_>,
-    ) -> Result<(ClientId, ClientRecord), OAuthError> {
+    ) -> Result<ClientId, OAuthError> {
         let claim = Claim::read(header, params)?;
         let unknown =
             || Refusal::new(Code::InvalidClient, "no client of this id is registered; register again");
         let found = match claim.client_id.parse::<ClientId>() {
-            Ok(id) => self.0.clients.get(id).await?.map(|record| (id, record)),
+            Ok(id) => self.0.clients.proof(id).await?.map(|proof| (id, proof)),
             Err(_) => None,
         };
-        let (id, record) = found.ok_or_else(unknown)?;
+        let (id, proof) = found.ok_or_else(unknown)?;
         let holds = |secret: &str| {
             let presented = Presented::parse(Purpose::Client, secret).ok();
             let presented = presented.filter(|presented| presented.owner == id);
-            presented.zip(record.secret).is_some_and(|(presented, own)| own.matches(&presented.digest))
+            presented.zip(proof.secret).is_some_and(|(presented, own)| own.matches(&presented.digest))
         };
-        claim.check(record.client.auth_method, holds)?;
-        Ok((id, record))
+        claim.check(proof.method, holds)?;
+        Ok(id)
     }
 }

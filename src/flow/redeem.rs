@@ -5,6 +5,7 @@
 //! that any number of processes may come with the same one.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ring::digest::{SHA256, digest};
@@ -17,7 +18,7 @@ use crate::credential::secret::{PlainSecret, Presented, Purpose};
 use crate::credential::{ClientId, Digest, GrantId, OrgId};
 use crate::metrics::App;
 use crate::oauth::error::{Code, Refusal};
-use crate::oauth::grant::{Access, Exchanged, Issue, Live, Stage, Successor};
+use crate::oauth::grant::{Access, Issue, Live, Stage, Successor};
 use crate::oauth::params::Params;
 use crate::oauth::refresh::{Standing, standing};
 use crate::oauth::scope::ScopeSet;
@@ -89,7 +90,7 @@ async fn issued(
     params: Params<'_>,
     from: Option<IpAddr>,
 ) -> Result<Issued, OAuthError> {
-    let (client, _) = oauth.authenticated(header, params).await?;
+    let client = oauth.authenticated(header, params).await?;
     let asked = Asked::read(params, &oauth.resource())?;
     let caller = Caller { oauth, client, from };
     match asked {
@@ -174,7 +175,7 @@ impl Caller<'_> {
 
     async fn issue_first(&self, found: Found, now: Timestamp) -> Result<Option<Issued>, OAuthError> {
         let org = self.org(&found).await?;
-        let Found { id, record, at, org: org_id } = found;
+        let Found { id, mut record, at, org: org_id } = found;
         let Stage::Fulfilled(fulfilled) = record.stage else { return Ok(None) };
         if record.expires_at.is_some_and(|end| end <= now) {
             return Err(not_valid());
@@ -182,12 +183,10 @@ impl Caller<'_> {
         let rng = &self.oauth.people().context.rng;
         let refresh = RefreshToken::mint(id, org_id, rng)?;
         let (issue, access) = self.issue(&refresh, record.expires_at, now)?;
-        let access_expires_at = issue.access.expires_at;
-        let stage = Stage::Exchanged(fulfilled.exchange(issue));
-        let made =
-            self.step(&org, Step { id, at, stage, seen_from: self.network(), action: Some("app.connect") });
-        let issued = Issued { access, access_expires_at, refresh, scopes: record.scopes };
-        Ok(made.await?.then_some(issued))
+        let (access_expires_at, scopes) = (issue.access.expires_at, record.scopes);
+        record.stage = Stage::Exchanged(fulfilled.exchange(issue));
+        let made = self.step(&org, self.seen(id, at, record, Some("app.connect"))).await?;
+        Ok(made.then_some(Issued { access, access_expires_at, refresh, scopes }))
     }
 
     /// A fresh access token beside this refresh token.
@@ -279,10 +278,7 @@ impl Caller<'_> {
         spent: Option<UsedUp>,
     ) -> Result<Option<Issued>, OAuthError> {
         let org = self.org(&found).await?;
-        let Found { id, record, at, .. } = found;
-        let GrantRecord { stage: Stage::Exchanged(grant), scopes, expires_at, .. } = record else {
-            return Ok(None);
-        };
+        let Stage::Exchanged(grant) = &found.record.stage else { return Ok(None) };
         let now = self.now();
         if spent.is_some() {
             self.oauth.count(App::Replayed);
@@ -296,35 +292,25 @@ impl Caller<'_> {
             let access = opened.map_err(|error| ChangeError::Internal(Box::new(error)))?;
             // Unless its client has given it back, and an older one is the newest now.
             if access.digest().matches(&newest.digest) {
-                self.tell(&org, (id, at), grant, spent).await?;
+                let scopes = found.record.scopes;
+                self.tell(&org, found, spent).await?;
                 return Ok(Some(Issued { access, access_expires_at, refresh: live, scopes }));
             }
         }
         let late = spent.filter(|spent| self.comes_late(spent));
-        self.rotate(&org, (id, at), grant, (live, late), expires_at).await.map(|issued| {
-            issued.map(|(access, access_expires_at, refresh)| Issued {
-                access,
-                access_expires_at,
-                refresh,
-                scopes,
-            })
-        })
+        self.rotate(&org, found, live, late).await
     }
 
     /// Lets the trail know of a used token that came late, once; and finds out whether the grant counts.
-    async fn tell(
-        &self,
-        org: &Org,
-        (id, at): (GrantId, Revision),
-        grant: Exchanged<Digest, Timestamp>,
-        spent: &UsedUp,
-    ) -> Result<(), OAuthError> {
+    async fn tell(&self, org: &Org, found: Found, spent: &UsedUp) -> Result<(), OAuthError> {
+        let Found { id, mut record, at, .. } = found;
         if !self.comes_late(spent) {
             // An access token that is not shown to readers would be refused: the grant ended with something else.
             return if org.shows_grant(id) { Ok(()) } else { Err(not_valid()) };
         }
-        let stage = Stage::Exchanged(grant.told(|digest| digest.matches(&spent.digest)));
-        let step = Step { id, at, stage, seen_from: self.network(), action: Some("app.token_replayed") };
+        let Stage::Exchanged(grant) = record.stage else { return Err(not_valid()) };
+        record.stage = Stage::Exchanged(grant.told(|digest| digest.matches(&spent.digest)));
+        let step = self.seen(id, at, record, Some("app.token_replayed"));
         // Where the grant has changed meanwhile somebody else tells; what is answered is as good as before.
         self.step(org, step).await.map(drop)
     }
@@ -337,11 +323,12 @@ impl Caller<'_> {
     async fn rotate(
         &self,
         org: &Org,
-        (id, at): (GrantId, Revision),
-        mut grant: Exchanged<Digest, Timestamp>,
-        (live, late): (RefreshToken, Option<UsedUp>),
-        ends_at: Option<Timestamp>,
-    ) -> Result<Option<(PlainSecret, Timestamp, RefreshToken)>, OAuthError> {
+        found: Found,
+        live: RefreshToken,
+        late: Option<UsedUp>,
+    ) -> Result<Option<Issued>, OAuthError> {
+        let Found { id, mut record, at, .. } = found;
+        let Stage::Exchanged(mut grant) = record.stage else { return Ok(None) };
         org.take_of_app(id).map_err(OAuthError::TooFast)?;
         let (now, rng) = (self.now(), &self.oauth.people().context.rng);
         let since = now.minus(self.oauth.settings().replay);
@@ -354,19 +341,24 @@ impl Caller<'_> {
             // No token that was handed out may become unknown: this one stays, and the access token alone is new.
             false => (live, None),
         };
-        let (issue, access) = self.issue(&next, ends_at, now)?;
-        let access_expires_at = issue.access.expires_at;
+        let (issue, access) = self.issue(&next, record.expires_at, now)?;
+        let (access_expires_at, scopes) = (issue.access.expires_at, record.scopes);
         if let Some(late) = &late {
             grant = grant.told(|digest| digest.matches(&late.digest));
         }
-        let stage = Stage::Exchanged(grant.rotate(Successor { issue, sealed }, now, since));
+        record.stage = Stage::Exchanged(grant.rotate(Successor { issue, sealed }, now, since));
         let action = late.map(|_| "app.token_replayed");
-        let step = Step { id, at, stage, seen_from: self.network(), action };
-        let made = self.step(org, step).await?;
+        let made = self.step(org, self.seen(id, at, record, action)).await?;
         if made {
             self.oauth.count(App::Refreshed);
         }
-        Ok(made.then_some((access, access_expires_at, next)))
+        Ok(made.then_some(Issued { access, access_expires_at, refresh: next, scopes }))
+    }
+
+    /// A step that was asked for from where the caller is.
+    fn seen(&self, id: GrantId, at: Revision, mut record: GrantRecord, action: Option<&'static str>) -> Step {
+        record.seen_from = self.network().or(record.seen_from);
+        Step { id, at, record: Arc::new(record), action }
     }
 
     /// Makes a step; false where the grant has changed meanwhile.

@@ -61,6 +61,8 @@ pub(super) struct Breaking {
     held: Mutex<Option<Scope>>,
     /// One permit for each commit that was left waiting.
     holds: Semaphore,
+    /// Point reads so far.
+    pub(super) reads: AtomicUsize,
 }
 
 impl Breaking {
@@ -76,6 +78,7 @@ impl Breaking {
 #[async_trait]
 impl Store for Breaking {
     async fn get(&self, scope: &Scope, key: &Key) -> Result<Option<Record>, ReadError> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
         self.inner.get(scope, key).await
     }
     async fn scan(&self, scope: &Scope, range: KeyRange, limit: ScanLimit) -> Result<Page, ReadError> {
@@ -152,6 +155,7 @@ impl House {
             refused: Mutex::default(),
             held: Mutex::default(),
             holds: Semaphore::new(0),
+            reads: AtomicUsize::new(0),
         });
         Self::over(store, Context::system(), limits)
     }

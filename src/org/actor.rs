@@ -102,7 +102,7 @@ pub(super) enum Edit {
         gone: Vec<KeyId>,
     },
     /// A grant has other tokens or other limits.
-    PutGrant(GrantId, Box<GrantRecord>),
+    PutGrant(GrantId, Arc<GrantRecord>),
     /// These grants ended.
     RemoveGrants(Vec<GrantId>),
     /// Other apps may be authorized than before, and these grants ended with that.
@@ -181,7 +181,7 @@ impl OrgActor {
                 touched = gone;
             }
             Edit::PutGrant(id, record) => {
-                is_narrower = view.put_grant(id, &record);
+                is_narrower = view.put_grant(id, &record, revision);
                 touched.push(id);
             }
             Edit::RemoveGrants(gone) => {

@@ -4,6 +4,7 @@
 //! (`flow::oauth_tests::apps::no_member_but_its_person_lets_an_app_do_more`).
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use super::error::ChangeError;
 use super::grants::{APP, AppEdit, Limit, NewGrant, Stepped};
@@ -83,7 +84,7 @@ impl Org {
     /// calls and streams were told to end.
     pub async fn revoke_app(&self, id: GrantId) -> Result<GrantRecord, ChangeError> {
         match self.end_grant(id, None, "app.revoke").await? {
-            Stepped::Made(record) => Ok(*record),
+            Stepped::Made(record) => Ok(Arc::unwrap_or_clone(record)),
             Stepped::Stale => Err(ChangeError::NotFound(APP)),
         }
     }

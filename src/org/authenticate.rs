@@ -243,8 +243,8 @@ impl Registry {
 
 /// A grant as readers see it, where its member lists it.
 async fn stored_grant(store: &OrgStore, id: GrantId) -> Result<Option<KeyView>, GetError> {
-    let Some((grant, _)) = store.get::<GrantRecord>(&record::grant_at(id)).await? else { return Ok(None) };
+    let Some((grant, at)) = store.get::<GrantRecord>(&record::grant_at(id)).await? else { return Ok(None) };
     let member = store.get::<MemberRecord>(&record::member_at(grant.user)).await?;
     let is_listed = member.is_some_and(|(member, _)| member.grants.contains(&id));
-    Ok(KeyView::of_grant(&grant, None).filter(|_| is_listed))
+    Ok(KeyView::of_grant(&grant, at, None).filter(|_| is_listed))
 }

@@ -58,7 +58,7 @@ pub struct NewGrant {
 #[derive(Debug)]
 pub enum Stepped {
     /// It was made.
-    Made(Box<GrantRecord>),
+    Made(Arc<GrantRecord>),
     /// The grant has changed since, or is gone: look again.
     Stale,
 }
@@ -70,10 +70,8 @@ pub struct Step {
     pub id: GrantId,
     /// The revision of the record that it was decided on.
     pub at: Revision,
-    /// Where it leads.
-    pub stage: Stage<Digest, Timestamp>,
-    /// The network from which it was asked for.
-    pub seen_from: Option<String>,
+    /// That record with what becomes of it.
+    pub record: Arc<GrantRecord>,
     /// What the trail calls it, where it says anything: each refresh would be a flood.
     pub action: Option<&'static str>,
 }
@@ -191,27 +189,28 @@ impl Change for Advance {
     type Reply = Stepped;
 
     async fn decide(self, desk: Desk, view: Arc<View>) -> Result<Decided<Stepped>, ChangeError> {
-        let Self(Step { id, at, stage, seen_from, action }) = self;
-        let Some((mut record, revision)) = desk.store.get::<GrantRecord>(&grant_at(id)).await? else {
-            return Ok(Decided::nothing(Stepped::Stale));
-        };
-        if revision != at {
-            return Ok(Decided::nothing(Stepped::Stale));
-        }
+        let Self(Step { id, at, record, action }) = self;
         if forbids(&view.apart.policy, &record) {
             return Err(ChangeError::NotFound(APP));
         }
-        let (_, expect) = holder(&desk, id, &record).await?;
-        record.stage = stage;
-        record.seen_from = seen_from.or(record.seen_from);
+        let mut expects = vec![Expect::At(grant_at(id), at)];
+        // What readers are shown is listed by its member, and the commit stands under the revision of all that is shown: a
+        // refresh, which is what most steps are, has nothing to look up.
+        if !view.shows_grant_at(&id, at) {
+            let stored = desk.store.get::<GrantRecord>(&grant_at(id)).await?;
+            if stored.is_none_or(|(_, revision)| revision != at) {
+                return Ok(Decided::nothing(Stepped::Stale));
+            }
+            expects.push(holder(&desk, id, &record).await?.1);
+        }
         Ok(Decided {
-            expects: vec![Expect::At(grant_at(id), revision), expect],
-            writes: vec![Write::Put(grant_at(id), encode(&record))],
+            expects,
+            writes: vec![Write::Put(grant_at(id), encode(&*record))],
             // Without an access token that was accepted a moment ago, if that is what the step is.
             narrows: action == Some(GIVEN_BACK),
-            edit: Edit::PutGrant(id, Box::new(record.clone())),
+            edit: Edit::PutGrant(id, Arc::clone(&record)),
             event: action.map(|action| event(action, id, &record)),
-            reply: Stepped::Made(Box::new(record)),
+            reply: Stepped::Made(record),
         })
     }
 }
@@ -246,7 +245,7 @@ impl Change for End {
             narrows: true,
             edit: Edit::RemoveGrants(vec![id]),
             event: Some(event(action, id, &record)),
-            reply: Stepped::Made(Box::new(record)),
+            reply: Stepped::Made(Arc::new(record)),
         })
     }
 }
@@ -307,7 +306,7 @@ impl Change for Limit {
             expects: vec![Expect::At(grant_at(id), revision), expect],
             writes: vec![Write::Put(grant_at(id), encode(&record))],
             narrows: !record.limits().cover(before.limits()),
-            edit: Edit::PutGrant(id, Box::new(record.clone())),
+            edit: Edit::PutGrant(id, Arc::new(record.clone())),
             event: Some(event),
             reply: record,
         })

@@ -173,7 +173,7 @@ impl Registry {
                 if authorized.get(&id) == Some(&grant.user)
                     && policy.allows(grant.client.kind, &grant.client.host)
                 {
-                    apps.extend(KeyView::of_grant(&grant, None).map(|view| (id, view)));
+                    apps.extend(KeyView::of_grant(&grant, stored.revision, None).map(|view| (id, view)));
                 }
             }
             let mut views = Vec::with_capacity(keys.len());

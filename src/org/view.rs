@@ -121,6 +121,8 @@ struct Rare {
 struct Granted {
     scopes: ScopeSet,
     audience: Box<str>,
+    // The revision of the record that this shows.
+    at: Revision,
 }
 
 impl KeyView {
@@ -145,7 +147,7 @@ impl KeyView {
 
     /// The same of a grant; `None` until its code was redeemed. Its access tokens and its own end are what expires. One
     /// whose client has given all of them back accepts nothing, and its rate goes on: else giving back would buy another.
-    pub(super) fn of_grant(record: &GrantRecord, former: Option<&Self>) -> Option<Self> {
+    pub(super) fn of_grant(record: &GrantRecord, at: Revision, former: Option<&Self>) -> Option<Self> {
         let Stage::Exchanged(exchanged) = &record.stage else { return None };
         let (digest, until, older) = match exchanged.access.split_first() {
             Some((newest, older)) => (newest.digest, newest.expires_at, older),
@@ -161,7 +163,7 @@ impl KeyView {
             sources: record.sources.as_ref().map(|sources| sources.as_slice().into()),
             expires_at: Some(ends_at),
             enabled: true,
-            granted: Some(Granted { scopes: record.scopes, audience: record.resource.as_str().into() }),
+            granted: Some(Granted { scopes: record.scopes, audience: record.resource.as_str().into(), at }),
         };
         Some(Self { digest, rare: Some(Arc::new(rare)), uses })
     }
@@ -175,6 +177,11 @@ impl KeyView {
     /// Which resource it is for; `None` for a key.
     pub(super) fn audience(&self) -> Option<&str> {
         Some(&*self.rare.as_ref()?.granted.as_ref()?.audience)
+    }
+
+    /// The revision of the grant's record that this shows; `None` for a key.
+    pub(super) fn grant_revision(&self) -> Option<Revision> {
+        Some(self.rare.as_ref()?.granted.as_ref()?.at)
     }
 
     #[cfg(test)]
@@ -273,6 +280,11 @@ impl View {
         Ok(key)
     }
 
+    /// Whether a grant is shown as its record was written at this revision.
+    pub(super) fn shows_grant_at(&self, id: &KeyId, at: Revision) -> bool {
+        self.apart.grants.get(id).and_then(KeyView::grant_revision) == Some(at)
+    }
+
     /// The key or the grant of an id.
     pub(super) fn find(&self, id: &KeyId) -> Option<&KeyView> {
         self.keys.get(id).or_else(|| self.apart.grants.get(id))
@@ -293,10 +305,10 @@ impl View {
         }
     }
 
-    /// Shows a grant as it is now; whether it reaches less than before.
-    pub(super) fn put_grant(&mut self, id: KeyId, record: &GrantRecord) -> bool {
+    /// Shows a grant as it was written at this revision; whether it reaches less than before.
+    pub(super) fn put_grant(&mut self, id: KeyId, record: &GrantRecord, at: Revision) -> bool {
         let former = self.apart.grants.get(&id);
-        let grant = KeyView::of_grant(record, former);
+        let grant = KeyView::of_grant(record, at, former);
         let is_narrower =
             former.zip(grant.as_ref()).is_some_and(|(old, new)| !new.limits().cover(old.limits()));
         match grant {

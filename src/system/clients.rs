@@ -8,6 +8,7 @@
 //! **Invariant:** a client that has or is about to have a grant is not removed
 //! (`a_client_is_not_removed_under_a_decision`).
 
+use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -20,12 +21,14 @@ use super::table::{Table, TableError};
 use crate::context::{Context, Timestamp};
 use crate::credential::secret::{PlainSecret, Purpose};
 use crate::credential::{ClientId, Digest, GrantId, Id, OrgId};
-use crate::oauth::client::Client;
+use crate::oauth::client::{AuthMethod, Client};
 use crate::record::{decode, encode, versioned};
 
 /// How often a decision is written anew because somebody else authorized the same client meanwhile: each time another one
 /// came through.
 const TRIES: usize = 32;
+/// Most clients that are remembered, 60 bytes each. Past it all are looked up again.
+const PROOFS_MAX: usize = 10_000;
 /// Records that are read or removed at once: those of clients have up to 6 KiB, and a batch takes 256 operations.
 const AT_ONCE: usize = 200;
 
@@ -100,6 +103,17 @@ pub struct Clients {
     context: Context,
     // How many there are, once somebody has counted.
     count: Arc<Mutex<Option<usize>>>,
+    // Of those that came lately.
+    proofs: Arc<parking_lot::Mutex<HashMap<ClientId, Proof>>>,
+}
+
+/// By what a client shows that it is the one that registered: decided then, for good.
+#[derive(Debug, Clone, Copy)]
+pub struct Proof {
+    /// How.
+    pub method: AuthMethod,
+    /// Digest of its secret, where it has one.
+    pub secret: Option<Digest>,
 }
 
 /// A client that was just registered. Its secret is nowhere else.
@@ -117,7 +131,7 @@ impl Clients {
     /// Over the table `system/oauth`.
     pub fn new(store: Arc<dyn Store>, context: Context) -> Self {
         let table = Table::new(store, scope(), context.rng.clone());
-        Self { table, context, count: Arc::default() }
+        Self { table, context, count: Arc::default(), proofs: Arc::default() }
     }
 
     /// Registers a client.
@@ -159,6 +173,22 @@ impl Clients {
     /// A client's record.
     pub async fn get(&self, id: ClientId) -> Result<Option<ClientRecord>, TableError> {
         Ok(self.table.get::<ClientRecord>(&client_at(id)).await?.map(|(record, _)| record))
+    }
+
+    /// By what a client shows who it is. Remembered, because each refresh of each client asks; one that was removed
+    /// meanwhile, here or on another node, had no grant, so there is nothing that it could still get.
+    pub async fn proof(&self, id: ClientId) -> Result<Option<Proof>, TableError> {
+        if let Some(known) = self.proofs.lock().get(&id) {
+            return Ok(Some(*known));
+        }
+        let Some(ClientRecord { client, secret, .. }) = self.get(id).await? else { return Ok(None) };
+        let proof = Proof { method: client.auth_method, secret };
+        let mut proofs = self.proofs.lock();
+        if proofs.len() >= PROOFS_MAX {
+            proofs.clear();
+        }
+        proofs.insert(id, proof);
+        Ok(Some(proof))
     }
 
     /// All clients with their revisions, page by page: together they may have tens of megabytes. One that cannot be read
@@ -254,6 +284,7 @@ impl Clients {
             Err(TableError::Conflict) => return Ok(false),
             outcome => outcome?,
         }
+        self.proofs.lock().remove(&id);
         if let Some(count) = self.count.lock().await.as_mut() {
             *count = count.saturating_sub(1);
         }

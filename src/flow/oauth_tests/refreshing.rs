@@ -1,5 +1,7 @@
 //! What refresh tokens and their old copies come to.
 
+use std::sync::atomic::Ordering;
+
 use super::*;
 
 #[actix::test]
@@ -48,6 +50,16 @@ async fn an_old_copy_leads_to_the_live_token_for_a_day_and_then_ends_the_family(
     assert!(!started.accepts(&credential(&kept)).await, "the family has ended");
     let org = started.registry.resolve(scene.org.id()).await.unwrap();
     assert!(actions_of(&org).await.contains(&"app.token_reused".to_owned()));
+}
+
+#[actix::test]
+async fn a_refresh_is_one_look_at_the_store_and_one_commit() {
+    let scene = Scene::new().await;
+    let first = scene.app(&scene.ada).await;
+    let second = scene.refresh(first.refresh.reveal()).await.unwrap();
+    let before = scene.house.store.reads.load(Ordering::Relaxed);
+    scene.refresh(second.refresh.reveal()).await.unwrap();
+    assert_eq!(scene.house.store.reads.load(Ordering::Relaxed) - before, 1, "the grant, and nothing else");
 }
 
 #[actix::test]

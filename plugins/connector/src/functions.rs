@@ -47,6 +47,7 @@ const SQLITE: List = &[
 ];
 
 const POSTGRES: List = &[
+    ("connectby", QUERY),
     ("current_setting", ADMIN),
     ("cursor_to_xml", QUERY),
     ("database_to_xml", QUERY),
@@ -61,8 +62,11 @@ const POSTGRES: List = &[
     ("table_to_xml", QUERY),
     ("ts_stat", QUERY),
     ("txid_current", SESSION),
+    ("xpath_table", QUERY),
 ];
 const POSTGRES_PREFIXES: List = &[
+    // The extensions tablefunc and xml2 declare theirs STABLE.
+    ("crosstab", QUERY),
     ("dblink", ELSEWHERE),
     ("lo_", FILES),
     ("loread", FILES),

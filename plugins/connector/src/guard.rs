@@ -11,7 +11,7 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    BinaryOperator, Expr, Ident, ObjectName, Query, Select, SetExpr, Statement, TableFactor, Visit, Visitor,
+    BinaryOperator, Expr, ObjectName, Query, Select, SetExpr, Statement, TableFactor, Visit, Visitor,
 };
 use sqlparser::dialect::{Dialect as Grammar, MySqlDialect, PostgreSqlDialect, SQLiteDialect};
 use sqlparser::keywords::Keyword;
@@ -21,7 +21,8 @@ use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 use crate::QueryError;
 use crate::expansion::Expansion;
 use crate::functions::refused_function;
-use crate::{postgres_names, postgres_text};
+use crate::postgres_tree::PostgresTree;
+use crate::{postgres_text, postgres_tokens};
 
 /// The longest statement, in bytes. A generous hand-written report has some 10 KiB; ten times that
 /// still parses in about 10 ms, so that a flood of the longest costs no more than a flood of queries.
@@ -143,6 +144,14 @@ fn check_on_a_large_stack(sql: &str, dialect: Dialect, may_explain: bool) -> Res
             error.location.column
         ))
     })?;
+    if dialect == Dialect::Postgres
+        && let Some(at) = postgres_tokens::first_mismatch(sql, &tokens)
+    {
+        return refuse(format!(
+            "What stands {} can be read in more than one way. Put blanks around operators and send the statement again.",
+            place(at)
+        ));
+    }
     one_statement(&tokens)?;
     few_joins(&tokens)?;
     if dialect == Dialect::Sqlite {
@@ -167,12 +176,13 @@ fn check_on_a_large_stack(sql: &str, dialect: Dialect, may_explain: bool) -> Res
     if !may_explain && matches!(statement, Statement::Explain { .. }) {
         return refuse("The statement is explained anyway. Leave EXPLAIN out and send the SELECT itself.");
     }
-    let mut walk = Walk { dialect, expression_depth: 0, unknown: Vec::new() };
+    let postgres = (dialect == Dialect::Postgres).then(PostgresTree::default);
+    let mut walk = Walk { dialect, expression_depth: 0, postgres };
     if let ControlFlow::Break(message) = statement.visit(&mut walk) {
         return refuse(*message);
     }
     bounded_expansion(&statement)?;
-    Ok(walk.unknown)
+    walk.postgres.map_or_else(|| Ok(Vec::new()), PostgresTree::finish).map_err(QueryError::Refused)
 }
 
 fn bounded_expansion(statement: &Statement) -> Result<(), QueryError> {
@@ -318,19 +328,25 @@ fn only_queries(what: &str) -> String {
 struct Walk {
     dialect: Dialect,
     expression_depth: usize,
-    // Functions that PostgreSQL's list of harmless ones does not have.
-    unknown: Vec<Called>,
+    // Where the statement is PostgreSQL's.
+    postgres: Option<PostgresTree>,
 }
 
-type Step = ControlFlow<Box<String>>;
+pub(crate) type Step = ControlFlow<Box<String>>;
 
-fn stop(message: impl Into<String>) -> Step {
+pub(crate) fn stop(message: impl Into<String>) -> Step {
     ControlFlow::Break(Box::new(message.into()))
 }
 
-/// A name as PostgreSQL takes it: what is not quoted is in lower case.
-fn folded(ident: &Ident) -> String {
-    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_ascii_lowercase() }
+pub(crate) fn go_on() -> Step {
+    ControlFlow::Continue(())
+}
+
+pub(crate) fn refused_call(name: &str, why: &str) -> Step {
+    stop(format!(
+        "The function {} is not allowed: {why}. Leave it out and use plain expressions over the tables.",
+        shortened(name)
+    ))
 }
 
 impl Walk {
@@ -338,45 +354,10 @@ impl Walk {
         let Some(last) = name.0.last().and_then(|part| part.as_ident()) else {
             return stop("A function whose name is computed is not allowed. Name the function.");
         };
-        match refused_function(&last.value, self.dialect) {
-            None if self.dialect == Dialect::Postgres => self.postgres_function(name, last),
-            None => ControlFlow::Continue(()),
-            Some(why) => stop(format!(
-                "The function {} is not allowed: {why}. Leave it out and use plain expressions over the tables.",
-                shortened(&last.value)
-            )),
-        }
-    }
-}
-
-impl Walk {
-    fn postgres_function(&mut self, name: &ObjectName, last: &Ident) -> Step {
-        let schema = match &name.0[..] {
-            [_] => None,
-            [schema, _] => schema.as_ident().map(folded),
-            _ => return stop("A function is named by itself or with its schema, and nothing before that."),
-        };
-        let schema = schema.filter(|schema| schema != "pg_catalog");
-        let name = folded(last);
-        if schema.is_some() || !postgres_names::is_allowed(&name) {
-            self.unknown.push(Called { schema, name });
-        }
-        ControlFlow::Continue(())
-    }
-
-    /// What PostgreSQL's grammar has to read from. A list of what is known, for what a later grammar may add.
-    fn postgres_factor(&self, factor: &TableFactor) -> Step {
-        match factor {
-            TableFactor::Table { .. }
-            | TableFactor::Derived { .. }
-            | TableFactor::Function { .. }
-            | TableFactor::UNNEST { .. }
-            | TableFactor::NestedJoin { .. }
-            | TableFactor::JsonTable { .. }
-            | TableFactor::XmlTable { .. } => ControlFlow::Continue(()),
-            _ => stop(
-                "Only tables, subqueries, functions and joins are allowed in FROM. Write it as one of those.",
-            ),
+        match (refused_function(&last.value, self.dialect), &mut self.postgres) {
+            (Some(why), _) => refused_call(&last.value, why),
+            (None, Some(postgres)) => postgres.function(name, last),
+            (None, None) => go_on(),
         }
     }
 }
@@ -385,16 +366,7 @@ impl Visitor for Walk {
     type Break = Box<String>;
 
     fn pre_visit_relation(&mut self, relation: &ObjectName) -> Step {
-        let last = relation.0.last().and_then(|part| part.as_ident());
-        match last.map(folded) {
-            Some(name) if self.dialect == Dialect::Postgres && postgres_names::is_refused_relation(&name) => {
-                stop(format!(
-                    "The system's own {name} is not shown: it tells of other people's sessions or secrets. \
-                     information_schema and pg_catalog tell of tables and columns."
-                ))
-            }
-            _ => ControlFlow::Continue(()),
-        }
+        self.postgres.as_mut().map_or_else(go_on, |postgres| postgres.relation(relation))
     }
 
     fn pre_visit_statement(&mut self, statement: &Statement) -> Step {
@@ -408,6 +380,9 @@ impl Visitor for Walk {
     }
 
     fn pre_visit_query(&mut self, query: &Query) -> Step {
+        if let Some(postgres) = &mut self.postgres {
+            postgres.query(query)?;
+        }
         if !query.locks.is_empty() {
             return stop("FOR UPDATE and FOR SHARE lock rows and are not allowed. Leave that clause out.");
         }
@@ -430,7 +405,17 @@ impl Visitor for Walk {
         }
     }
 
+    fn post_visit_query(&mut self, _query: &Query) -> Step {
+        if let Some(postgres) = &mut self.postgres {
+            postgres.query_is_over();
+        }
+        go_on()
+    }
+
     fn pre_visit_select(&mut self, select: &Select) -> Step {
+        if self.postgres.is_some() {
+            PostgresTree::select(select)?;
+        }
         if select.into.is_some() {
             return stop(
                 "SELECT … INTO writes a table, variable or file and is not allowed. Leave the INTO clause out.",
@@ -440,8 +425,8 @@ impl Visitor for Walk {
     }
 
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> Step {
-        if self.dialect == Dialect::Postgres {
-            self.postgres_factor(factor)?;
+        if let Some(postgres) = &mut self.postgres {
+            postgres.factor(factor)?;
         }
         match factor {
             TableFactor::Table { name, args: Some(_), .. } | TableFactor::Function { name, .. } => {
@@ -458,6 +443,9 @@ impl Visitor for Walk {
                 "An expression is more than {EXPRESSION_DEPTH_MAX} operators deep. Shorten it, for instance with IN (…) \
                  instead of a chain of OR."
             ));
+        }
+        if let Some(postgres) = &mut self.postgres {
+            postgres.expression(expr)?;
         }
         match expr {
             Expr::Function(function) => self.function(&function.name),
@@ -504,7 +492,7 @@ fn sentence_part(message: &str) -> String {
     }
 }
 
-fn shortened(text: &str) -> String {
+pub(crate) fn shortened(text: &str) -> String {
     // Enough for the longest identifier that databases allow (63 and 64) and the words around it.
     const CHARS_MAX: usize = 120;
     match text.char_indices().nth(CHARS_MAX) {

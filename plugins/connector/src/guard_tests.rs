@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{Dialect, SQL_BYTES_MAX, check};
+use super::{Dialect, SQL_BYTES_MAX, check, plain_postgres};
 use crate::QueryError;
 
 fn refusal(sql: &str, dialect: Dialect) -> String {
@@ -143,6 +143,8 @@ fn what_other_engines_would_write_with_is_refused() {
         "SELECT * FROM dblink('x', 'y') AS t(a int)",
         "SELECT dblink_exec('x', 'y')",
         "SELECT pg_sleep(10)",
+        "SELECT * FROM crosstab('SELECT 1') AS t(a int)",
+        "SELECT * FROM connectby('t', 'a', 'b', 'c', 0) AS t(a int)",
         "SELECT pg_advisory_lock(1)",
         "SELECT lo_import('/etc/passwd')",
         "SELECT query_to_xml('delete from t', true, true, '')",
@@ -176,6 +178,85 @@ fn what_other_engines_would_write_with_is_refused() {
         "HANDLER t OPEN",
     ] {
         stopped(sql, Dialect::MySql);
+    }
+}
+
+/// What a statement's author is told, or which functions the database is asked about.
+fn judged(sql: &str) -> Result<Vec<String>, String> {
+    match plain_postgres(sql, true) {
+        Ok(statement) => Ok(statement.unknown.into_iter().map(|called| called.name).collect()),
+        Err(QueryError::Refused(message) | QueryError::Sql(message)) => Err(message),
+        Err(error) => panic!("{sql}: {error:?}"),
+    }
+}
+
+#[test]
+fn what_postgres_reads_otherwise_is_refused_or_told() {
+    // A function in the clothes of a column.
+    for sql in [
+        "SELECT (10.0).pg_sleep",
+        "SELECT ('s'::regclass).nextval",
+        "SELECT (SELECT 'port'::text).current_setting",
+        "SELECT (ARRAY['port'])[1].\"current_setting\"",
+        "SELECT x.a[1].Current_Setting FROM (SELECT ARRAY['port'] AS a) x",
+        "SELECT ((1).abs).pg_sleep",
+        "SELECT 1 FROM t ORDER BY (t.a).lo_unlink",
+        "SELECT x.current_setting FROM unnest(ARRAY['port']) AS x",
+        "SELECT unnest.current_setting FROM unnest(ARRAY['port'])",
+        "SELECT x.pg_sleep FROM abs(10.0) AS x",
+        "SELECT ABS.pg_sleep FROM LATERAL abs(10.0)",
+        "SELECT (SELECT x.pg_sleep) FROM abs(10.0) WITH ORDINALITY x",
+        "SELECT \"X\".pg_sleep FROM abs(10.0) AS \"X\"",
+    ] {
+        let told = judged(sql);
+        assert!(told.as_ref().is_err_and(|told| told.starts_with("The function")), "{sql}: {told:?}");
+    }
+    for sql in [
+        "SELECT (1).mine",
+        "SELECT a[1].mine FROM t",
+        "SELECT x.mine FROM abs(1) x",
+        "SELECT \"mine\"(1), f.mine FROM f()",
+    ] {
+        assert!(judged(sql).unwrap().contains(&"mine".to_owned()), "{sql}");
+    }
+    // A relation where the parser has none, or another.
+    for sql in [
+        "SELECT * FROM ONLY pg_stat_activity",
+        "SELECT * FROM only (pg_stat_activity) AS a",
+        "SELECT 1 FROM t JOIN ONLY (pg_catalog.pg_stat_activity) x ON true",
+        "WITH x AS (TABLE pg_stat_activity) SELECT * FROM x",
+        "VALUES (1) UNION ALL TABLE pg_stat_activity",
+        "SELECT 1 UNION SELECT 2 UNION (SELECT 3 UNION TABLE t)",
+        "SELECT query OR FROM pg_stat_activity",
+        "SELECT query AND FROM pg_stat_activity WHERE true",
+        "SELECT query COLLATE FROM pg_stat_activity",
+        "SELECT query LIKE FROM pg_stat_activity",
+        "SELECT DISTINCT FROM pg_stat_activity",
+        "SELECT INTO stolen FROM t",
+        "SELECT INTO TEMP stolen FROM t",
+        "SELECT 1 FROM \"pg_stat_activity\" OFFSET 0",
+        // The parser takes a character of what follows for the operator's.
+        "SELECT 1 &>pg_sleep(1)",
+        "SELECT TOP (pg_sleep(1)) a FROM t",
+        "SELECT TOP (1) a FROM t",
+    ] {
+        assert!(judged(sql).is_err(), "{sql}: {:?}", judged(sql));
+    }
+    // A name that PostgreSQL cuts is another one.
+    let long = "f".repeat(64);
+    assert!(judged(&format!("SELECT {long}()")).unwrap_err().contains("63 bytes"));
+    assert!(judged(&format!("SELECT \"{long}\".f()")).unwrap_err().contains("63 bytes"));
+    assert_eq!(judged(&format!("SELECT {}()", &long[1..])).unwrap(), [&long[1..]]);
+    // And what is what it seems.
+    for sql in [
+        "EXPLAIN (ANALYZE ON, VERBOSE OFF) SELECT 1",
+        "SELECT current_schema, current_user, user, CURRENT_DATE",
+        "SELECT t.a, t.\"user\", \"from\".\"only\" FROM t, \"from\" FETCH FIRST 2 ROWS ONLY",
+        "SELECT (x).name, x.a FROM (SELECT 1 AS a) x",
+        "SELECT g, g.g FROM generate_series(1, 2) AS g(g)",
+        "SELECT x'00ff', B'01', X''",
+    ] {
+        assert!(judged(sql).is_ok(), "{sql}: {:?}", judged(sql));
     }
 }
 

@@ -25,6 +25,8 @@ mod party;
 mod plan;
 mod postgres_names;
 mod postgres_text;
+mod postgres_tokens;
+mod postgres_tree;
 mod profile;
 mod query;
 mod registry;

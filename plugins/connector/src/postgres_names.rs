@@ -101,12 +101,13 @@ const ALLOWED: &[&str] = &[
 /// In order.
 #[rustfmt::skip]
 const REFUSED_RELATIONS: &[&str] = &[
-    "foreign_server_options", "foreign_table_options", "pg_auth_members", "pg_authid", "pg_config",
-    "pg_db_role_setting", "pg_file_settings", "pg_foreign_server", "pg_hba_file_rules", "pg_ident_file_mappings",
-    "pg_largeobject", "pg_largeobject_metadata", "pg_prepared_statements", "pg_prepared_xacts", "pg_replication_origin_status",
-    "pg_replication_slots", "pg_settings", "pg_shadow", "pg_shmem_allocations", "pg_stat_activity",
-    "pg_stat_gssapi", "pg_stat_replication", "pg_stat_ssl", "pg_stat_statements", "pg_stat_subscription",
-    "pg_stat_wal_receiver", "pg_statistic", "pg_statistic_ext_data", "pg_subscription", "pg_user_mapping",
+    "foreign_data_wrapper_options", "foreign_server_options", "foreign_table_options", "pg_auth_members", "pg_authid",
+    "pg_config", "pg_db_role_setting", "pg_file_settings", "pg_foreign_data_wrapper", "pg_foreign_server",
+    "pg_foreign_table", "pg_hba_file_rules", "pg_ident_file_mappings", "pg_largeobject", "pg_largeobject_metadata",
+    "pg_prepared_statements", "pg_prepared_xacts", "pg_replication_origin_status", "pg_replication_slots", "pg_roles",
+    "pg_settings", "pg_shadow", "pg_shmem_allocations", "pg_stat_activity", "pg_stat_gssapi", "pg_stat_monitor",
+    "pg_stat_replication", "pg_stat_ssl", "pg_stat_statements", "pg_stat_subscription", "pg_stat_wal_receiver",
+    "pg_statistic", "pg_statistic_ext_data", "pg_store_plans", "pg_subscription", "pg_user", "pg_user_mapping",
     "pg_user_mappings", "user_mapping_options",
 ];
 

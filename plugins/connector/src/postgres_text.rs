@@ -112,7 +112,15 @@ impl<'a> Reader<'a> {
         }
         match word.to_ascii_lowercase().as_str() {
             "e" => self.string(true),
-            // Bits, bytes and national strings have no escapes.
+            // To the parser a backslash escapes in a string of bytes, which PostgreSQL takes no backslash in at all.
+            "b" | "x"
+                if !after[1..]
+                    .trim_start_matches(|char: char| char.is_ascii_hexdigit())
+                    .starts_with('\'') =>
+            {
+                refuse("A string of bits or bytes holds something else than digits. Correct it.")
+            }
+            // These have no escapes.
             "b" | "x" | "n" => self.string(false),
             _ => Ok(()),
         }
@@ -272,6 +280,8 @@ mod tests {
             "SELECT u&\"\\006eextval\"('s')",
             "SELECT 1e'\\''",
             "SELECT 1$$a$$",
+            "SELECT x'\\', nextval('s'), x'\\'",
+            "SELECT B'01 '",
             "SELECT 'a\0b'",
         ] {
             assert!(matches!(plain(sql), Err(QueryError::Refused(_))), "{sql}");

@@ -22,6 +22,11 @@ const KEPT_MAX: usize = 1_000;
 /// Most unknown functions of one statement.
 const ASKED_MAX: usize = 100;
 
+/// What an aggregate is made of, whose own declaration says nothing. Those in C (and PostgreSQL's own) are the work of
+/// extensions, which often leave out that their steps change nothing.
+const STEPS: &str = "f.oid IN (a.aggtransfn, a.aggfinalfn, a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn, a.aggcombinefn) \
+     AND f.prolang NOT IN (SELECT l.oid FROM pg_catalog.pg_language l WHERE l.lanname IN ('internal', 'c'))";
+
 /// Functions that were found harmless, and when.
 #[derive(Debug, Default)]
 pub(crate) struct Known(Mutex<HashMap<Called, Instant>>);
@@ -60,8 +65,10 @@ impl Known {
         }
         let names: Vec<_> = unknown.iter().map(|called| literal(&called.name)).collect();
         let sql = format!(
-            "SELECT p.proname, n.nspname, p.provolatile = 'v', p.prosecdef FROM pg_catalog.pg_proc p \
+            "SELECT p.proname, n.nspname, f.provolatile = 'v', f.prosecdef FROM pg_catalog.pg_proc p \
              JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace \
+             LEFT JOIN pg_catalog.pg_aggregate a ON a.aggfnoid = p.oid \
+             JOIN pg_catalog.pg_proc f ON f.oid = p.oid OR {STEPS} \
              WHERE p.proname = ANY (ARRAY[{}]::pg_catalog.name[]) \
              GROUP BY 1, 2, 3, 4",
             names.join(", ")

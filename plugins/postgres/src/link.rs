@@ -26,11 +26,10 @@ use crate::fault::{Fault, Told};
 use crate::threads::now;
 use crate::wire::{Message, Wire, take, text, unexpected};
 
-/// How long a server may take to give up a query that it was asked to cancel, and to clean its session up. The revoke
-/// or the client does not wait for it, the connection does; past it the connection is closed.
-const TIDY_TIME: Duration = Duration::from_secs(5);
-/// How long an answer to a cancel is waited for before the server is asked again.
+/// How long an answer to a cancel is waited for before the server is asked again, at first and at most: there are functions
+/// that look for no cancel until they are done.
 const CANCEL_AGAIN: Duration = Duration::from_millis(250);
+const CANCEL_AGAIN_MAX: Duration = Duration::from_secs(60);
 /// Bytes of rows beyond a limit that are read in the hope that the end is near, before the server is asked to stop.
 const NEAR_END_BYTES: usize = 64 * 1024;
 /// How long the answer to a statement that could not be read may take before the server is asked to stop.
@@ -274,9 +273,9 @@ impl Link {
     }
 
     /// Has the server give up what it is doing, ends the transaction and cleans the session up. False where the
-    /// connection is of no more use.
+    /// connection is of no more use. Takes as long as the server works.
     pub(crate) async fn tidy(&mut self) -> bool {
-        let tidied = timeout(TIDY_TIME, async {
+        let tidied = async {
             self.come_to_rest().await?;
             if !self.is_ending {
                 self.put_end()?;
@@ -284,8 +283,8 @@ impl Link {
             }
             self.settled().await?;
             self.settled().await
-        });
-        matches!(tidied.await, Ok(Ok(b'I')))
+        };
+        matches!(tidied.await, Ok(b'I'))
     }
 
     /// To the end of the exchange, whatever the server is doing.
@@ -323,13 +322,15 @@ impl Link {
     async fn cancel(&mut self) -> Result<(), Fault> {
         let (route, peer, key) = (Arc::clone(&self.route), self.wire.peer, self.key);
         let mut end = pin!(self.end());
+        let mut wait = CANCEL_AGAIN;
         loop {
             // Whoever waits has its answer before the next statement goes out, so no cancel comes too late for this one
             // and meets that. Where it meets the end, which may be under way, the connection is closed.
             route.cancel(peer, key).await?;
-            if let Ok(ended) = timeout(CANCEL_AGAIN, end.as_mut()).await {
+            if let Ok(ended) = timeout(wait, end.as_mut()).await {
                 return ended;
             }
+            wait = (wait * 2).min(CANCEL_AGAIN_MAX);
         }
     }
 

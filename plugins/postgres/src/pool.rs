@@ -7,6 +7,7 @@
 //! quarters of them (`one_party_leaves_connections_to_others`).
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -28,6 +29,12 @@ const CONNECTION_WAIT: Duration = Duration::from_secs(5);
 const IDLE_MAX: Duration = Duration::from_secs(120);
 /// How long a connection is used at most: a role that lost its rights or a certificate that was exchanged is seen then.
 const AGE_MAX: Duration = Duration::from_secs(1_800);
+/// How long a server may take to give up a query that it was asked to cancel, and to clean its session up. The revoke
+/// or the client does not wait for it, the place does.
+const TIDY_TIME: Duration = Duration::from_secs(5);
+/// How long the place of a query that the server does not give up stays taken: it works on there, at the cost of a
+/// processor, and in place of it no further one may be started. An hour, lest a place is lost for good with the network.
+const OUTLAST_MAX: Duration = Duration::from_secs(3_600);
 /// Between two looks for connections that idle.
 const SWEEP_EVERY: Duration = Duration::from_secs(15);
 
@@ -100,6 +107,8 @@ pub(crate) struct Pool {
     permits: Arc<Semaphore>,
     // In the order in which they came back: the longest idle first.
     idle: Mutex<Vec<Idle>>,
+    // Places whose queries the server does not give up.
+    stuck: Arc<AtomicUsize>,
     /// Whether a role may be a superuser.
     may_be_privileged: bool,
 }
@@ -134,11 +143,20 @@ impl std::fmt::Debug for Pool {
     }
 }
 
-fn busy() -> Halt {
-    Halt::Query(QueryError::Limit(
-        "The data source is busy; try again. Other queries kept all connections to it; send fewer at once."
-            .into(),
-    ))
+/// A place that is counted as stuck while this lives.
+struct Stuck(Arc<AtomicUsize>);
+
+impl Stuck {
+    fn new(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Stuck {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Pool {
@@ -156,6 +174,7 @@ impl Pool {
             of_party: shared.party(party),
             permits: Arc::new(Semaphore::new(connections_max.max(1))),
             idle: Mutex::default(),
+            stuck: Arc::default(),
             may_be_privileged,
         });
         shared.pools.lock().push(Arc::downgrade(&pool));
@@ -176,7 +195,7 @@ impl Pool {
         let permit = match permit {
             Ok(Ok(permit)) => permit,
             Ok(Err(_)) => return Err(Halt::Query(QueryError::Unavailable("the source is closed".into()))),
-            Err(_) => return Err(busy()),
+            Err(_) => return Err(self.busy()),
         };
         while let Some(mut open) = self.take_idle() {
             if open.is_old() || !open.link.wire.is_quiet().await {
@@ -193,6 +212,16 @@ impl Pool {
         let mut open = watch.guard(self.connect()).await?;
         watch.guard(open.link.open(time, origin, ahead)).await?;
         Ok(Lent { open, _permit: permit })
+    }
+
+    fn busy(&self) -> Halt {
+        Halt::Query(QueryError::Limit(match self.stuck.load(Ordering::Relaxed) {
+            0 => "The data source is busy; try again. Other queries kept all connections to it; send fewer at once.".into(),
+            stuck => format!(
+                "The data source is busy: {stuck} of its connections are taken by queries that ran into their limit and \
+                 that PostgreSQL does not give up. Try again later, or have its administrator look for them."
+            ),
+        }))
     }
 
     fn take_idle(&self) -> Option<Open> {
@@ -226,11 +255,24 @@ impl Pool {
     }
 
     /// Ends the exchange on a connection, and keeps it where its session is clean. The place among the source's
-    /// queries is free when this returns.
+    /// queries is free when this returns, unless the server goes on with the query.
     pub(crate) async fn give_back(&self, lent: Lent) {
-        let Lent { mut open, _permit } = lent;
-        if open.link.tidy().await && !self.permits.is_closed() && !open.is_old() {
-            self.idle.lock().push(Idle { lent: open, since: now() });
+        let Lent { mut open, _permit: permit } = lent;
+        let mut tidying = Box::pin(async move { open.link.tidy().await.then_some(open) });
+        match timeout(TIDY_TIME, &mut tidying).await {
+            Ok(Some(open)) if !self.permits.is_closed() && !open.is_old() => {
+                self.idle.lock().push(Idle { lent: open, since: now() });
+            }
+            Ok(_) => {}
+            Err(_) => {
+                tracing::warn!(pool = ?self, "PostgreSQL does not give a query up; its place stays taken until it does");
+                let stuck = Stuck::new(&self.stuck);
+                tokio::spawn(async move {
+                    // Whatever becomes of it, its connection is not used again.
+                    drop(timeout(OUTLAST_MAX, tidying).await);
+                    drop((permit, stuck));
+                });
+            }
         }
     }
 

@@ -4,11 +4,13 @@ mod common;
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use common::{LIMITS, PATIENCE, all, open, policy, query};
 use sequel_connector::{DataSource, Limits, OpenError, QueryError};
+use sequel_connector_postgres::Policy;
 
 /// A server of one script, run for each connection. Tells all that it was sent.
 struct Rogue {
@@ -204,11 +206,14 @@ async fn a_server_that_proves_nothing_or_asks_for_too_much_work_is_refused() {
 
 /// Lets in and answers what is asked when a source is opened; then the script has the connection.
 fn opened(script: impl Fn(&mut TcpStream) + Send + Sync + Clone + 'static) -> Rogue {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    let connections = std::sync::Arc::new(AtomicUsize::new(0));
+    let connections = Arc::new(AtomicUsize::new(0));
     rogue(move |stream| {
         let number = connections.fetch_add(1, Ordering::SeqCst);
-        hear(stream);
+        let mut began = [0; 8192];
+        // Whoever asks for a query to be cancelled says no more and hears nothing.
+        if stream.read(&mut began).is_ok_and(|bytes| bytes == 16) {
+            return;
+        }
         say(stream, &let_in());
         if number > 0 {
             return script(stream);
@@ -237,12 +242,14 @@ async fn asked(rogue: &Rogue, limits: Limits) -> Result<u64, QueryError> {
     tokio::time::timeout(PATIENCE, asking).await.expect("it is given up in time")
 }
 
-async fn opened_source(rogue: &Rogue) -> std::sync::Arc<dyn DataSource> {
+async fn opened_source(rogue: &Rogue) -> Arc<dyn DataSource> {
+    opened_source_with(rogue, policy()).await
+}
+
+async fn opened_source_with(rogue: &Rogue, policy: Policy) -> Arc<dyn DataSource> {
     let mut settings = settings(rogue.port);
     settings["password"] = serde_json::Value::Null;
-    open(settings, sequel_connector_postgres::Policy { privileged_roles: true, ..policy() })
-        .await
-        .expect("it lets in")
+    open(settings, Policy { privileged_roles: true, ..policy }).await.expect("it lets in")
 }
 
 fn resident_bytes() -> u64 {
@@ -268,8 +275,6 @@ async fn nothing_is_executed_unless_the_server_says_that_a_transaction_is_open()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_forgets_a_cancel_is_asked_again() {
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
     let (cancels, ended) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let script = rogue({
         let (cancels, ended, connections) =
@@ -312,6 +317,48 @@ async fn a_server_that_forgets_a_cancel_is_asked_again() {
     })
     .await
     .expect("it is asked again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_that_the_server_does_not_give_up_keeps_its_place() {
+    let (begun, is_done) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+    let script = {
+        let (begun, is_done) = (Arc::clone(&begun), Arc::clone(&is_done));
+        opened(move |stream| {
+            hear(stream);
+            say(stream, &[message(b'Z', b"T"), message(b'1', b""), message(b't', &[0; 2]), columns(1)]);
+            hear(stream);
+            begun.fetch_add(1, Ordering::SeqCst);
+            // A function that looks for no cancel until it is done.
+            while !is_done.load(Ordering::SeqCst) {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            say(
+                stream,
+                &[message(b'2', b""), row(&[b"a"]), message(b'C', b"SELECT 1\0"), message(b'Z', b"T")],
+            );
+            let over = [message(b'C', b"X\0"), message(b'Z', b"I")];
+            say(stream, &[over.concat(), over.concat()]);
+        })
+    };
+    let source = opened_source_with(&script, Policy { connections_per_source: 2, ..policy() }).await;
+    let short = Limits { time: Duration::from_millis(300), ..LIMITS };
+    let ask = async |limits| all(source.query(query("SELECT 1", limits)).await?).await.map(drop);
+    for _ in 0..2 {
+        assert!(matches!(ask(short).await, Err(QueryError::Limit(_))));
+    }
+    // Both work on in the server, so no third one is begun, whatever time it has.
+    let error = tokio::time::timeout(PATIENCE, ask(LIMITS)).await.expect("it is told").unwrap_err();
+    assert!(matches!(&error, QueryError::Limit(text) if text.contains("does not give up")), "{error:?}");
+    assert_eq!(begun.load(Ordering::SeqCst), 2);
+    is_done.store(true, Ordering::SeqCst);
+    tokio::time::timeout(PATIENCE, async {
+        while ask(LIMITS).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await
+    .expect("the places are free again");
 }
 
 #[tokio::test(flavor = "multi_thread")]

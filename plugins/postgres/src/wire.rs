@@ -17,6 +17,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 /// Most bytes of a message that is held whole. The description of 1,664 columns, the most there are, has 130 KiB.
 pub(crate) const MESSAGE_BYTES_MAX: usize = 256 * 1024;
+/// Of a longer error or notice, which may repeat a value of any size, so many bytes are kept. What it is about stands first.
+const TOLD_BYTES_MAX: usize = 16 * 1024;
 /// Room for what one read of the socket brings.
 const READ_BYTES: usize = 64 * 1024;
 
@@ -45,6 +47,8 @@ pub(crate) struct Wire {
     pub(crate) output: BytesMut,
     // Whether the next byte is the first of a message.
     whole: bool,
+    // Bytes of a message whose beginning was handed out and whose rest nobody needs.
+    passed_over: usize,
 }
 
 fn garbage(what: &str) -> io::Error {
@@ -56,7 +60,15 @@ fn garbage(what: &str) -> io::Error {
 
 impl Wire {
     pub(crate) fn new(io: Box<dyn Io>, peer: SocketAddr) -> Self {
-        Self { io, peer, end_point: None, input: BytesMut::new(), output: BytesMut::new(), whole: true }
+        Self {
+            io,
+            peer,
+            end_point: None,
+            input: BytesMut::new(),
+            output: BytesMut::new(),
+            whole: true,
+            passed_over: 0,
+        }
     }
 
     /// Sends what was put into `output`.
@@ -67,6 +79,9 @@ impl Wire {
 
     /// The next message, if it has arrived.
     pub(crate) fn arrived(&mut self) -> io::Result<Option<Message>> {
+        let here = self.passed_over.min(self.input.len());
+        self.input.advance(here);
+        self.passed_over -= here;
         let Some(head) = self.input.get(..5) else { return Ok(None) };
         let kind = head[0];
         let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]);
@@ -75,6 +90,17 @@ impl Wire {
         let Some(body) = body.filter(|body| *body < 1 << 31) else { return Err(garbage("a length")) };
         if !kind.is_ascii_alphanumeric() {
             return Err(garbage("a kind of message"));
+        }
+        if body > MESSAGE_BYTES_MAX && matches!(kind, b'E' | b'N') {
+            if self.input.len() < 5 + TOLD_BYTES_MAX {
+                return Ok(None);
+            }
+            self.input.advance(5);
+            let mut told = self.input.split_to(TOLD_BYTES_MAX);
+            self.passed_over = body - TOLD_BYTES_MAX;
+            // The ends of the field that was cut and of all of them.
+            told.extend_from_slice(&[0, 0]);
+            return Ok(Some(Message::Whole(kind, told.freeze())));
         }
         if body > MESSAGE_BYTES_MAX {
             if kind != b'D' {

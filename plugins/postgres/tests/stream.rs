@@ -4,8 +4,9 @@ mod common;
 
 use std::time::Duration;
 
-use common::{Database, LIMITS, all, query, told, try_run};
+use common::{Database, LIMITS, all, open, policy, query, told, try_run};
 use sequel_connector::{Limits, QueryError, SchemaAsk, Truncated, Value};
+use sequel_connector_postgres::Policy;
 use tokio_util::sync::CancellationToken;
 
 fn resident_bytes() -> u64 {
@@ -40,6 +41,26 @@ async fn a_million_rows_and_a_large_cell_take_bounded_memory() {
     assert_eq!(told(&*source, "SELECT 2").await, [["Int(2)"]]);
     let grown = resident_bytes().saturating_sub(before);
     assert!(grown < 48 << 20, "{grown} bytes more");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_of_any_length_is_told_and_costs_no_connection() {
+    let database = Database::make(&["CREATE FUNCTION noisy() RETURNS int LANGUAGE plpgsql STABLE AS \
+         $$ BEGIN RAISE NOTICE '%', repeat('n', 1000000); RETURN 7; END $$"]);
+    let one = Policy { connections_per_source: 1, ..policy() };
+    let source = open(database.settings(), one).await.unwrap();
+    let pid = "SELECT a.pid FROM pg_locks a WHERE locktype = 'virtualxid' AND pid IS NOT NULL LIMIT 1";
+    let before = told(&*source, pid).await;
+    for sql in [
+        "SELECT repeat('x', 3000000)::int",
+        "SELECT (repeat('é', 300000) || n)::int FROM generate_series(1, 9) n",
+    ] {
+        let error = try_run(&*source, sql).await.map(drop).unwrap_err();
+        let QueryError::Sql(text) = &error else { panic!("{sql}: {error:?}") };
+        assert!(text.contains("invalid input syntax") && text.len() < 2_000, "{text}");
+    }
+    assert_eq!(told(&*source, "SELECT noisy()").await, [["Int(7)"]]);
+    assert_eq!(told(&*source, pid).await, before);
 }
 
 #[tokio::test(flavor = "multi_thread")]

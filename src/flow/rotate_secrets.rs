@@ -5,6 +5,7 @@
 //! it goes on where it stopped; a crash in between costs nothing, because both keys are written down until the end.
 
 use crate::context::Context;
+use crate::credential::OrgId;
 use crate::flow::find_org::list_deleted_orgs;
 use crate::org::audit::Author;
 use crate::org::{ChangeError, Registry, ResolveError};
@@ -35,22 +36,20 @@ pub async fn rotate_secrets(
     let vault = registry.vault();
     let (turned, rng) = (vault.clone(), context.rng.clone());
     on_disk(move || turned.rotate(&rng)).await?;
-    let (mut resealed, mut left) = (0, Vec::new());
+    let mut done = Resealed { author, count: 0, left: Vec::new() };
+    let mut missing = Vec::new();
     for id in index.all().await? {
-        let org = match registry.resolve(id).await {
-            Ok(org) => org.by(author.clone()),
-            // Deleted ones are looked at below; a name without an organization is what a crash leaves.
-            Err(ResolveError::NotFound) => continue,
-            Err(error) => {
-                left.push(format!("the organization {id} cannot be read now: {error}. Run this again."));
-                continue;
-            }
-        };
-        match org.reseal_sources().await {
-            Ok(count) => resealed += count,
-            Err(error) => left.push(format!("a data source of the organization {id}: {error}")),
+        if !done.reseal(registry, id).await {
+            missing.push(id);
         }
     }
+    // From here on nobody is deleted or restored: who was deleted when they were looked for may be back.
+    let _alone = index.alone().await;
+    for id in missing {
+        // Who is still missing is deleted, or a name without an organization, which is what a crash leaves.
+        done.reseal(registry, id).await;
+    }
+    let Resealed { count: resealed, mut left, .. } = done;
     for (id, deleted) in list_deleted_orgs(registry, index).await? {
         left.push(format!(
             "the organization {:?} ({id}) is deleted and can still be restored. Run this again when it is purged.",
@@ -58,10 +57,36 @@ pub async fn rotate_secrets(
         ));
     }
     if left.is_empty() {
-        let done = vault.clone();
-        on_disk(move || done.forget_former()).await?;
+        let forgetting = vault.clone();
+        on_disk(move || forgetting.forget_former()).await?;
     }
     Ok(Rotation { key: vault.current(), resealed, left, is_given: vault.is_given() })
+}
+
+/// How far a rotation is.
+struct Resealed {
+    author: Author,
+    count: usize,
+    left: Vec<String>,
+}
+
+impl Resealed {
+    /// Seals the sources of an organization anew; false where there is none.
+    async fn reseal(&mut self, registry: &Registry, id: OrgId) -> bool {
+        let org = match registry.resolve(id).await {
+            Ok(org) => org.by(self.author.clone()),
+            Err(ResolveError::NotFound) => return false,
+            Err(error) => {
+                self.left.push(format!("the organization {id} cannot be read now: {error}. Run this again."));
+                return true;
+            }
+        };
+        match org.reseal_sources().await {
+            Ok(count) => self.count += count,
+            Err(error) => self.left.push(format!("a data source of the organization {id}: {error}")),
+        }
+        true
+    }
 }
 
 /// Writes the key where it may block.

@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use actix_rt::Arbiter;
 use async_trait::async_trait;
-use sequel_connector::{Configuration, Connector, DataSource, Declaration, OpenError, Party};
+use sequel_connector::{
+    Configuration, Connector, DataSource, Declaration, OpenError, Party, Setting, SettingKind,
+};
 use sequel_store::{
     Batch, Changes, CommitError, CommitId, ExportStream, Fence, HintStream, Key, KeyRange, Lane, MemoryStore,
     Page, ReadError, Record, Registration, Revision, ScanLimit, Scope, Store, Write,
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::create_org::create_org;
@@ -21,9 +23,10 @@ use super::find_org::{find_org, list_deleted_orgs, list_orgs};
 use super::people_tests::people_of;
 use super::purge_orgs::purge_orgs;
 use super::rename_org::rename_org;
+use super::rotate_secrets::rotate_secrets;
 use super::{OAuth, SignInLimits};
 use crate::context::Context;
-use crate::credential::Credential;
+use crate::credential::{Credential, OrgId};
 use crate::org::audit::Author;
 use crate::org::keys::{MintedKey, NewKey};
 use crate::org::sources::NewSource;
@@ -31,7 +34,7 @@ use crate::org::{
     AuthError, CallKey, ChangeError, OpenSources, Org, Registry, RegistryLimits, RegistryParts, Stopped,
 };
 use crate::system::OrgIndex;
-use crate::vault::Vault;
+use crate::vault::{KeySource, Vault};
 
 const WEEK: Duration = Duration::from_secs(7 * 86_400);
 
@@ -63,6 +66,8 @@ pub(super) struct Breaking {
     holds: Semaphore,
     /// Point reads so far.
     pub(super) reads: AtomicUsize,
+    /// Lets one of them go on.
+    released: Notify,
 }
 
 impl Breaking {
@@ -93,7 +98,7 @@ impl Store for Breaking {
         }
         if is(&self.held) {
             self.holds.add_permits(1);
-            std::future::pending::<()>().await;
+            self.released.notified().await;
         }
         let take = |left: usize| left.checked_sub(usize::from(left != usize::MAX));
         match self.commits_left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take) {
@@ -130,7 +135,9 @@ struct Nothing;
 #[async_trait]
 impl Connector for Nothing {
     fn declaration(&self) -> &'static Declaration {
-        &Declaration { word: "nothing", label: "Nothing", settings: &[], routing: &[] }
+        const PASSWORD: Setting =
+            Setting { name: "password", label: "", help: "", kind: SettingKind::Secret, required: false };
+        &Declaration { word: "nothing", label: "Nothing", settings: &[PASSWORD], routing: &[] }
     }
     async fn check(&self, given: &Configuration) -> Result<Configuration, OpenError> {
         Ok(given.clone())
@@ -156,22 +163,23 @@ impl House {
             held: Mutex::default(),
             holds: Semaphore::new(0),
             reads: AtomicUsize::new(0),
+            released: Notify::new(),
         });
         Self::over(store, Context::system(), limits)
     }
 
     fn over(store: Arc<Breaking>, context: Context, limits: RegistryLimits) -> Self {
+        let vault = Vault::fleeting(&context.rng).unwrap();
+        Self::sealing(store, context, limits, vault)
+    }
+
+    fn sealing(store: Arc<Breaking>, context: Context, limits: RegistryLimits, vault: Vault) -> Self {
         let arbiter = Arbiter::new();
         let connectors = sequel_connector::Registry::new([Arc::new(Nothing) as Arc<dyn Connector>]);
         let registry = Registry::new(RegistryParts {
             store: Arc::clone(&store) as Arc<dyn Store>,
             context: context.clone(),
-            open: OpenSources::new(
-                connectors,
-                context.clock.clone(),
-                Arc::new(Vault::fleeting(&context.rng).unwrap()),
-                10,
-            ),
+            open: OpenSources::new(connectors, context.clock.clone(), Arc::new(vault), 10),
             arbiters: vec![arbiter.handle()],
             limits,
             metrics: crate::metrics::Metrics::new(context.clock.clone()),
@@ -228,6 +236,11 @@ pub(super) fn index(house: &House) -> OrgIndex {
 pub(super) async fn made(house: &House, index: &OrgIndex, name: &str) -> Org {
     let (id, _) = create_org(&house.registry, index, &house.context, &Author::sequel(), name).await.unwrap();
     house.registry.resolve(id).await.unwrap()
+}
+
+/// The name of a deleted organization.
+async fn org_name(house: &House, id: OrgId) -> String {
+    house.registry.deleted(id).await.unwrap().expect("it is deleted").name
 }
 
 async fn records(house: &House, org: &Org) -> usize {
@@ -309,6 +322,45 @@ async fn a_restore_brings_back_what_was_there_and_revives_no_revoked_key() {
     assert!(house.accepts(&credential(&lives)).await);
     let again = restore_org(&house.registry, &index, &Author::sequel(), "Acme").await;
     assert!(matches!(again, Err(ChangeError::NotFound("deleted organization"))));
+}
+
+#[actix::test]
+async fn an_org_that_is_restored_while_the_master_key_rotates_keeps_its_secrets() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("master.key");
+    let vault = Vault::open(KeySource::File(key), &Context::system().rng).unwrap();
+    let house = House::new();
+    let house = House::sealing(Arc::clone(&house.store), house.context.clone(), LIMITS, vault);
+    let index = index(&house);
+    let with_password = || {
+        let settings = serde_json::json!({ "password": "hunter2" }).as_object().unwrap().clone();
+        NewSource { settings, ..source("sales") }
+    };
+    for name in ["Acme", "Other"] {
+        made(&house, &index, name).await.add_source(with_password()).await.unwrap();
+    }
+    // In the order in which a rotation comes to them.
+    let [first, second] = index.all().await.unwrap()[..] else { panic!("two organizations") };
+    let org = house.registry.resolve(first).await.unwrap();
+    delete_org(&index, &house.context, &org, WEEK).await.unwrap();
+    *house.store.held.lock().unwrap() = Some(Scope::org(second.as_str()).unwrap());
+    let rotating = rotate_secrets(&house.registry, &index, &house.context, Author::sequel());
+    let restoring = async {
+        house.store.holds.acquire().await.unwrap().forget();
+        let name = org_name(&house, first).await;
+        restore_org(&house.registry, &index, &Author::sequel(), &name).await.unwrap();
+        *house.store.held.lock().unwrap() = None;
+        house.store.released.notify_one();
+    };
+    let (rotated, ()) = futures_util::future::join(rotating, restoring).await;
+    let rotated = rotated.unwrap();
+    assert_eq!((rotated.resealed, rotated.left), (2, Vec::<String>::new()));
+    for id in [first, second] {
+        let found = house.registry.resolve(id).await.unwrap().find_source("sales").unwrap();
+        // Its secrets opened; that nobody opens the source itself is another matter.
+        let error = found.open().await.map(drop).unwrap_err();
+        assert!(matches!(&*error, OpenError::Unavailable(_)), "{error:?}");
+    }
 }
 
 #[actix::test]

@@ -152,7 +152,8 @@ impl Place {
             return wrong("Give either the URL or host, port, database and user, not both.");
         }
         let (address, mut url_secrets) = from_url.unwrap_or_else(|| (settings.clone(), Secrets::new()));
-        let password = secrets.remove("password").or_else(|| url_secrets.remove("password"));
+        // Of the URL first: beside it the other may be one that was stored before.
+        let password = url_secrets.remove("password").or_else(|| secrets.remove("password"));
         let needed = |name: &str| match line(&address, name)? {
             Some(text) => Ok(text),
             None => {

@@ -40,6 +40,13 @@ fn a_url_and_fields_come_to_the_same() {
 }
 
 #[test]
+fn the_password_of_a_url_takes_the_place_of_one_that_was_stored() {
+    let with = |url: &str| read(json!({"url": url, "password": "stored"})).unwrap().password.unwrap();
+    assert_eq!(with("postgres://u:fresh@h/d").expose(), "fresh");
+    assert_eq!(with("postgres://u@h/d").expose(), "stored");
+}
+
+#[test]
 fn defaults_are_safe_and_left_out() {
     let place = read(
         json!({"host": "h", "database": "d", "user": "u", "port": "", "ca": null, "schemas": " a, b ,"}),

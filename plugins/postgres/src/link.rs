@@ -23,6 +23,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::connect::{CancelKey, Entered, Route};
 use crate::fault::{Fault, Told};
+use crate::probe::OWN_STORE;
 use crate::threads::now;
 use crate::wire::{Message, Wire, take, text, unexpected};
 
@@ -36,6 +37,9 @@ const NEAR_END_BYTES: usize = 64 * 1024;
 const NEAR_END: Duration = Duration::from_millis(50);
 /// Most rows of a question of our own.
 const OWN_ROWS_MAX: usize = 2_000_000;
+
+/// A setting that does not exist, so that reading it is an error of its own.
+const NO_SETTING: &str = "sequel.own_store";
 
 /// A column of a result, as the server describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +71,8 @@ pub(crate) struct Link {
     route: Arc<Route>,
     pub(crate) opened: Instant,
     pub(crate) said_superuser: bool,
+    // A condition under which the first exchange breaks off.
+    unless: Option<String>,
 }
 
 /// What comes in place of a row.
@@ -81,10 +87,22 @@ pub(crate) enum Next {
 }
 
 impl Link {
-    pub(crate) fn new(entered: Entered, route: Arc<Route>) -> Self {
+    /// Takes a connection over. `own_store` is the condition by which Sequel's own store is known: a name may lead there
+    /// today that led elsewhere when the source was opened, so each connection asks for itself.
+    pub(crate) fn new(entered: Entered, route: Arc<Route>, own_store: &str) -> Self {
         let Entered { wire, key, said } = entered;
         let said_superuser = said.get("is_superuser").is_some_and(|value| value == "on");
-        Self { wire, owed: Owed::Nothing, is_ending: false, key, route, opened: now(), said_superuser }
+        let unless = Some(own_store.to_owned());
+        Self {
+            wire,
+            owed: Owed::Nothing,
+            is_ending: false,
+            key,
+            route,
+            opened: now(),
+            said_superuser,
+            unless,
+        }
     }
 
     /// Opens the transaction. Where `origin` says something, the server's own views show it. The statement that is wanted
@@ -95,16 +113,27 @@ impl Link {
         origin: &Origin,
         ahead: Option<&str>,
     ) -> Result<(), Fault> {
-        frontend::query(&preamble(time, origin), &mut self.wire.output)?;
+        let mut text = preamble(time, origin);
+        if let Some(own_store) = self.unless.take() {
+            let _ = write!(
+                text,
+                "; SELECT CASE WHEN {own_store} THEN pg_catalog.current_setting('{NO_SETTING}') END"
+            );
+        }
+        frontend::query(&text, &mut self.wire.output)?;
         if let Some(sql) = ahead {
             self.ask(sql)?;
         }
         self.owed = Owed::Work;
         self.is_ending = false;
         self.wire.send().await?;
-        match self.settled().await? {
-            b'T' => {}
-            _ => return Err(Fault::Broken(io::Error::other("the server opened no transaction"))),
+        match self.settled().await {
+            Ok(b'T') => {}
+            Err(Fault::Told(told)) if told.message.contains(NO_SETTING) => {
+                return Err(Fault::Policy(OWN_STORE.to_owned()));
+            }
+            Err(fault) => return Err(fault),
+            Ok(_) => return Err(Fault::Broken(io::Error::other("the server opened no transaction"))),
         }
         if ahead.is_some() {
             self.owed = Owed::Reading;

@@ -19,7 +19,9 @@ use tokio::time::{Instant, timeout};
 use crate::connect::Route;
 use crate::fault::Fault;
 use crate::link::Link;
+use crate::probe;
 use crate::pump::{Halt, Watch};
+use crate::source::Policy;
 use crate::threads::now;
 
 /// How long a query waits for a connection. Longer than most queries take, and short enough that a source whose
@@ -111,6 +113,8 @@ pub(crate) struct Pool {
     stuck: Arc<AtomicUsize>,
     /// Whether a role may be a superuser.
     may_be_privileged: bool,
+    /// By what Sequel's own store is known, as a condition in SQL.
+    own_store: String,
 }
 
 struct Idle {
@@ -160,22 +164,17 @@ impl Drop for Stuck {
 }
 
 impl Pool {
-    pub(crate) fn new(
-        route: Arc<Route>,
-        party: &Party,
-        shared: &Arc<Shared>,
-        connections_max: usize,
-        may_be_privileged: bool,
-    ) -> Arc<Self> {
+    pub(crate) fn new(route: Arc<Route>, party: &Party, shared: &Arc<Shared>, policy: &Policy) -> Arc<Self> {
         let pool = Arc::new(Self {
             route,
             party: party.clone(),
             shared: Arc::clone(shared),
             of_party: shared.party(party),
-            permits: Arc::new(Semaphore::new(connections_max.max(1))),
+            permits: Arc::new(Semaphore::new(policy.connections_per_source.max(1))),
             idle: Mutex::default(),
             stuck: Arc::default(),
-            may_be_privileged,
+            may_be_privileged: policy.privileged_roles,
+            own_store: probe::own_store(&policy.refused_relations),
         });
         shared.pools.lock().push(Arc::downgrade(&pool));
         pool
@@ -232,9 +231,9 @@ impl Pool {
     async fn connect(&self) -> Result<Open, Halt> {
         let of_party = self.place(&self.of_party, Some(&self.party)).await?;
         let all = self.place(&self.shared.all, None).await?;
-        let link = Link::new(self.route.enter().await?, Arc::clone(&self.route));
+        let link = Link::new(self.route.enter().await?, Arc::clone(&self.route), &self.own_store);
         if link.said_superuser && !self.may_be_privileged {
-            return Err(Fault::Policy(crate::probe::superuser(&self.route.place.user)).into());
+            return Err(Fault::Policy(probe::superuser(&self.route.place.user)).into());
         }
         Ok(Open { link, _all: all, _of_party: of_party })
     }

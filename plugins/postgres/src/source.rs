@@ -114,8 +114,7 @@ impl Connector for PostgresConnector {
                 .map_err(|error| OpenError::Unavailable(Box::new(error)))?
                 .map_err(|fault| fault.on_opening())?;
             let route = Arc::new(Route { place, egress, tls });
-            let privileged = policy.privileged_roles;
-            let pool = Pool::new(route, &party, &shared, policy.connections_per_source, privileged);
+            let pool = Pool::new(route, &party, &shared, &policy);
             let warnings = probed(&pool, &policy).await?;
             Ok(PostgresSource {
                 inner: Arc::new(Inner { pool, known: Known::default(), types: Mutex::default() }),
@@ -138,7 +137,7 @@ async fn probed(pool: &Pool, policy: &Policy) -> Result<Vec<String>, OpenError> 
         Halt::Query(error) => OpenError::Unavailable(Box::new(error)),
     };
     let mut lent = pool.take(&watch, OWN_TIME, &Origin::default(), None).await.map_err(on_opening)?;
-    let asked = watch.guard(probe::ask(&mut lent.open.link, &policy.refused_relations)).await;
+    let asked = watch.guard(probe::ask(&mut lent.open.link)).await;
     pool.give_back(lent).await;
     asked.map_err(on_opening)?.judge(&pool.route.place.user, policy.privileged_roles)
 }

@@ -157,4 +157,20 @@ async fn addresses_are_judged_at_every_connect_and_our_own_store_is_refused() {
     let own = Policy { refused_relations: vec!["sequel.records".into()], ..policy() };
     let error = open(database.settings(), own).await.map(drop).expect_err("its own store");
     assert!(matches!(&error, OpenError::Policy(text) if text.contains("own records")), "{error:?}");
+    // It was another database when the source was opened.
+    let other = Database::make(&["CREATE TABLE t (a int)"]);
+    let own = Policy { refused_relations: vec!["sequel.records".into(), "sequel.scopes".into()], ..policy() };
+    let source = open(other.settings(), own).await.unwrap();
+    assert_eq!(told(&*source, "SELECT count(*) FROM t").await, [["Int(0)"]]);
+    other.run("CREATE SCHEMA sequel CREATE TABLE records (a int) CREATE TABLE scopes (a int)");
+    let connections = format!("FROM pg_stat_activity WHERE usename = '{}'", other.role);
+    other.run(&format!("SELECT pg_terminate_backend(pid) {connections}"));
+    while other.run(&format!("SELECT count(*) {connections}")) != "0" {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let error = try_run(&*source, "SELECT count(*) FROM t").await.map(drop).unwrap_err();
+    assert!(
+        matches!(&error, QueryError::Unavailable(why) if why.to_string().contains("own records")),
+        "{error:?}"
+    );
 }

@@ -227,9 +227,9 @@ fn opened(script: impl Fn(&mut TcpStream) + Send + Sync + Clone + 'static) -> Ro
 
 /// A role that may do nothing that matters.
 fn answer_probe(stream: &mut TcpStream) {
-    say(stream, &[message(b'1', b""), message(b't', &[0; 2]), columns(11)]);
+    say(stream, &[message(b'1', b""), message(b't', &[0; 2]), columns(10)]);
     hear(stream);
-    let no: Vec<&[u8]> = (0..11).map(|at| if at == 5 { &b""[..] } else { &b"f"[..] }).collect();
+    let no: Vec<&[u8]> = (0..10).map(|at| if at == 5 { &b""[..] } else { &b"f"[..] }).collect();
     say(stream, &[message(b'2', b""), row(&no), message(b'C', b"SELECT 1\0"), message(b'Z', b"T")]);
 }
 

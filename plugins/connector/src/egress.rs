@@ -106,7 +106,11 @@ fn kind_v4(address: Ipv4Addr) -> Kind {
 
 fn kind_v6(address: Ipv6Addr) -> Kind {
     if let Some(inner) = embedded(address) {
-        return kind(IpAddr::V4(inner));
+        return match (kind(IpAddr::V4(inner)), address.segments()) {
+            // The local NAT64 leads where its network decides, which may have put the address elsewhere in it.
+            (Kind::Public, [0x64, 0xff9b, 1, ..]) => Kind::Private,
+            (kind, _) => kind,
+        };
     }
     let first = address.segments()[0];
     match first {
@@ -278,7 +282,9 @@ mod tests {
         for form in ["::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe", "2002:a9fe:a9fe::", "::ffff:127.0.0.1"] {
             assert!(!may(&closed, form), "{form}");
         }
-        assert!(may(&closed, "::ffff:8.8.8.8"));
+        assert!(may(&closed, "::ffff:8.8.8.8") && may(&closed, "64:ff9b::808:808"));
+        // The address of a local NAT64 with a prefix of 48 bits stands before what looks like one.
+        assert!(!may(&closed, "64:ff9b:1:a00:0:100:808:808"));
     }
 
     #[tokio::test]

@@ -4,7 +4,8 @@
 //! Connections that idle give way to those that somebody waits for, whosever source they are of.
 //!
 //! **Invariant:** over all sources at most `connections_max` connections are open, and one party holds at most three
-//! quarters of them (`one_party_leaves_connections_to_others`).
+//! quarters of them (`one_party_leaves_connections_to_others`); a query that the server does not give up is counted until
+//! it ends (`a_query_that_the_server_does_not_give_up_keeps_its_place`).
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -205,6 +205,8 @@ fn what_postgres_reads_otherwise_is_refused_or_told() {
         "SELECT unnest.current_setting FROM unnest(ARRAY['port'])",
         "SELECT x.pg_sleep FROM abs(10.0) AS x",
         "SELECT ABS.pg_sleep FROM LATERAL abs(10.0)",
+        "SELECT x.current_setting FROM nullif('port', 'a') x",
+        "SELECT 1 FROM t JOIN LATERAL trim('port') AS x ON x.current_setting = '5432'",
         "SELECT (SELECT x.pg_sleep) FROM abs(10.0) WITH ORDINALITY x",
         "SELECT \"X\".pg_sleep FROM abs(10.0) AS \"X\"",
     ] {
@@ -235,6 +237,8 @@ fn what_postgres_reads_otherwise_is_refused_or_told() {
         "SELECT INTO stolen FROM t",
         "SELECT INTO TEMP stolen FROM t",
         "SELECT 1 FROM \"pg_stat_activity\" OFFSET 0",
+        // To PostgreSQL a function and not a table.
+        "SELECT x.current_setting FROM current_user x",
         // The parser takes a character of what follows for the operator's.
         "SELECT 1 &>pg_sleep(1)",
         "SELECT TOP (pg_sleep(1)) a FROM t",

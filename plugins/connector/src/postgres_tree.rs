@@ -248,4 +248,11 @@ mod tests {
     fn the_reserved_words_are_in_order() {
         assert!(RESERVED.is_sorted(), "{:?}", RESERVED.windows(2).find(|pair| pair[0] > pair[1]));
     }
+
+    #[test]
+    fn what_is_refused_as_a_bare_name_is_quoted_where_names_are_written() {
+        for word in RESERVED {
+            assert_eq!(Dialect::Postgres.identifier(word), format!("\"{word}\""));
+        }
+    }
 }

@@ -4,8 +4,6 @@
 //! could reach the server's files, programs or other roles are refused unless the operator of this server insists, and
 //! whoever connects one that could write is told so.
 
-use sequel_connector::OpenError;
-
 use crate::fault::Fault;
 use crate::functions::literal;
 use crate::link::Link;
@@ -113,9 +111,9 @@ fn refusal(user: &str, why: &str) -> String {
 
 impl Findings {
     /// What whoever connects the source should know; an error where the source may not be opened.
-    pub(crate) fn judge(self, user: &str, may_be_privileged: bool) -> Result<Vec<String>, OpenError> {
+    pub(crate) fn judge(self, user: &str, may_be_privileged: bool) -> Result<Vec<String>, Fault> {
         if self.is_own_store {
-            return Err(OpenError::Policy(
+            return Err(Fault::Policy(
                 "This database holds Sequel's own records and can be nobody's data source. Connect another one.".into(),
             ));
         }
@@ -123,7 +121,7 @@ impl Findings {
         if !self.privileged.is_empty() {
             let why = self.privileged.join(", ");
             if !may_be_privileged {
-                return Err(OpenError::Policy(refusal(user, &why)));
+                return Err(Fault::Policy(refusal(user, &why)));
             }
             warnings.push(format!(
                 "The role {user} could do far more than read: {why}. Use one that may only read."
@@ -160,7 +158,7 @@ mod tests {
         for refused in
             [row(&[0], None), row(&[1], None), row(&[2], None), row(&[], Some("pg_read_server_files"))]
         {
-            assert!(matches!(found(&refused).judge("u", false), Err(OpenError::Policy(_))));
+            assert!(matches!(found(&refused).judge("u", false), Err(Fault::Policy(_))));
             assert_eq!(found(&refused).judge("u", true).unwrap().len(), 1);
         }
         assert!(found(&row(&[10], None)).judge("u", true).is_err());

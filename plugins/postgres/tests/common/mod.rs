@@ -120,6 +120,16 @@ impl Drop for Database {
     }
 }
 
+/// Waits until a question has this answer.
+pub(crate) async fn until(wanted: &str, ask: impl Fn() -> String) {
+    let waiting = tokio::time::timeout(PATIENCE, async {
+        while ask() != wanted {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    assert!(waiting.await.is_ok(), "it is {} and not {wanted}", ask());
+}
+
 /// The default, but that this machine may be reached.
 pub(crate) fn policy() -> Policy {
     Policy { egress: Egress { private: true, ..Egress::default() }, ..Policy::default() }

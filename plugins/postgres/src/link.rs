@@ -212,7 +212,8 @@ impl Link {
 
     /// Apart, because DISCARD ALL is refused in a transaction. An error of the first leaves the second to say so.
     fn put_end(&mut self) -> Result<(), Fault> {
-        frontend::query("ROLLBACK", &mut self.wire.output)?;
+        // A lock that outlives the rollback goes with it: behind a pooler what comes apart may reach another session.
+        frontend::query("ROLLBACK; SELECT pg_catalog.pg_advisory_unlock_all()", &mut self.wire.output)?;
         frontend::query("DISCARD ALL", &mut self.wire.output)?;
         Ok(())
     }

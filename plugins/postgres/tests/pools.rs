@@ -5,12 +5,9 @@ mod common;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{Database, LIMITS, PATIENCE, all, configuration, open, policy, query, told, try_run};
+use common::{Database, ENDLESS, LIMITS, PATIENCE, all, configuration, open, policy, query, told, try_run};
 use sequel_connector::{Connector, Egress, OpenError, Party, QueryError};
 use sequel_connector_postgres::{Policy, PostgresConnector};
-
-const ENDLESS: &str = "SELECT a.n FROM generate_series(1, 100000) AS a(n), generate_series(1, 100000) AS b(n), \
-                       generate_series(1, 100000) AS c(n) WHERE a.n + b.n + c.n < 0";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_that_the_server_closed_are_replaced_unseen() {

@@ -232,12 +232,7 @@ impl Pool {
 
     /// A connection that is made now, with an open transaction. A pooler lets everybody in, and then keeps them waiting
     /// until it has a connection of its own to spare.
-    async fn begun(
-        &self,
-        time: Duration,
-        origin: &Origin,
-        ahead: Option<&str>,
-    ) -> Result<Open, Halt> {
+    async fn begun(&self, time: Duration, origin: &Origin, ahead: Option<&str>) -> Result<Open, Halt> {
         let mut open = self.connect().await?;
         match timeout(CONNECT_TIME, open.link.open(time, origin, ahead)).await {
             Ok(opened) => opened.map(|()| open).map_err(Halt::Fault),

@@ -22,8 +22,9 @@ pub(crate) struct Findings {
 const QUERY: &str = "\
 SELECT r.rolsuper, r.rolreplication, r.rolcreaterole, r.rolcreatedb, r.rolbypassrls, \
        (SELECT pg_catalog.string_agg(p.rolname, ', ' ORDER BY p.rolname) FROM pg_catalog.pg_roles p \
-         WHERE p.rolname LIKE 'pg\\_%' AND p.rolname NOT IN ('pg_database_owner', 'pg_read_all_data') \
-           AND pg_catalog.pg_has_role(r.oid, p.oid, 'MEMBER')), \
+         WHERE (p.rolname LIKE 'pg\\_%' AND p.rolname NOT IN ('pg_database_owner', 'pg_read_all_data') \
+                OR p.rolsuper OR p.rolreplication OR p.rolcreaterole) \
+           AND p.oid <> r.oid AND NOT r.rolsuper AND pg_catalog.pg_has_role(r.oid, p.oid, 'MEMBER')), \
        pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE'), \
        EXISTS (SELECT FROM pg_catalog.pg_namespace n WHERE n.nspname !~ '^pg_' \
                 AND pg_catalog.has_schema_privilege(n.oid, 'CREATE')), \

@@ -109,6 +109,11 @@ async fn roles_that_could_do_far_more_than_read_are_refused_unless_the_operator_
         drop(taken);
         database.run(&take.replace("{}", &database.role));
     }
+    // What somebody may become by SET ROLE, they are.
+    database.run(&format!("CREATE ROLE {0}_boss SUPERUSER; GRANT {0}_boss TO {0}", database.role));
+    let refused = open(database.settings(), policy()).await.map(drop).expect_err("a superuser's");
+    assert!(matches!(&refused, OpenError::Policy(text) if text.contains("_boss")), "{refused:?}");
+    database.run(&format!("DROP ROLE {}_boss", database.role));
     // The one of them that only reads.
     if database.version() >= 14 {
         database.run(&format!("GRANT pg_read_all_data TO {}", database.role));

@@ -168,13 +168,13 @@ impl Catalog {
         keys.iter().filter_map(|(from, key)| {
             let from = self.schema.tables.get(*from as usize)?;
             let key = from.foreign_keys.get(*key as usize)?;
-            (from.schema == table.schema).then_some((from, key))
+            (schema_of(from, key) == table.schema.as_deref()).then_some((from, key))
         })
     }
 
     /// The table that a foreign key leads to, where it is in the catalog.
     pub fn referenced(&self, from: &Table, key: &ForeignKey) -> Option<&Table> {
-        match self.named(from.schema.as_deref(), &key.references_table)[..] {
+        match self.named(schema_of(from, key), &key.references_table)[..] {
             [only] => Some(only),
             _ => None,
         }
@@ -223,6 +223,11 @@ fn offered(table: &Table) -> Option<String> {
         // What the lines of a fence begin with.
         && !name.contains("<<<");
     is_plain.then_some(name)
+}
+
+/// The schema of the table that a foreign key leads to.
+fn schema_of<'a>(from: &'a Table, key: &'a ForeignKey) -> Option<&'a str> {
+    key.references_schema.as_deref().or(from.schema.as_deref())
 }
 
 /// How names are compared where case does not matter.

@@ -151,6 +151,7 @@ fn an_unknown_name_is_answered_with_the_nearest_and_an_ambiguous_one_with_all() 
 fn foreign_keys_are_found_from_both_ends() {
     let key = |column: &str, to: &str| ForeignKey {
         columns: vec![column.into()],
+        references_schema: None,
         references_table: to.into(),
         references_columns: vec!["id".into()],
     };
@@ -163,6 +164,30 @@ fn foreign_keys_are_found_from_both_ends() {
     assert_eq!(from, [("flights", "origin"), ("flights", "destination")]);
     let Lookup::Table(flights) = catalog.table("flights") else { panic!() };
     assert_eq!(catalog.referenced(flights, &flights.foreign_keys[0]).unwrap().name, "airports");
+}
+
+#[test]
+fn foreign_keys_lead_into_other_schemas() {
+    let within = |schema: &str, name: &str| Table { schema: Some(schema.into()), ..table(name, &["id"]) };
+    let mut lines = within("sales", "lines");
+    lines.foreign_keys = [Some("stock"), None, Some("hidden")]
+        .map(|schema| ForeignKey {
+            columns: vec!["id".into()],
+            references_schema: schema.map(Into::into),
+            references_table: "parts".into(),
+            references_columns: vec!["id".into()],
+        })
+        .into();
+    let catalog = catalog(vec![lines, within("sales", "parts"), within("stock", "parts")]);
+    let Lookup::Table(lines) = catalog.table("lines") else { panic!() };
+    let led = |number: usize| {
+        catalog.referenced(lines, &lines.foreign_keys[number]).and_then(|table| table.schema.as_deref())
+    };
+    assert_eq!([led(0), led(1), led(2)], [Some("stock"), Some("sales"), None]);
+    for parts in ["stock.parts", "sales.parts"] {
+        let Lookup::Table(parts) = catalog.table(parts) else { panic!() };
+        assert_eq!(catalog.references_to(parts).count(), 1);
+    }
 }
 
 #[test]

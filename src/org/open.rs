@@ -280,12 +280,16 @@ impl Source {
     }
 
     async fn answers(self: &Arc<Self>) -> Result<Vec<String>, String> {
-        let handle = self.open().await.map_err(|error| match &*error {
+        let why = |error: &OpenError| match error {
             OpenError::Settings(text) | OpenError::Policy(text) => text.clone(),
             OpenError::Unavailable(cause) => format!("it cannot be opened: {cause}"),
-        })?;
+        };
+        let handle = self.open().await.map_err(|error| why(&error))?;
         handle.ping().await.map_err(|error| match error {
-            QueryError::Unavailable(cause) => format!("it does not answer: {cause}"),
+            QueryError::Unavailable(cause) => match cause.downcast_ref() {
+                Some(lasting) => why(lasting),
+                None => format!("it does not answer: {cause}"),
+            },
             other => other.to_string(),
         })?;
         Ok(handle.warnings())

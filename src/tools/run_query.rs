@@ -155,10 +155,7 @@ impl Failure {
         match self {
             Self::Open(error) => {
                 log(&**error);
-                format!(
-                    "The data source {source:?} cannot be opened right now. Try again later, or ask an \
-                     administrator to test it (request {request_id})."
-                )
+                cannot_be_opened(source, request_id)
             }
             // The engine's own words: they may quote rows.
             Self::Query(QueryError::Sql(message)) => match Id::<16>::mint(rng) {
@@ -175,6 +172,13 @@ impl Failure {
             },
             Self::Query(QueryError::Unavailable(error)) => {
                 log(&**error);
+                let first: &(dyn std::error::Error + 'static) = &**error;
+                // It was open, and would not be opened any more.
+                if std::iter::successors(Some(first), |error| error.source())
+                    .any(|error| error.is::<OpenError>())
+                {
+                    return cannot_be_opened(source, request_id);
+                }
                 format!(
                     "The data source {source:?} is not available right now; try again (request {request_id})."
                 )
@@ -187,6 +191,13 @@ impl Failure {
             Self::Random => format!("Internal error (request {request_id})."),
         }
     }
+}
+
+fn cannot_be_opened(source: &str, request_id: &str) -> String {
+    format!(
+        "The data source {source:?} cannot be opened right now. Try again later, or ask an administrator to test it \
+         (request {request_id})."
+    )
 }
 
 async fn query(

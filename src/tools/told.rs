@@ -285,7 +285,11 @@ fn reference(catalog: &Catalog, table: &Table, from: &Table, key: &ForeignKey) -
 
 fn target(catalog: &Catalog, table: &Table, key: &ForeignKey) -> String {
     let found = catalog.referenced(table, key);
-    let to = found.map_or_else(|| name(catalog, &key.references_table), |found| table_name(catalog, found));
+    let to = match (found, &key.references_schema) {
+        (Some(found), _) => table_name(catalog, found),
+        (None, Some(schema)) => format!("{}.{}", name(catalog, schema), name(catalog, &key.references_table)),
+        (None, None) => name(catalog, &key.references_table),
+    };
     // Where no columns are named, the other table's primary key is meant.
     let named = match (&key.references_columns[..], found) {
         ([], Some(found)) => &found.primary_key[..],

@@ -20,6 +20,7 @@ fn monster(name: &str, part: &str) -> Table {
         comment: Some(part.repeat(3)),
     });
     let key = |columns: Vec<String>| ForeignKey {
+        references_schema: None,
         references_columns: columns.clone(),
         columns,
         references_table: name.to_owned(),

@@ -4,7 +4,8 @@ use serde_json::json;
 
 use crate::backing::{Backing, psql};
 use crate::canaries::{files, holds};
-use crate::server::{Home, failure, rows};
+use crate::server::{Home, Pending, TestServer, failure, rows};
+use crate::waiting::{PATIENCE, PROMISED, poll};
 
 const PASSWORD: &str = "password-canary-7373";
 
@@ -27,8 +28,16 @@ impl Database {
         database
     }
 
-    fn run(&self, sql: &str) {
-        psql(&self.url, sql);
+    fn run(&self, sql: &str) -> String {
+        psql(&self.url, sql)
+    }
+
+    /// As a source named `sales` of an organization.
+    fn add_to(&self, home: &Home, org: &str) {
+        let file = home.path().join("url.txt");
+        std::fs::write(&file, self.readers_url()).unwrap();
+        let file = file.to_str().unwrap();
+        home.json(&["source", "add", "sales", "--org", org, "--kind", "postgres", "--url-file", file]);
     }
 
     /// As a URL for this role.
@@ -134,5 +143,86 @@ fn a_database_in_a_network_that_is_closed_is_refused_and_opened_by_the_operator(
     let mut server = home.serve();
     let tested = home.cli(&["source", "test", "sales", "--org", "acme"]);
     assert!(tested.code == 1 && tested.out.contains("sources.network.allow"), "{tested:?}");
+    server.stop();
+}
+
+#[test]
+fn what_runs_in_the_database_ends_with_whoever_asked_for_it() {
+    let database = Database::make();
+    // Past the guard, because it is declared to change nothing; it says so truly, and takes its time.
+    database.run(
+        "CREATE FUNCTION nap() RETURNS int STABLE LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(600); RETURN 1; END $$",
+    );
+    let home = Home::with("[sources.network]\nprivate = \"allowed\"\n");
+    let mut server = home.serve();
+    server.org("acme");
+    database.add_to(&home, "acme");
+    let asleep = format!(
+        "SELECT count(*) FROM pg_stat_activity WHERE usename = '{}' AND state = 'active' AND query LIKE '%nap()'",
+        database.role
+    );
+    let ends: [(&str, fn(&Home, &TestServer, Pending)); 5] = [
+        ("it closes its connection", |_, _, pending| drop(pending)),
+        ("it resets its connection", |_, _, pending| pending.wire.reset()),
+        ("its key is deleted", |_, server, pending| {
+            server.delete_key("acme", "k");
+            assert!(failure(&pending.result()).contains("revoked"));
+        }),
+        ("its source is removed", |home, _, pending| {
+            home.json(&["source", "remove", "sales", "--org", "acme", "--yes"]);
+            assert!(failure(&pending.result()).contains("removed"));
+        }),
+        ("its organization is deleted", |home, _, pending| {
+            home.json(&["org", "delete", "acme", "--yes"]);
+            drop(pending);
+        }),
+    ];
+    for (what, end) in ends {
+        if what.contains("organization") {
+            database.add_to(&home, "acme");
+        }
+        let key = server.key("acme", "k");
+        let pending = server.begin(&key, &json!(1), "SELECT nap()");
+        poll(PATIENCE, what, || database.run(&asleep) == "1");
+        end(&home, &server, pending);
+        // Asking takes a while itself.
+        poll(3 * PROMISED, what, || database.run(&asleep) == "0");
+        if !what.contains("key") && !what.contains("organization") {
+            server.delete_key("acme", "k");
+        }
+    }
+    server.stop();
+}
+
+#[test]
+fn a_role_that_is_locked_out_under_a_running_source_is_told_until_it_is_let_in_again() {
+    let database = Database::make();
+    let home = Home::with("[sources.network]\nprivate = \"allowed\"\n");
+    let mut server = home.serve();
+    server.org("acme");
+    database.add_to(&home, "acme");
+    // The tests' own server asks nobody for a password, so the way in is closed in another way.
+    let (close, open) =
+        (format!("ALTER ROLE {} NOLOGIN", database.role), format!("ALTER ROLE {} LOGIN", database.role));
+    let end_all = format!(
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = '{}'",
+        database.role
+    );
+    let key = server.key("acme", "k");
+    assert_eq!(*rows(&server.query(&key, "SELECT id FROM sales")), json!([[1]]));
+    database.run(&close);
+    // Who is in stays in, and who tests it is told.
+    assert_eq!(*rows(&server.query(&key, "SELECT id FROM sales")), json!([[1]]));
+    let tested = home.cli(&["source", "test", "sales", "--org", "acme"]);
+    assert!(tested.code == 1 && tested.out.contains("Check user and password"), "{tested:?}");
+    poll(PATIENCE, "its connections end", || database.run(&end_all) == "0");
+    let said = failure(&server.query(&key, "SELECT id FROM sales"));
+    assert!(said.contains("ask an administrator to test it"), "{said}");
+    let arguments = json!({ "name": "search_schema", "arguments": { "source": "sales", "refresh": true } });
+    let said = server.rpc(&key, "tools/call", arguments).text();
+    assert!(said.contains("ask an administrator to test it"), "{said}");
+    // Neither of the two failures is remembered.
+    database.run(&open);
+    assert_eq!(*rows(&server.query(&key, "SELECT id FROM sales")), json!([[1]]));
     server.stop();
 }

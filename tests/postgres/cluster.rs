@@ -131,11 +131,15 @@ impl Cluster {
 
     /// The same, with these variables for whatever it starts.
     pub(crate) fn control_with(&self, variables: &[(&str, &Path)], what: &[&str]) {
+        assert!(self.is_done(variables, what), "pg_ctl {what:?}");
+    }
+
+    fn is_done(&self, variables: &[(&str, &Path)], what: &[&str]) -> bool {
         let mut command = as_nobody(&self.bin.join("pg_ctl"));
         command.arg("--pgdata").arg(self.data()).args(what).envs(variables.iter().copied());
         // Not `done`: the server would keep a pipe open.
         let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
-        assert!(status.expect("pg_ctl starts").success(), "{command:?}");
+        status.expect("pg_ctl starts").success()
     }
 
     /// Ends it at once, as a kill does: what was not written is lost.
@@ -149,9 +153,15 @@ impl Cluster {
         told.lines().next().and_then(|line| line.parse().ok()).and_then(Pid::from_raw).expect("a process")
     }
 
-    /// Starts it again.
+    /// Starts it again. What a killed one left behind may take a moment to go.
     pub(crate) fn start_again(&self) {
-        self.control(&["start", "-w", "-t", "60", "-l", "/dev/null"]);
+        for _ in 0..TRIES {
+            if self.is_done(&[], &["start", "-w", "-t", "60", "-l", "/dev/null"]) {
+                return;
+            }
+            sleep(PAUSE);
+        }
+        panic!("the server does not start again");
     }
 
     /// The port.

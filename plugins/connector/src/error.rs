@@ -35,7 +35,8 @@ pub enum QueryError {
     /// The query's token was cancelled, or its rows were dropped.
     #[error("the query was cancelled")]
     Cancelled,
-    /// The database is away or busy; try again. The source is for the log only.
+    /// The database is away or busy; try again. The source is for the log only. Where it is an [`OpenError`] of settings or
+    /// policy, trying again does not help: somebody changed what the source was opened with.
     #[error("the database is not available")]
     Unavailable(#[source] Source),
 }

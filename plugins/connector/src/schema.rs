@@ -76,7 +76,7 @@ impl Table {
         });
         let keys = self.foreign_keys.iter().map(|key| {
             let columns = names(&key.columns) + names(&key.references_columns);
-            size_of::<ForeignKey>() + columns + text(&key.references_table)
+            size_of::<ForeignKey>() + columns + maybe(&key.references_schema) + text(&key.references_table)
         });
         let indexes = self
             .indexes
@@ -112,6 +112,8 @@ pub struct ColumnSchema {
 pub struct ForeignKey {
     /// Columns of this table, in order.
     pub columns: Vec<String>,
+    /// The other table's schema, where that is another than this table's.
+    pub references_schema: Option<String>,
     /// The other table.
     pub references_table: String,
     /// Columns of the other table, in the same order; empty where its primary key is meant.

@@ -43,6 +43,11 @@ impl Told {
         told
     }
 
+    /// Whether the server, or the role, has as many connections as it may.
+    pub(crate) fn is_full(&self) -> bool {
+        self.code == "53300"
+    }
+
     /// Whether the server ended the connection, so that a fresh one may do better.
     pub(crate) fn is_goodbye(&self) -> bool {
         matches!(self.code.as_str(), "57P01" | "57P02" | "57P03" | "57P05" | "25P03")
@@ -106,7 +111,6 @@ impl Fault {
                     "PostgreSQL says: {}. Grant the role CONNECT on the database.",
                     told.message
                 )),
-                "53300" => OpenError::Unavailable(Box::new(told)),
                 _ => OpenError::Unavailable(Box::new(told)),
             },
             Self::Broken(error) => OpenError::Unavailable(Box::new(error)),
@@ -147,7 +151,10 @@ fn about_query(told: Told, sql: &str, before: usize) -> QueryError {
              statement as literals."
                 .into(),
         ),
-        "57014" => QueryError::Limit(
+        "57014" if told.message.contains("user request") => QueryError::Limit(
+            "Somebody with rights over the database cancelled the query there. Ask for less, or ask them why.".into(),
+        ),
+        "57014" | "25P04" => QueryError::Limit(
             "PostgreSQL stopped the query at the time limit. Make it cheaper: filter earlier, join on indexed columns, \
              or aggregate fewer rows."
                 .into(),

@@ -240,7 +240,8 @@ impl Link {
 
     /// Apart, because DISCARD ALL is refused in a transaction. An error of the first leaves the second to say so.
     fn put_end(&mut self) -> Result<(), Fault> {
-        frontend::query("ROLLBACK", &mut self.wire.output)?;
+        // A lock that outlives the rollback goes with it: behind a pooler what comes apart may reach another session.
+        frontend::query("ROLLBACK; SELECT pg_catalog.pg_advisory_unlock_all()", &mut self.wire.output)?;
         frontend::query("DISCARD ALL", &mut self.wire.output)?;
         Ok(())
     }
@@ -412,20 +413,28 @@ fn preamble(time: Duration, origin: &Origin) -> String {
     // The server's clock is the backstop of ours, which tells the author more.
     let milliseconds = time.as_millis().clamp(1, 86_400_000) + 500;
     let mut text = format!(
-        "BEGIN READ ONLY; SELECT pg_catalog.set_config('statement_timeout', '{milliseconds}', true), \
-         pg_catalog.set_config('idle_in_transaction_session_timeout', '{}', true), \
+        "BEGIN READ ONLY; SELECT {}, {}, \
          pg_catalog.set_config('standard_conforming_strings', 'on', true), \
          pg_catalog.set_config('DateStyle', 'ISO, YMD', true), \
          pg_catalog.set_config('IntervalStyle', 'postgres', true), \
          pg_catalog.set_config('extra_float_digits', '1', true), \
          pg_catalog.set_config('bytea_output', 'hex', true)",
-        milliseconds + 10_000
+        at_most("statement_timeout", milliseconds),
+        at_most("idle_in_transaction_session_timeout", milliseconds + 10_000)
     );
     if !origin.is_empty() {
         // The server cuts a name at 63 bytes; the comment of the statement holds all of it.
         let _ = write!(text, ", pg_catalog.set_config('application_name', 'sequel {origin}', true)");
     }
     text
+}
+
+/// Sets a limit on time, unless the database has a lower one for the role. There 0 means that there is none.
+fn at_most(setting: &str, milliseconds: u128) -> String {
+    format!(
+        "pg_catalog.set_config('{setting}', LEAST({milliseconds}, NULLIF(pg_catalog.date_part('epoch', \
+         pg_catalog.current_setting('{setting}')::pg_catalog.interval) * 1000, 0))::pg_catalog.int8::pg_catalog.text, true)"
+    )
 }
 
 fn described(mut body: Bytes) -> Result<Vec<Described>, Fault> {

@@ -8,16 +8,17 @@
 //! it ends (`a_query_that_the_server_does_not_give_up_keeps_its_place`).
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use sequel_connector::{Origin, Party, QueryError};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use crate::connect::Route;
+use crate::connect::{CONNECT_TIME, Route};
 use crate::fault::Fault;
 use crate::link::Link;
 use crate::probe;
@@ -28,6 +29,11 @@ use crate::threads::now;
 /// How long a query waits for a connection. Longer than most queries take, and short enough that a source whose
 /// connections are all held is found out before a client gives up.
 const CONNECTION_WAIT: Duration = Duration::from_secs(5);
+/// How long a connection that idled may take to open a transaction, which takes a server no time. Past it the connection
+/// was forgotten on the way, by a firewall or by a server that has lost its power.
+const IDLE_ANSWER: Duration = Duration::from_secs(2);
+/// How long a query insists on a connection of its own making before it takes one that is given back meanwhile.
+const SLOW_CONNECT: Duration = Duration::from_millis(500);
 /// How long a connection stays open without work.
 const IDLE_MAX: Duration = Duration::from_secs(120);
 /// How long a connection is used at most: a role that lost its rights or a certificate that was exchanged is seen then.
@@ -96,7 +102,7 @@ impl Shared {
                 pool.idle.lock().retain(|idle| idle.since.elapsed() < IDLE_MAX && !idle.lent.is_old());
             }
             drop(all);
-            tokio::time::sleep(SWEEP_EVERY).await;
+            sleep(SWEEP_EVERY).await;
         }
     }
 }
@@ -108,6 +114,9 @@ pub(crate) struct Pool {
     shared: Arc<Shared>,
     of_party: Arc<Semaphore>,
     permits: Arc<Semaphore>,
+    connections_max: usize,
+    /// Somebody gave a connection back.
+    returned: Notify,
     // In the order in which they came back: the longest idle first.
     idle: Mutex<Vec<Idle>>,
     // Places whose queries the server does not give up.
@@ -166,12 +175,15 @@ impl Drop for Stuck {
 
 impl Pool {
     pub(crate) fn new(route: Arc<Route>, party: &Party, shared: &Arc<Shared>, policy: &Policy) -> Arc<Self> {
+        let connections_max = policy.connections_per_source.max(1);
         let pool = Arc::new(Self {
             route,
             party: party.clone(),
             shared: Arc::clone(shared),
             of_party: shared.party(party),
-            permits: Arc::new(Semaphore::new(policy.connections_per_source.max(1))),
+            permits: Arc::new(Semaphore::new(connections_max)),
+            connections_max,
+            returned: Notify::new(),
             idle: Mutex::default(),
             stuck: Arc::default(),
             may_be_privileged: policy.privileged_roles,
@@ -190,28 +202,80 @@ impl Pool {
         origin: &Origin,
         ahead: Option<&str>,
     ) -> Result<Lent, Halt> {
-        let waiting = timeout(CONNECTION_WAIT, Arc::clone(&self.permits).acquire_owned());
-        let permit = watch.guard(async { Ok::<_, Fault>(waiting.await) }).await?;
-        let permit = match permit {
-            Ok(Ok(permit)) => permit,
-            Ok(Err(_)) => return Err(Halt::Query(QueryError::Unavailable("the source is closed".into()))),
-            Err(_) => return Err(self.busy()),
-        };
-        while let Some(mut open) = self.take_idle() {
-            if open.is_old() || !open.link.wire.is_quiet().await {
-                continue;
+        let until = now() + CONNECTION_WAIT;
+        let permit = self.permit(watch, until).await?;
+        loop {
+            while let Some(mut open) = self.take_idle() {
+                if open.is_old() || !open.link.wire.is_quiet().await {
+                    continue;
+                }
+                let opening = timeout(IDLE_ANSWER, open.link.open(time, origin, ahead));
+                match watch.guard(async { Ok::<_, Fault>(opening.await) }).await? {
+                    Ok(Ok(())) => return Ok(Lent { open, _permit: permit }),
+                    // Nothing was executed, so another connection may be tried.
+                    Ok(Err(Fault::Broken(_))) => {}
+                    Ok(Err(Fault::Told(told))) if told.is_goodbye() => {}
+                    Ok(Err(fault)) => return Err(fault.into()),
+                    // Forgotten on the way, and so are the others that went the same way.
+                    Err(_) => self.idle.lock().clear(),
+                }
             }
-            match watch.guard(open.link.open(time, origin, ahead)).await {
-                Ok(()) => return Ok(Lent { open, _permit: permit }),
-                // Nothing was executed, so a fresh connection may be tried.
-                Err(Halt::Fault(Fault::Broken(_))) => {}
-                Err(Halt::Fault(Fault::Told(told))) if told.is_goodbye() => {}
+            let fresh = tokio::select! {
+                biased;
+                fresh = watch.guard(self.begun(time, origin, ahead)) => fresh,
+                // Where that takes long, one of the source's own may be sooner.
+                () = async { sleep(SLOW_CONNECT).await; self.returned.notified().await } => {
+                    if now() < until { continue } else { return Err(self.busy()) }
+                }
+            };
+            match fresh {
+                Ok(open) => return Ok(Lent { open, _permit: permit }),
+                // The server takes no more, but the source has some.
+                Err(Halt::Shut(Fault::Told(told))) if told.is_full() && self.has_others() => {
+                    let waiting = timeout_at(until, self.returned.notified());
+                    if watch.guard(async { Ok::<_, Fault>(waiting.await) }).await?.is_err() {
+                        return Err(self.busy());
+                    }
+                }
                 Err(halt) => return Err(halt),
             }
         }
-        let mut open = watch.guard(self.connect()).await?;
-        watch.guard(open.link.open(time, origin, ahead)).await?;
-        Ok(Lent { open, _permit: permit })
+    }
+
+    /// A connection that was made just now, in the place of one that idles: whether we would be let in.
+    pub(crate) async fn take_fresh(&self, watch: &Watch, time: Duration) -> Result<Lent, Halt> {
+        let permit = self.permit(watch, now() + CONNECTION_WAIT).await?;
+        drop(self.take_idle());
+        Ok(Lent { open: watch.guard(self.begun(time, &Origin::default(), None)).await?, _permit: permit })
+    }
+
+    /// A connection that is made now, with an open transaction. A pooler lets everybody in, and then keeps them waiting
+    /// until it has a connection of its own to spare.
+    async fn begun(&self, time: Duration, origin: &Origin, ahead: Option<&str>) -> Result<Open, Halt> {
+        let mut open = self.connect().await?;
+        match timeout(CONNECT_TIME, open.link.open(time, origin, ahead)).await {
+            Ok(opened) => opened.map(|()| open).map_err(Halt::Fault),
+            Err(_) if self.has_others() => Err(self.busy()),
+            Err(_) => {
+                let why = "the server let us in and does not begin a transaction";
+                Err(Halt::Shut(io::Error::new(io::ErrorKind::TimedOut, why).into()))
+            }
+        }
+    }
+
+    /// A place among the source's queries.
+    async fn permit(&self, watch: &Watch, until: Instant) -> Result<OwnedSemaphorePermit, Halt> {
+        let waiting = timeout_at(until, Arc::clone(&self.permits).acquire_owned());
+        match watch.guard(async { Ok::<_, Fault>(waiting.await) }).await? {
+            Ok(Ok(permit)) => Ok(permit),
+            Ok(Err(_)) => Err(Halt::Query(QueryError::Unavailable("the source is closed".into()))),
+            Err(_) => Err(self.busy()),
+        }
+    }
+
+    /// Whether connections of this source are at work besides the caller's own place.
+    fn has_others(&self) -> bool {
+        self.permits.available_permits() + 1 < self.connections_max
     }
 
     fn busy(&self) -> Halt {
@@ -232,9 +296,10 @@ impl Pool {
     async fn connect(&self) -> Result<Open, Halt> {
         let of_party = self.place(&self.of_party, Some(&self.party)).await?;
         let all = self.place(&self.shared.all, None).await?;
-        let link = Link::new(self.route.enter().await?, Arc::clone(&self.route), &self.own_store);
+        let entered = self.route.enter().await.map_err(Halt::Shut)?;
+        let link = Link::new(entered, Arc::clone(&self.route), &self.own_store);
         if link.said_superuser && !self.may_be_privileged {
-            return Err(Fault::Policy(probe::superuser(&self.route.place.user)).into());
+            return Err(Halt::Shut(Fault::Policy(probe::superuser(&self.route.place.user))));
         }
         Ok(Open { link, _all: all, _of_party: of_party })
     }
@@ -263,7 +328,7 @@ impl Pool {
             Ok(Some(open)) if !self.permits.is_closed() && !open.is_old() => {
                 self.idle.lock().push(Idle { lent: open, since: now() });
             }
-            Ok(_) => {}
+            Ok(over) => drop(over),
             Err(_) => {
                 tracing::warn!(pool = ?self, "PostgreSQL does not give a query up; its place stays taken until it does");
                 let stuck = Stuck::new(&self.stuck);
@@ -274,6 +339,7 @@ impl Pool {
                 });
             }
         }
+        self.returned.notify_one();
     }
 
     /// Closes what is idle; what is at work closes where it ends.

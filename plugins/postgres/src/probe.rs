@@ -4,8 +4,6 @@
 //! could reach the server's files, programs or other roles are refused unless the operator of this server insists, and
 //! whoever connects one that could write is told so.
 
-use sequel_connector::OpenError;
-
 use crate::fault::Fault;
 use crate::functions::literal;
 use crate::link::Link;
@@ -22,8 +20,9 @@ pub(crate) struct Findings {
 const QUERY: &str = "\
 SELECT r.rolsuper, r.rolreplication, r.rolcreaterole, r.rolcreatedb, r.rolbypassrls, \
        (SELECT pg_catalog.string_agg(p.rolname, ', ' ORDER BY p.rolname) FROM pg_catalog.pg_roles p \
-         WHERE p.rolname LIKE 'pg\\_%' AND p.rolname NOT IN ('pg_database_owner', 'pg_read_all_data') \
-           AND pg_catalog.pg_has_role(r.oid, p.oid, 'MEMBER')), \
+         WHERE (p.rolname LIKE 'pg\\_%' AND p.rolname NOT IN ('pg_database_owner', 'pg_read_all_data') \
+                OR p.rolsuper OR p.rolreplication OR p.rolcreaterole) \
+           AND p.oid <> r.oid AND NOT r.rolsuper AND pg_catalog.pg_has_role(r.oid, p.oid, 'MEMBER')), \
        pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE'), \
        EXISTS (SELECT FROM pg_catalog.pg_namespace n WHERE n.nspname !~ '^pg_' \
                 AND pg_catalog.has_schema_privilege(n.oid, 'CREATE')), \
@@ -112,12 +111,12 @@ fn refusal(user: &str, why: &str) -> String {
 
 impl Findings {
     /// What whoever connects the source should know; an error where the source may not be opened.
-    pub(crate) fn judge(self, user: &str, may_be_privileged: bool) -> Result<Vec<String>, OpenError> {
+    pub(crate) fn judge(self, user: &str, may_be_privileged: bool) -> Result<Vec<String>, Fault> {
         let mut warnings = Vec::new();
         if !self.privileged.is_empty() {
             let why = self.privileged.join(", ");
             if !may_be_privileged {
-                return Err(OpenError::Policy(refusal(user, &why)));
+                return Err(Fault::Policy(refusal(user, &why)));
             }
             warnings.push(format!(
                 "The role {user} could do far more than read: {why}. Use one that may only read."
@@ -154,7 +153,7 @@ mod tests {
         for refused in
             [row(&[0], None), row(&[1], None), row(&[2], None), row(&[], Some("pg_read_server_files"))]
         {
-            assert!(matches!(found(&refused).judge("u", false), Err(OpenError::Policy(_))));
+            assert!(matches!(found(&refused).judge("u", false), Err(Fault::Policy(_))));
             assert_eq!(found(&refused).judge("u", true).unwrap().len(), 1);
         }
     }

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use sequel_connector::{Ending, Intake, QueryError, RowSender};
+use sequel_connector::{Ending, Intake, OpenError, QueryError, RowSender};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -29,8 +29,33 @@ pub(crate) struct Watch {
 
 /// Why an exchange ended before its time.
 pub(crate) enum Halt {
+    /// On a connection.
     Fault(Fault),
+    /// No connection was to be had.
+    Shut(Fault),
     Query(QueryError),
+}
+
+impl Halt {
+    /// For who wanted to open the source.
+    pub(crate) fn on_opening(self) -> OpenError {
+        match self {
+            Self::Fault(fault) | Self::Shut(fault) => fault.on_opening(),
+            Self::Query(error) => OpenError::Unavailable(Box::new(error)),
+        }
+    }
+
+    /// For who wanted a query; `before` are the characters that stand before the statement in what was sent.
+    pub(crate) fn on_query(self, sql: &str, before: usize) -> QueryError {
+        match self {
+            Self::Query(error) => error,
+            Self::Fault(fault) => fault.on_query(sql, before),
+            Self::Shut(fault) => match fault.on_opening() {
+                OpenError::Unavailable(cause) => QueryError::Unavailable(cause),
+                lasting => QueryError::Unavailable(Box::new(lasting)),
+            },
+        }
+    }
 }
 
 impl From<Fault> for Halt {

@@ -174,11 +174,14 @@ impl Reading {
         if cell(row, 1) == Some("p") {
             draft.table.primary_key = columns;
         } else if let Some(table) = cell(row, 5) {
-            let schema = cell(row, 6).unwrap_or_default();
-            let is_beside = draft.table.schema.as_deref() == Some(schema);
-            let references_table = if is_beside { table.to_owned() } else { format!("{schema}.{table}") };
-            let references_columns = referenced;
-            draft.table.foreign_keys.push(ForeignKey { columns, references_table, references_columns });
+            let elsewhere = cell(row, 6).filter(|schema| draft.table.schema.as_deref() != Some(schema));
+            let key = ForeignKey {
+                columns,
+                references_schema: elsewhere.map(str::to_owned),
+                references_table: table.to_owned(),
+                references_columns: referenced,
+            };
+            draft.table.foreign_keys.push(key);
         }
         true
     }

@@ -115,13 +115,10 @@ impl Connector for PostgresConnector {
                 .map_err(|fault| fault.on_opening())?;
             let route = Arc::new(Route { place, egress, tls });
             let pool = Pool::new(route, &party, &shared, &policy);
-            let warnings = probed(&pool, &policy).await?;
-            Ok(PostgresSource {
-                inner: Arc::new(Inner { pool, known: Known::default(), types: Mutex::default() }),
-                threads,
-                samples,
-                warnings,
-            })
+            let warnings = Mutex::new(probed(&pool, &policy).await.map_err(Halt::on_opening)?);
+            let (known, types) = (Known::default(), Mutex::default());
+            let inner = Arc::new(Inner { pool, policy, known, types, warnings });
+            Ok(PostgresSource { inner, threads, samples })
         };
         // Dropping this future lets the opening go on to its end, which is bounded by its own time.
         let opened = self.threads.handle().spawn(opening).await;
@@ -129,17 +126,13 @@ impl Connector for PostgresConnector {
     }
 }
 
-/// Opens the first connection and judges the role behind it.
-async fn probed(pool: &Pool, policy: &Policy) -> Result<Vec<String>, OpenError> {
+/// Makes a connection and judges the role behind it.
+async fn probed(pool: &Pool, policy: &Policy) -> Result<Vec<String>, Halt> {
     let watch = Watch::new(CancellationToken::new(), OWN_TIME);
-    let on_opening = |halt| match halt {
-        Halt::Fault(fault) => fault.on_opening(),
-        Halt::Query(error) => OpenError::Unavailable(Box::new(error)),
-    };
-    let mut lent = pool.take(&watch, OWN_TIME, &Origin::default(), None).await.map_err(on_opening)?;
+    let mut lent = pool.take_fresh(&watch, OWN_TIME).await?;
     let asked = watch.guard(probe::ask(&mut lent.open.link)).await;
     pool.give_back(lent).await;
-    asked.map_err(on_opening)?.judge(&pool.route.place.user, policy.privileged_roles)
+    asked?.judge(&pool.route.place.user, policy.privileged_roles).map_err(Halt::Shut)
 }
 
 /// One open database.
@@ -147,12 +140,14 @@ struct PostgresSource {
     inner: Arc<Inner>,
     threads: Threads,
     samples: bool,
-    warnings: Vec<String>,
 }
 
 /// What its queries share.
 struct Inner {
     pool: Arc<Pool>,
+    policy: Policy,
+    /// What the last look at the role found.
+    warnings: Mutex<Vec<String>>,
     known: Known,
     // Names of types that PostgreSQL does not bring along.
     types: Mutex<HashMap<u32, String>>,
@@ -172,7 +167,7 @@ impl DataSource for PostgresSource {
     }
 
     async fn schema(&self, ask: SchemaAsk) -> Result<Schema, QueryError> {
-        self.read(ask.time, ask.cancel.clone(), Some(ask)).await
+        self.read(ask).await
     }
 
     async fn explain(&self, query: Query) -> Result<Plan, QueryError> {
@@ -190,11 +185,19 @@ impl DataSource for PostgresSource {
     }
 
     fn warnings(&self) -> Vec<String> {
-        self.warnings.clone()
+        self.inner.warnings.lock().clone()
     }
 
     async fn ping(&self) -> Result<(), QueryError> {
-        self.read(OWN_TIME, CancellationToken::new(), None).await.map(drop)
+        // As at the opening: connections that are open tell neither whether the settings still hold nor what the role may
+        // do by now.
+        let inner = Arc::clone(&self.inner);
+        let looking = self.threads.handle().spawn(async move {
+            let warnings = probed(&inner.pool, &inner.policy).await.map_err(|halt| halt.on_query("", 0))?;
+            *inner.warnings.lock() = warnings;
+            Ok(())
+        });
+        looking.await.unwrap_or_else(|error| Err(QueryError::Unavailable(Box::new(error))))
     }
 }
 
@@ -230,32 +233,20 @@ impl PostgresSource {
         Ok(rows)
     }
 
-    /// Reads the schema, or nothing but a sign of life; dropping the future stops it.
-    async fn read(
-        &self,
-        time: Duration,
-        cancel: CancellationToken,
-        ask: Option<SchemaAsk>,
-    ) -> Result<Schema, QueryError> {
-        let watch = Watch::new(cancel.child_token(), time);
+    /// Reads the schema; dropping the future stops it.
+    async fn read(&self, ask: SchemaAsk) -> Result<Schema, QueryError> {
+        let watch = Watch::new(ask.cancel.child_token(), ask.time);
         let _unless_done = watch.stop.clone().drop_guard();
         let inner = Arc::clone(&self.inner);
         let working = self.threads.handle().spawn(async move {
             let mut lent = inner.pool.take(&watch, watch.left(), &Origin::default(), None).await?;
-            let link = &mut lent.open.link;
-            let done = match &ask {
-                Some(ask) => {
-                    watch.guard(crate::schema::read(link, &inner.pool.route.place.schemas, ask)).await
-                }
-                None => watch.guard(link.rows("SELECT 1")).await.map(|_| Schema::default()),
-            };
+            let schemas = &inner.pool.route.place.schemas;
+            let done = watch.guard(crate::schema::read(&mut lent.open.link, schemas, &ask)).await;
             inner.pool.give_back(lent).await;
             done
         });
         match working.await {
-            Ok(Ok(done)) => Ok(done),
-            Ok(Err(Halt::Query(error))) => Err(error),
-            Ok(Err(Halt::Fault(fault))) => Err(fault.on_query("", 0)),
+            Ok(done) => done.map_err(|halt| halt.on_query("", 0)),
             Err(error) => Err(QueryError::Unavailable(Box::new(error))),
         }
     }
@@ -275,10 +266,7 @@ impl Inner {
             }
         };
         let sent = Sent::new(&statement, &query.origin, kind);
-        let told = |halt| match halt {
-            Halt::Query(error) => error,
-            Halt::Fault(fault) => fault.on_query(&sent.read, sent.before),
-        };
+        let told = |halt: Halt| halt.on_query(&sent.read, sent.before);
         // What is not known to be harmless is looked up before the server reads the statement.
         let ahead = self.known.holds(&statement.unknown).then_some(sent.text.as_str());
         let mut lent = match self.pool.take(&watch, watch.left(), &query.origin, ahead).await {

@@ -5,12 +5,9 @@ mod common;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{Database, LIMITS, PATIENCE, all, configuration, open, policy, query, told, try_run};
+use common::{Database, ENDLESS, LIMITS, PATIENCE, all, configuration, open, policy, query, told, try_run};
 use sequel_connector::{Connector, Egress, OpenError, Party, QueryError};
 use sequel_connector_postgres::{Policy, PostgresConnector};
-
-const ENDLESS: &str = "SELECT a.n FROM generate_series(1, 100000) AS a(n), generate_series(1, 100000) AS b(n), \
-                       generate_series(1, 100000) AS c(n) WHERE a.n + b.n + c.n < 0";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_that_the_server_closed_are_replaced_unseen() {
@@ -112,6 +109,11 @@ async fn roles_that_could_do_far_more_than_read_are_refused_unless_the_operator_
         drop(taken);
         database.run(&take.replace("{}", &database.role));
     }
+    // What somebody may become by SET ROLE, they are.
+    database.run(&format!("CREATE ROLE {0}_boss SUPERUSER; GRANT {0}_boss TO {0}", database.role));
+    let refused = open(database.settings(), policy()).await.map(drop).expect_err("a superuser's");
+    assert!(matches!(&refused, OpenError::Policy(text) if text.contains("_boss")), "{refused:?}");
+    database.run(&format!("DROP ROLE {}_boss", database.role));
     // The one of them that only reads.
     if database.version() >= 14 {
         database.run(&format!("GRANT pg_read_all_data TO {}", database.role));

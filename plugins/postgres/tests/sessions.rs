@@ -12,6 +12,10 @@ use sequel_connector_postgres::Policy;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
+/// Which connection a query has.
+const OWN_PID: &str =
+    "CREATE FUNCTION own_pid() RETURNS int LANGUAGE sql STABLE AS 'SELECT pg_backend_pid()'";
+
 /// Four connections become one, so that queries follow each other on it.
 fn one_connection() -> Policy {
     Policy { connections_per_source: 1, ..policy() }
@@ -30,9 +34,10 @@ async fn nothing_of_a_session_is_left_to_the_next_query() {
             nullif(current_setting('my.note', true), ''), (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'), \
             current_setting('application_name')) $$",
         "CREATE TABLE t (a int)",
+        OWN_PID,
     ]);
     let source = open(database.settings(), one_connection()).await.unwrap();
-    let pid = "SELECT a.pid FROM pg_locks a WHERE a.pid IS NOT NULL AND locktype = 'virtualxid' LIMIT 1";
+    let pid = "SELECT own_pid()";
     let before = told(&*source, pid).await;
     let clean = told(&*source, "SELECT look()").await;
     assert_eq!(clean, [["\"$user\", public|on|0|sequel"]]);
@@ -96,6 +101,22 @@ async fn a_query_is_two_round_trips() {
             told(&*source, sql).await;
         }
         assert_eq!(sent.load(Ordering::SeqCst) - before, 10, "{sql}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_leaves_at_once_is_cancelled_like_everybody() {
+    let database = Database::make(&[OWN_PID]);
+    let source = open(database.settings(), one_connection()).await.unwrap();
+    let pid = "SELECT own_pid()";
+    let before = told(&*source, pid).await;
+    for wait in 0..20 {
+        let sql = "SELECT repeat('x', 1000) FROM (SELECT generate_series(1, 100000000)) s";
+        let rows = source.query(query(sql, LIMITS)).await.unwrap();
+        tokio::time::sleep(Duration::from_micros(100 * wait)).await;
+        drop(rows);
+        // The server gave up in time, or else the connection would have been.
+        assert_eq!(told(&*source, pid).await, before);
     }
 }
 

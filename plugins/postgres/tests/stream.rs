@@ -99,7 +99,12 @@ async fn many_columns_and_odd_names_are_told_as_they_are() {
         (Some("odd.schema"), &["größe".to_owned()][..])
     );
     assert_eq!(odd.columns[1].comment.as_deref(), Some("it's odd"));
-    assert_eq!(schema.tables[0].foreign_keys[0].references_columns, ["größe"]);
+    let key = &schema.tables[0].foreign_keys[0];
+    assert_eq!(
+        (key.references_schema.as_deref(), &*key.references_table),
+        (Some("odd.schema"), "select \"x\"")
+    );
+    assert_eq!(key.references_columns, ["größe"]);
     let error = try_run(&*source, "SELECT * FROM hidden").await.map(drop).unwrap_err();
     assert!(matches!(&error, QueryError::Sql(text) if text.contains("permission denied")), "{error:?}");
 }

@@ -33,9 +33,9 @@ const SETUP: &[&str] = &[
     "GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO PUBLIC",
 ];
 
-/// What the whole database is: every row of every table, every sequence, every object, every setting of it.
+/// What the whole database is: every row of every table, every sequence, every object, every setting of it and of its role.
 fn digest(database: &Database) -> String {
-    database.run(
+    database.run(&format!(
         "SELECT md5(string_agg(part, '|' ORDER BY part)) FROM ( \
            SELECT 'table ' || c.oid || query_to_xml(format('SELECT * FROM %s ORDER BY 1', c.oid::regclass), true, true, '')::text AS part \
              FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
@@ -48,9 +48,12 @@ fn digest(database: &Database) -> String {
            UNION ALL SELECT 'large ' || l.loid || l.data::text FROM pg_largeobject l \
            UNION ALL SELECT 'comment ' || description FROM pg_description WHERE objoid > 16384 \
            UNION ALL SELECT 'setting ' || setdatabase || setrole || setconfig::text FROM pg_db_role_setting \
+             WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database()) \
+               OR setrole = (SELECT oid FROM pg_roles WHERE rolname = '{}') \
            UNION ALL SELECT 'slot ' || slot_name FROM pg_replication_slots \
            UNION ALL SELECT 'prepared ' || gid FROM pg_prepared_xacts) x",
-    )
+        database.role
+    ))
 }
 
 /// Statements that would change something or reach out, were there no layers at all.

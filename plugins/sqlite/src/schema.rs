@@ -165,6 +165,7 @@ fn foreign_keys(
         }
         let key = keys.entry(id).or_insert_with(|| ForeignKey {
             columns: Vec::new(),
+            references_schema: None,
             references_table,
             references_columns: Vec::new(),
         });

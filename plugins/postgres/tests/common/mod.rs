@@ -4,6 +4,7 @@
 
 #[path = "../../../../tests/postgres/cluster.rs"]
 pub(crate) mod cluster;
+pub(crate) mod shop;
 
 use std::process::Command;
 use std::sync::Arc;
@@ -25,6 +26,13 @@ pub(crate) const LIMITS: Limits = Limits {
     columns: 100,
     time: Duration::from_secs(60),
 };
+
+/// Computes for as long as somebody lets it, and has no rows.
+pub(crate) const ENDLESS: &str = "SELECT a.n FROM generate_series(1, 100000) AS a(n), generate_series(1, 100000) AS b(n), \
+                       generate_series(1, 100000) AS c(n) WHERE a.n + b.n + c.n < 0";
+/// Rows that come for as long as somebody reads.
+pub(crate) const STREAM: &str =
+    "SELECT n, repeat('x', 1000) FROM (SELECT generate_series(1, 100000000) AS n) s";
 
 /// Whatever hangs this long hangs for ever.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -118,6 +126,16 @@ impl Drop for Database {
             psql(&self.cluster, &format!("DROP ROLE {}", self.role));
         }
     }
+}
+
+/// Waits until a question has this answer.
+pub(crate) async fn until(wanted: &str, ask: impl Fn() -> String) {
+    let waiting = tokio::time::timeout(PATIENCE, async {
+        while ask() != wanted {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    assert!(waiting.await.is_ok(), "it is {} and not {wanted}", ask());
 }
 
 /// The default, but that this machine may be reached.

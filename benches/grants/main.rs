@@ -12,6 +12,7 @@
 #![expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
 
 mod house;
+mod inside;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

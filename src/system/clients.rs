@@ -22,7 +22,7 @@ use crate::context::{Context, Timestamp};
 use crate::credential::secret::{PlainSecret, Purpose};
 use crate::credential::{ClientId, Digest, GrantId, Id, OrgId};
 use crate::oauth::client::{AuthMethod, Client};
-use crate::record::{decode, encode, versioned};
+use crate::record::{RecordError, Versioned, decode, encode, versioned};
 
 /// How often a decision is written anew because somebody else authorized the same client meanwhile: each time another one
 /// came through.
@@ -196,14 +196,7 @@ impl Clients {
     pub fn pages(
         &self,
     ) -> impl Stream<Item = Result<Vec<(ClientId, ClientRecord, Revision)>, TableError>> + '_ {
-        let read = |stored: Record| {
-            let id = id_of(&stored.key)?;
-            let record = decode(&stored.value).inspect_err(|error| {
-                let error = error as &dyn std::error::Error;
-                tracing::warn!(%id, error, "the record of an OAuth client cannot be read");
-            });
-            Some((id, record.ok()?, stored.revision))
-        };
+        let read = |stored: Record| Some((id_of(&stored.key)?, readable(&stored)?, stored.revision));
         let pages = self.table.pages(KeyRange::prefix(CLIENTS), AT_ONCE);
         pages.map_ok(move |page| page.into_iter().filter_map(read).collect())
     }
@@ -259,13 +252,11 @@ impl Clients {
         Ok(!self.table.first(&format!("{CLIENT_GRANTS}{id}/"), 1).await?.is_empty())
     }
 
-    /// The grants that clients may have, page by page.
+    /// The grants that clients may have, page by page. What cannot be read is left out and told in the log.
     pub fn grants(&self) -> impl Stream<Item = Result<Vec<Hint>, TableError>> + '_ {
         let pages = self.table.pages(KeyRange::prefix(CLIENT_GRANTS), AT_ONCE);
-        pages.and_then(async |page| {
-            let read = |Record { key, value, .. }| Ok(Hint { key, record: decode(&value)? });
-            page.into_iter().map(read).collect()
-        })
+        let read = |stored: Record| Some(Hint { record: readable(&stored)?, key: stored.key });
+        pages.map_ok(move |page| page.into_iter().filter_map(read).collect())
     }
 
     /// Forgets grants that are gone: as many as one page had at most. A failure leaves them to the next round.
@@ -340,6 +331,15 @@ fn decision_at(nonce: DecisionNonce) -> Key {
 
 fn sortable(time: Timestamp) -> String {
     format!("{:016x}", u64::try_from(time.0).unwrap_or(0))
+}
+
+/// A record among many, of which one that cannot be read must not keep the others from being looked at.
+fn readable<T: Versioned>(stored: &Record) -> Option<T> {
+    let told = |error: &RecordError| {
+        let (key, error) = (String::from_utf8_lossy(stored.key.as_bytes()), error as &dyn std::error::Error);
+        tracing::warn!(%key, error, "a record of OAuth clients cannot be read");
+    };
+    decode(&stored.value).inspect_err(told).ok()
 }
 
 fn id_of(key: &Key) -> Option<ClientId> {

@@ -4,6 +4,8 @@ use std::path::Path;
 
 use serde_json::json;
 
+use crate::apps::{App, REDIRECT, Tokens};
+use crate::browser::{owner, serve_with};
 use crate::server::{Home, rows};
 
 /// All files beneath a folder with their bytes.
@@ -74,6 +76,47 @@ fn keys_and_literals_of_queries_are_in_no_log_line_and_in_no_file() {
         assert!(!log.contains("row-canary-5151"), "{}", around(&log, "row-canary-5151"));
         for (file, bytes) in files(&home.data()) {
             assert!(!holds(&bytes, "canary"), "a canary in {}", file.display());
+        }
+    }
+}
+
+#[test]
+fn codes_tokens_and_secrets_of_apps_are_in_no_log_line_no_page_and_no_file() {
+    let home = Home::new();
+    let mut server = serve_with(&home, &[("SEQUEL__LOG__FILTER", "trace")]);
+    let backup = home.path().join("backup");
+    let (secrets, pages) = {
+        let (mut ada, base) = owner(&server, "acme", "ada@example.com");
+        let org = base.rsplit('/').next().unwrap();
+        let app = App::register(&server);
+        let wants =
+            json!({ "redirect_uris": [REDIRECT], "token_endpoint_auth_method": "client_secret_post" });
+        let client_secret = App::register_as(&server, wants).secret.unwrap();
+        let code = app.code(&mut ada, org, &[]);
+        let first = Tokens::of(&app.redeem(&server, &code));
+        let second = Tokens::of(&app.refresh(&server, &first.refresh));
+        // An old copy, a forged one, one in the wrong place, one given back.
+        Tokens::of(&app.refresh(&server, &first.refresh));
+        app.refresh(&server, &second.access);
+        app.redeem(&server, &second.refresh);
+        server.http("GET", &format!("/nowhere?access_token={}", second.access), &[], b"");
+        assert_eq!(server.status(&second.access), 200);
+        assert_eq!(app.revoke(&server, &first.access).status, 200);
+        assert_eq!(home.cli(&["backup", backup.to_str().unwrap()]).code, 0);
+        let pages = ["apps", "audit"].map(|room| ada.get(&format!("{base}/{room}")).text()).concat();
+        (vec![client_secret, code, first.access, first.refresh, second.access, second.refresh], pages)
+    };
+    server.stop();
+    let (log, files) = (server.log(), files(home.path()));
+    assert!(files.iter().any(|(file, _)| *file == backup));
+    for secret in &secrets {
+        // What names the grant and the organization may be told; what lets in may not.
+        for part in [&secret[26..47], &secret[48..69]] {
+            assert!(!log.contains(part), "{}", around(&log, part));
+            assert!(!pages.contains(part), "on a page");
+            for (file, bytes) in &files {
+                assert!(!holds(bytes, part), "in {}", file.display());
+            }
         }
     }
 }

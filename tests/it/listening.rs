@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::apps::App;
+use crate::browser::{owner, serve};
 use crate::events::Events;
 use crate::server::{Home, TestServer};
 use crate::waiting::promptly;
@@ -205,6 +207,27 @@ fn a_revoke_ends_the_streams_of_its_key_at_once_and_no_others() {
     }
     server.source("acme", "facts", &home.databases().join("facts.db"));
     promptly(|| list_changed(kept.next(), &json!(1)));
+}
+
+#[test]
+fn a_revoked_app_loses_its_streams_at_once_and_others_keep_theirs() {
+    let home = Home::new();
+    let server = serve(&home);
+    let (mut ada, base) = owner(&server, "acme", "ada@example.com");
+    let org = base.rsplit('/').next().unwrap();
+    let app = App::register(&server);
+    let (revoked, kept) = (app.authorized(&server, &mut ada, org), app.authorized(&server, &mut ada, org));
+    let mut streams: Vec<_> =
+        (0..3).map(|id| listen(&server, &revoked.access, json!(id), everything()).0).collect();
+    let (mut other, _) = listen(&server, &kept.access, json!("other"), everything());
+    assert_eq!(app.revoke(&server, &revoked.refresh).status, 200);
+    promptly(|| {
+        for events in &mut streams {
+            assert_eq!(events.rest(), [] as [Value; 0]);
+        }
+    });
+    server.source("acme", "sales", &home.database("sales.db", "CREATE TABLE t (a)"));
+    list_changed(other.next(), &json!("other"));
 }
 
 #[test]

@@ -29,8 +29,12 @@ mod faults;
 mod fuzz_corpus;
 mod hostile_http;
 mod hosts;
+// A server's inside, with a clock that a test may move.
+#[path = "../../benches/grants/inside.rs"]
+mod inside;
 mod limits;
 mod listening;
+mod long_lived;
 mod metrics;
 mod neighbours;
 mod oauth;

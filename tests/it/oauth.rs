@@ -1,6 +1,9 @@
 //! Apps from outside: what the server says of itself, what it refuses and how, tokens beside keys, and what holds when many
 //! come at once or the process is killed. What a page shows and asks is held by `consent`.
 
+use sequel::context::Rng;
+use sequel::credential::refresh::RefreshToken;
+use sequel::credential::{GrantId, OrgId};
 use serde_json::{Value, json};
 
 use crate::apps::{App, CHALLENGE, REDIRECT, Tokens, VERIFIER, form, refused, registration, token};
@@ -364,6 +367,29 @@ fn a_client_gives_its_own_tokens_back_and_nobody_elses() {
     assert_eq!(app.revoke(&server, &tokens.refresh).status, 200);
     assert_eq!(list_tables(&server, &tokens.access).status, 401);
     assert_eq!(app.revoke(&server, &tokens.refresh).status, 200);
+}
+
+#[test]
+fn what_is_forged_ends_nothing() {
+    let home = Home::new();
+    let server = serve(&home);
+    let (mut ada, org) = acme(&home, &server);
+    let app = App::register(&server);
+    let first = app.authorized(&server, &mut ada, &org);
+    let live = Tokens::of(&app.refresh(&server, &first.refresh));
+    let (rng, real) = (Rng::system(), RefreshToken::parse(&live.refresh).unwrap());
+    let elsewhere = OrgId::mint(&rng).unwrap();
+    for (grant, org) in
+        [(real.grant, real.org), (GrantId::mint(&rng).unwrap(), real.org), (real.grant, elsewhere)]
+    {
+        let forged = RefreshToken::mint(grant, org, &rng).unwrap();
+        let answer = refused(&app.refresh(&server, forged.reveal()));
+        assert_eq!(answer, (400, "invalid_grant".to_owned()));
+        assert_eq!(app.revoke(&server, forged.reveal()).status, 200);
+    }
+    assert_eq!(list_tables(&server, &live.access).status, 200);
+    Tokens::of(&app.refresh(&server, &first.refresh));
+    Tokens::of(&app.refresh(&server, &live.refresh));
 }
 
 #[test]

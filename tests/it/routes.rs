@@ -10,6 +10,8 @@ use sequel::http::api::OPERATIONS;
 use sequel::http::{Access, ROUTES};
 use serde_json::{Value, json};
 
+use crate::apps::App;
+use crate::browser::{owner, serve_with};
 use crate::server::{Home, TestServer};
 use crate::waiting::{PATIENCE, poll};
 use crate::wire::{Answer, Wire};
@@ -45,6 +47,11 @@ fn credentials(server: &TestServer) -> Vec<(&'static str, Option<String>, bool)>
     let forged = |key: KeyId, org: OrgId| PlainKey::mint(key, org, &rng).unwrap().reveal().to_owned();
     let known = sequel::credential::Credential::parse(&valid).unwrap();
     let other = sequel::credential::Credential::parse(&foreign).unwrap();
+    let (mut ada, base) = owner(server, "third", "ada@example.com");
+    let app = App::register(server);
+    let mut authorized = || app.authorized(server, &mut ada, base.rsplit('/').next().unwrap()).access;
+    let (of_app, of_revoked_app) = (authorized(), authorized());
+    assert_eq!(app.revoke(server, &of_revoked_app).status, 200);
     // One letter of the secret; the checksum does not fit any more.
     let mut mistyped = valid.clone();
     let last = if mistyped.ends_with('a') { "b" } else { "a" };
@@ -61,6 +68,8 @@ fn credentials(server: &TestServer) -> Vec<(&'static str, Option<String>, bool)>
         ("disabled", Some(disabled), false),
         ("expired", Some(expired), false),
         ("rotated out", Some(rotated_out), false),
+        ("an app that was revoked", Some(of_revoked_app), false),
+        ("an app", Some(of_app), true),
         ("a member", Some(valid), true),
         ("a member of another organization", Some(foreign), true),
         ("rotated in", Some(successor), true),
@@ -71,7 +80,11 @@ fn credentials(server: &TestServer) -> Vec<(&'static str, Option<String>, bool)>
 #[test]
 fn every_public_route_takes_every_kind_of_credential_as_the_table_says() {
     let home = Home::new();
-    let server = home.serve_with(&[("SEQUEL__AUTH__FAILURES_PER_MINUTE", "100000")]);
+    let many = [
+        ("SEQUEL__AUTH__FAILURES_PER_MINUTE", "100000"),
+        ("SEQUEL__OAUTH__REGISTRATIONS_PER_MINUTE_PER_SOURCE", "1000"),
+    ];
+    let server = serve_with(&home, &many);
     let credentials = credentials(&server);
     for route in ROUTES {
         for method in METHODS {

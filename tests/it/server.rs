@@ -9,6 +9,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 
 use rustix::process::{Pid, Signal, kill_process};
+use sequel::config::{Config, Secret};
+use sequel_store::{Holder, Store};
 use serde_json::{Value, json};
 
 use crate::backing::Backing;
@@ -97,6 +99,15 @@ impl Home {
 
     fn config(&self) -> PathBuf {
         self.path().join("sequel.toml")
+    }
+
+    /// Its store, opened in the test's own process. Blocks.
+    pub(crate) fn open_store(&self) -> Arc<dyn Store> {
+        let mut config = Config { data_dir: self.data(), ..Config::default() };
+        if let Some(url) = self.store.url() {
+            config.storage.url = Secret::new(url);
+        }
+        sequel::backends::open_store(&config, Holder::command()).unwrap()
     }
 
     /// Makes a database of this SQL.

@@ -60,6 +60,15 @@ async fn whoever_allows_one_client_at_the_same_moment_is_not_in_each_others_way(
 }
 
 #[actix::test]
+async fn asking_writes_nothing_however_often_an_app_does() {
+    let scene = Scene::new().await;
+    scene.house.store.fail_after(0);
+    for _ in 0..3 {
+        scene.form(&scene.ada, &asked(&scene.client), COOKIE).await;
+    }
+}
+
+#[actix::test]
 async fn a_no_is_told_to_the_client_and_makes_nothing() {
     let scene = Scene::new().await;
     let fields = scene.form(&scene.ada, &asked(&scene.client), COOKIE).await;

@@ -2,6 +2,9 @@
 
 use std::sync::atomic::Ordering;
 
+use proptest::prelude::*;
+use proptest::sample::Index;
+
 use super::*;
 
 #[actix::test]
@@ -152,4 +155,107 @@ async fn an_app_refreshes_no_more_often_than_it_may_ask() {
         refreshed += 1;
     };
     assert!((4..=7).contains(&refreshed) && wait > Duration::ZERO, "{refreshed} {wait:?}");
+}
+
+/// What may happen to an app's tokens.
+#[derive(Debug, Clone)]
+enum Happens {
+    /// One of the refresh tokens that were ever handed out is used.
+    Used(Index),
+    /// One of the access tokens is given back.
+    GivenBack(Index),
+    /// A token is used that was never handed out.
+    Forged,
+    /// Time passes: minutes.
+    Later(u64),
+}
+
+fn happens() -> impl Strategy<Value = Happens> {
+    prop_oneof![
+        6 => any::<Index>().prop_map(Happens::Used),
+        1 => any::<Index>().prop_map(Happens::GivenBack),
+        1 => Just(Happens::Forged),
+        3 => (1_u64..600).prop_map(Happens::Later),
+    ]
+}
+
+/// What has been handed out of one grant, and what holds of it.
+struct Family {
+    scene: Scene,
+    // Each with when it was used first.
+    refresh: Vec<(String, Option<Timestamp>)>,
+    access: Vec<Issued>,
+    has_ended: bool,
+}
+
+impl Family {
+    async fn new() -> Self {
+        let scene = Scene::new().await;
+        let first = scene.app(&scene.ada).await;
+        let refresh = vec![(first.refresh.reveal().to_owned(), None)];
+        Self { scene, refresh, access: vec![first], has_ended: false }
+    }
+
+    async fn goes_on(&mut self, what: Happens) {
+        match what {
+            Happens::Used(index) => self.uses(index.index(self.refresh.len())).await,
+            Happens::GivenBack(index) => {
+                self.scene.revoke(index.get(&self.access).access.reveal()).await.unwrap();
+            }
+            Happens::Forged => {
+                let rng = &self.scene.house.context.rng;
+                let real = RefreshToken::parse(&self.refresh[0].0).unwrap();
+                let forged = RefreshToken::mint(real.grant, real.org, rng).unwrap();
+                assert_eq!(told(self.scene.refresh(forged.reveal()).await), Code::InvalidGrant);
+            }
+            Happens::Later(minutes) => self.scene.advance(Duration::from_secs(60 * minutes)),
+        }
+        let unused = self.refresh.iter().filter(|(_, used)| used.is_none()).count();
+        assert_eq!(unused, 1, "one is live, and no more");
+        if self.has_ended {
+            for issued in &self.access {
+                assert!(!self.scene.accepts(issued).await, "it has ended");
+            }
+        }
+    }
+
+    async fn uses(&mut self, which: usize) {
+        let now = self.scene.house.context.clock.now();
+        let (token, used) = self.refresh[which].clone();
+        let outcome = self.scene.refresh(&token).await;
+        let is_late = used.is_some_and(|at| at <= now.minus(DAY));
+        if self.has_ended || is_late {
+            assert_eq!(told(outcome), Code::InvalidGrant);
+            self.has_ended = true;
+            return;
+        }
+        let issued = outcome.unwrap();
+        assert!(self.scene.accepts(&issued).await);
+        let next = issued.refresh.reveal().to_owned();
+        match self.refresh.iter().position(|(known, _)| *known == next) {
+            // An old copy came to the one that is live.
+            Some(known) => assert!(used.is_some() && self.refresh[known].1.is_none()),
+            None => {
+                let live = self.refresh.iter_mut().find(|(_, used)| used.is_none()).unwrap();
+                live.1 = Some(self.scene.house.context.clock.now());
+                self.refresh.push((next, None));
+            }
+        }
+        if self.access.iter().all(|known| known.access.reveal() != issued.access.reveal()) {
+            self.access.push(issued);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn in_whatever_order_tokens_are_used_one_family_lives_or_none(story in prop::collection::vec(happens(), 1..50)) {
+        actix_rt::System::new().block_on(async move {
+            let mut family = Family::new().await;
+            for what in story {
+                family.goes_on(what).await;
+            }
+        });
+    }
 }

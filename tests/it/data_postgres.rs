@@ -146,6 +146,9 @@ fn a_database_in_a_network_that_is_closed_is_refused_and_opened_by_the_operator(
     server.stop();
 }
 
+/// How somebody's query comes to its end.
+type End = fn(&Home, &TestServer, Pending);
+
 #[test]
 fn what_runs_in_the_database_ends_with_whoever_asked_for_it() {
     let database = Database::make();
@@ -161,7 +164,7 @@ fn what_runs_in_the_database_ends_with_whoever_asked_for_it() {
         "SELECT count(*) FROM pg_stat_activity WHERE usename = '{}' AND state = 'active' AND query LIKE '%nap()'",
         database.role
     );
-    let ends: [(&str, fn(&Home, &TestServer, Pending)); 5] = [
+    let ends: [(&str, End); 5] = [
         ("it closes its connection", |_, _, pending| drop(pending)),
         ("it resets its connection", |_, _, pending| pending.wire.reset()),
         ("its key is deleted", |_, server, pending| {

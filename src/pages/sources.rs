@@ -89,6 +89,8 @@ pub enum CheckOutcome {
     Passed,
     /// Not.
     Failed,
+    /// It works, and should be changed all the same.
+    Warned,
     /// It was not come to.
     Skipped,
 }
@@ -239,6 +241,19 @@ impl SourceForm {
             Field::text("description", "What is in it", &self.description).optional().longest(1000);
         fields.push(description.help("Models read this before they ask. One or two sentences."));
         arranged(fields)
+    }
+
+    /// Whether the last test failed.
+    fn has_failed(&self) -> bool {
+        self.checks.iter().any(|check| check.outcome == CheckOutcome::Failed)
+    }
+
+    /// Whether there are secrets, which were typed and are not sent back.
+    fn has_secrets(&self) -> bool {
+        let is_secret = |kind: &DeclaredKind| {
+            matches!(kind, DeclaredKind::Secret { .. } | DeclaredKind::SecretLines { .. })
+        };
+        self.declared.iter().any(|declared| is_secret(&declared.kind))
     }
 
     fn action(&self) -> String {

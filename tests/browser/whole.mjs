@@ -1,7 +1,7 @@
 // From an empty data folder to the first answered call, on the real server, in a real browser: once with the mouse on a
 // wide screen in light colours, once with the keyboard on a phone in dark ones. tests/run says how it is started.
 //
-//     SEQUEL=target/release/sequel node tests/browser/whole.mjs
+//     SEQUEL=target/release/sequel tests/postgres/run node tests/browser/whole.mjs [--only-databases]
 //
 // The pasted lines of Claude Code, Codex and Gemini CLI go to the real programs (tests/clients installs them); the shapes
 // of the others are held by the tests of src/install.rs against their documentation.
@@ -17,6 +17,7 @@ import { promisify } from 'node:util';
 
 import { chromium } from 'playwright-core';
 
+import { databases } from './databases.mjs';
 import { judged } from './looks.mjs';
 import { rooms } from './rooms.mjs';
 
@@ -33,7 +34,7 @@ async function start(folder, database) {
   mkdirSync(`${folder}/data`);
   const server = spawn(sequel, ['serve', '--port', '0', '--data-dir', `${folder}/data`], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { PATH: process.env.PATH, SEQUEL__SOURCES__SQLITE__FOLDERS: database },
+    env: { PATH: process.env.PATH, SEQUEL__SOURCES__SQLITE__FOLDERS: database, SEQUEL__SOURCES__NETWORK__ALLOW: '127.0.0.0/8' },
   });
   const found = { link: null, address: null };
   const ready = new Promise((resolve, reject) => {
@@ -159,6 +160,7 @@ db.executescript("CREATE TABLE rain (day TEXT, mm REAL); INSERT INTO rain VALUES
     const base = page.url();
 
     await hand.press(linkTo('Add data source').first());
+    await hand.press(linkTo('SQLite'));
     await hand.type('Name', 'weather');
     await hand.type('File', `${database}/weather.db`);
     await look('source');
@@ -176,13 +178,19 @@ db.executescript("CREATE TABLE rain (day TEXT, mm REAL); INSERT INTO rain VALUES
     await page.getByText('Copied', { exact: false }).first().waitFor();
     const key = snippet.match(/sql_[0-9A-Za-z]{71}/)[0];
     const url = snippet.match(/http:\S+\/mcp/)[0];
-    if (!keyboard) await paste(page, 'Claude Code');
+    if (!keyboard && !process.argv.includes('--only-databases')) await paste(page, 'Claude Code');
     const call = { method: 'tools/call', params: { name: 'run_query', arguments: { sql: 'SELECT mm FROM rain' } } };
     const answer = await calls(url, key, call);
     assert.ok(answer.text.includes('7.5'), answer.text);
     await page.getByText('Claude Code called run_query').waitFor();
     await look('called');
     console.log(`${name}: ${hand.clicks} clicks from an empty folder to the first answered call`);
+
+    await databases({
+      word: name, page, hand, look, base,
+      calls: async (sql, source) => (await calls(url, key, { ...call, params: { ...call.params, arguments: { sql, source } } })).text,
+    });
+    if (process.argv.includes('--only-databases')) return;
 
     for (const [tool, client] of keyboard ? [] : [['codex', 'Codex'], ['gemini-cli', 'Gemini CLI']]) {
       await page.goto(`${base}/install/${tool}`);

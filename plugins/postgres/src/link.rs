@@ -35,6 +35,8 @@ const CANCEL_AGAIN_MAX: Duration = Duration::from_secs(60);
 const NEAR_END_BYTES: usize = 64 * 1024;
 /// How long the answer to a statement that could not be read may take before the server is asked to stop.
 const NEAR_END: Duration = Duration::from_millis(50);
+/// Answers that the end of an exchange has: to `ROLLBACK` and to `DISCARD ALL`.
+const END_MESSAGES: usize = 2;
 /// Most rows of a question of our own.
 const OWN_ROWS_MAX: usize = 2_000_000;
 
@@ -238,7 +240,7 @@ impl Link {
         Ok(())
     }
 
-    /// Apart, because DISCARD ALL is refused in a transaction. An error of the first leaves the second to say so.
+    /// Apart, because DISCARD ALL is refused in a transaction.
     fn put_end(&mut self) -> Result<(), Fault> {
         // A lock that outlives the rollback goes with it: behind a pooler what comes apart may reach another session.
         frontend::query("ROLLBACK; SELECT pg_catalog.pg_advisory_unlock_all()", &mut self.wire.output)?;
@@ -307,14 +309,28 @@ impl Link {
     pub(crate) async fn tidy(&mut self) -> bool {
         let tidied = async {
             self.come_to_rest().await?;
-            if !self.is_ending {
-                self.put_end()?;
-                self.wire.send().await?;
+            // A cancel of the statement may have met the end that was behind it; by now none is under way any more.
+            if self.is_ending && self.has_ended().await? {
+                return Ok(true);
             }
-            self.settled().await?;
-            self.settled().await
+            self.put_end()?;
+            self.wire.send().await?;
+            self.has_ended().await
         };
-        matches!(tidied.await, Ok(b'I'))
+        matches!(tidied.await, Ok::<bool, Fault>(true))
+    }
+
+    /// Whether the server has ended the transaction and cleaned the session up, as it was told.
+    async fn has_ended(&mut self) -> Result<bool, Fault> {
+        let mut is_clean = true;
+        for _ in 0..END_MESSAGES {
+            is_clean &= match self.settled().await {
+                Ok(state) => state == b'I',
+                Err(Fault::Told(_)) => false,
+                Err(fault) => return Err(fault),
+            };
+        }
+        Ok(is_clean)
     }
 
     /// To the end of the exchange, whatever the server is doing.
@@ -355,7 +371,7 @@ impl Link {
         let mut wait = CANCEL_AGAIN;
         loop {
             // Whoever waits has its answer before the next statement goes out, so no cancel comes too late for this one
-            // and meets that. Where it meets the end, which may be under way, the connection is closed.
+            // and meets that. It may meet the end, which is under way: then that is sent again.
             route.cancel(peer, key).await?;
             if let Ok(ended) = timeout(wait, end.as_mut()).await {
                 return ended;

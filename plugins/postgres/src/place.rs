@@ -87,7 +87,7 @@ pub const DECLARATION: Declaration = Declaration {
             "statement_timeout_seconds",
             "Longest statement in seconds",
             SettingKind::Number,
-            "The server stops a statement after it. This server's own limit (query.time_max_seconds) holds as well.",
+            "The server stops a statement after it. This server's own limit (query.time_max_ms) holds as well.",
         ),
         setting(
             "samples",

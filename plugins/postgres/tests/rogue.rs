@@ -362,6 +362,39 @@ async fn a_query_that_the_server_does_not_give_up_keeps_its_place() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_cancel_that_meets_the_end_of_a_query_costs_no_connection() {
+    let connections = Arc::new(AtomicUsize::new(0));
+    let script = opened({
+        let connections = Arc::clone(&connections);
+        move |stream| {
+            connections.fetch_add(1, Ordering::SeqCst);
+            for _ in 0..2 {
+                hear(stream);
+                say(stream, &[message(b'Z', b"T"), message(b'1', b""), message(b't', &[0; 2]), columns(1)]);
+                hear(stream);
+                // The statement is done; what was behind it was cancelled, and so the session is not clean.
+                let done =
+                    [message(b'2', b""), row(&[b"x"]), message(b'C', b"SELECT 1\0"), message(b'Z', b"T")];
+                let cancelled = [message(b'E', b"C57014\0\0"), message(b'Z', b"E")];
+                let refused = [message(b'E', b"C25001\0\0"), message(b'Z', b"E")];
+                say(stream, &[done.concat(), cancelled.concat(), refused.concat()]);
+                hear(stream);
+                let ended = [message(b'C', b"ROLLBACK\0"), message(b'Z', b"I")];
+                let clean = [message(b'C', b"DISCARD ALL\0"), message(b'Z', b"I")];
+                say(stream, &[ended.concat(), clean.concat()]);
+            }
+        }
+    });
+    let source = opened_source_with(&script, Policy { connections_per_source: 1, ..policy() }).await;
+    for _ in 0..2 {
+        let asking = async { all(source.query(query("SELECT 1", LIMITS)).await?).await };
+        let (batches, _) = tokio::time::timeout(PATIENCE, asking).await.expect("in time").expect("rows");
+        assert_eq!(batches.iter().map(|batch| batch.len()).sum::<usize>(), 1);
+    }
+    assert_eq!(connections.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn rows_that_never_end_and_rows_of_any_size_take_bounded_memory() {
     let short = Limits { time: Duration::from_secs(3), rows: u64::MAX, bytes: 4 << 20, ..LIMITS };
     let answering = |rest: fn(&mut TcpStream)| {

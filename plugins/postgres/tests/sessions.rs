@@ -31,7 +31,7 @@ async fn nothing_of_a_session_is_left_to_the_next_query() {
          PERFORM set_config('my.note', 'left', false); RETURN 'done'; END $$",
         "CREATE FUNCTION look() RETURNS text LANGUAGE sql STABLE AS \
          $$ SELECT concat_ws('|', current_setting('search_path'), current_setting('standard_conforming_strings'), \
-            nullif(current_setting('my.note', true), ''), (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'), \
+            nullif(current_setting('my.note', true), ''), (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()), \
             current_setting('application_name')) $$",
         "CREATE TABLE t (a int)",
         OWN_PID,

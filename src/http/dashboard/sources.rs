@@ -224,8 +224,14 @@ async fn try_out(inside: &Inside, source: &Arc<Source>) -> Vec<Check> {
     };
     let first = Check { text, outcome, millis: Some(elapsed_ms) };
     // What should be changed although it works stands in nobody's way.
-    let warned = |text: String| Check { text, outcome: CheckOutcome::Skipped, millis: None };
+    let warned = |text: String| Check { text, outcome: CheckOutcome::Warned, millis: None };
     std::iter::once(first).chain(warnings.into_iter().map(warned)).collect()
+}
+
+/// What should be changed although it works, behind what is said when it was saved.
+fn warnings(form: &SourceForm) -> String {
+    let warned = form.checks.iter().filter(|check| check.outcome == CheckOutcome::Warned);
+    warned.map(|check| format!(" {}", check.text)).collect()
 }
 
 /// The form of a source that was tried out as it would be, where it may be saved; otherwise the answer.
@@ -252,13 +258,40 @@ fn refused(form: SourceForm, error: ChangeError) -> Outcome {
     Reply::refused(&told(form, error)?)
 }
 
+/// Which setting a refusal is about: the one that it names first, by its label or its name. One that names none is about
+/// the first, unless it is about the source's name.
+fn meant(declared: &[Declared], refusal: &str) -> Option<usize> {
+    let refusal = refusal.to_lowercase();
+    let is_inside =
+        |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
+    let named = |word: &str| {
+        let word = word.to_lowercase();
+        let whole = |at: &usize| {
+            let bytes = refusal.as_bytes();
+            !is_inside(at.checked_sub(1).and_then(|at| bytes.get(at)))
+                && !is_inside(bytes.get(at + word.len()))
+        };
+        refusal.match_indices(&word).map(|(at, _)| at).find(whole)
+    };
+    let first = |declared: &Declared| {
+        [&declared.label, &declared.name]
+            .into_iter()
+            .filter_map(|word| Some((named(word)?, word.len())))
+            .min()
+    };
+    let found = declared.iter().enumerate().filter_map(|(at, declared)| Some((first(declared)?, at)));
+    // Of two that begin at one place the longer word is meant.
+    let found = found.min_by_key(|((from, length), _)| (*from, std::cmp::Reverse(*length))).map(|(_, at)| at);
+    found.or_else(|| (!refusal.contains("name") && !declared.is_empty()).then_some(0))
+}
+
 /// What was refused, in the form.
 fn told(mut form: SourceForm, error: ChangeError) -> Result<SourceForm, Failed> {
     match error.into() {
         Refusal::Name(text) => form.name.error = Some(text),
         // Settings are what a connector refuses; a name has its own rules, and says so.
-        Refusal::Told(text) => match form.declared.first_mut().filter(|_| !text.contains("name")) {
-            Some(first) => first.input.error = Some(text),
+        Refusal::Told(text) => match meant(&form.declared, &text) {
+            Some(at) => form.declared[at].input.error = Some(text),
             None => form.name.error = Some(text),
         },
         Refusal::Failed(failed) => return Err(failed),
@@ -278,7 +311,7 @@ pub(super) async fn add(inside: Inside) -> Outcome {
     match inside.member.add_source(new).await {
         Ok((id, record)) => {
             let to = format!("{}/{id}", inside.sources_at());
-            Ok(inside.done(&to, &format!("{} is connected.", record.name)))
+            Ok(inside.done(&to, &format!("{} is connected.{}", record.name, warnings(&form))))
         }
         Err(error) => refused(form, error),
     }
@@ -381,7 +414,7 @@ pub(super) async fn save(inside: Inside) -> Outcome {
     match inside.member.alter_source(&source, edit).await {
         Ok(record) => {
             let to = format!("{}/{}", inside.sources_at(), source.id());
-            Ok(inside.done(&to, &format!("{} was saved.", record.name)))
+            Ok(inside.done(&to, &format!("{} was saved.{}", record.name, warnings(&form))))
         }
         Err(error) => refused(form, error),
     }
@@ -415,4 +448,47 @@ pub(super) async fn remove(inside: Inside) -> Outcome {
     let record = inside.member.remove_source(source.id()).await?;
     Ok(inside
         .done(&inside.sources_at(), &format!("{} was removed. Its database was not touched.", record.name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_stands_beside_the_setting_that_it_is_about() {
+        let declared: Vec<_> = [
+            ("url", "Connection URL"),
+            ("host", "Host"),
+            ("port", "Port"),
+            ("user", "User"),
+            ("password", "Password"),
+            ("ca", "Certificate authority"),
+            ("client_certificate", "Client certificate"),
+            ("statement_timeout_seconds", "Longest statement in seconds"),
+        ]
+        .map(|(name, label)| Setting { name, label, help: "", kind: SettingKind::Line, required: false })
+        .iter()
+        .map(|setting| field(setting, String::new(), false))
+        .collect();
+        let beside = |refusal: &str| meant(&declared, refusal).map(|at| declared[at].name.as_str());
+        for (refusal, name) in [
+            ("Give either the URL or host, port, database and user, not both.", Some("url")),
+            ("Say what the host is, or give a URL such as postgres://user@host/database.", Some("host")),
+            ("The certificate authority holds a certificate that cannot be used.", Some("ca")),
+            (
+                "A client certificate needs its key, and a key its certificate. Give both or neither.",
+                Some("client_certificate"),
+            ),
+            (
+                "The setting \"statement_timeout_seconds\" is a number from 1 to 3600.",
+                Some("statement_timeout_seconds"),
+            ),
+            ("With another host the password has to be entered again.", Some("host")),
+            // Neither a superuser nor a report is a user or a port.
+            ("The superuser reports something.", Some("url")),
+            ("There is a data source of this name already.", None),
+        ] {
+            assert_eq!(beside(refusal), name, "{refusal}");
+        }
+    }
 }

@@ -140,6 +140,7 @@ fn checks() -> Vec<Check> {
         check("The file lies in an allowed folder", CheckOutcome::Passed, None),
         check("It opens read-only as SQLite 3.50", CheckOutcome::Passed, Some(2)),
         check("A table of it cannot be read: the file ends early.", CheckOutcome::Failed, Some(11)),
+        check("The role could change rows.", CheckOutcome::Warned, None),
         check("Schema", CheckOutcome::Skipped, None),
     ]
 }

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sequel_connector::QueryError;
+use sequel_connector::{QueryError, Said};
 
 use super::Tools;
 use super::run_query::{Failure, GRACE};
@@ -90,7 +90,9 @@ fn failure(error: CatalogError) -> Failure {
     Failure::Query(match &*read {
         QueryError::Refused(said) => QueryError::Refused(said.clone()),
         QueryError::Sql(said) => QueryError::Sql(said.clone()),
-        QueryError::Limit(said) => QueryError::Limit(format!("The schema could not be read. {said}")),
+        QueryError::Limit(said) => {
+            QueryError::Limit(Said::new(said.word(), format!("The schema could not be read. {said}")))
+        }
         QueryError::Cancelled => QueryError::Cancelled,
         QueryError::Unavailable(_) => QueryError::Unavailable(Box::new(read)),
     })

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sequel_connector::{Limits, OpenError, Query, QueryError, Truncated};
+use sequel_connector::{Limits, OpenError, Query, QueryError, Said, Truncated, words};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -219,11 +219,11 @@ async fn query(
     let mut encoder = QueryEncoder::new(name, rows.columns(), asked.format, nonce.as_str());
     let encoded_max = tools.query.encoded_max();
     if encoder.size() > encoded_max {
-        return Err(Failure::Query(QueryError::Limit(
+        return Err(Failure::Query(QueryError::Limit(Said::new(
+            words::COLUMNS,
             "The names of the result's columns alone are longer than an answer may be. Give the columns shorter names \
-             with AS, or select fewer of them."
-                .to_owned(),
-        )));
+             with AS, or select fewer of them.",
+        ))));
     }
     let mut truncated = None;
     while let Some(batch) = rows.next_batch().await.map_err(Failure::Query)? {

@@ -276,6 +276,7 @@ impl Inner {
                 return;
             }
         };
+        let waited = watch.used();
         let link = &mut lent.open.link;
         let described = match ahead {
             Some(_) => watch.guard(link.prepared()).await,
@@ -295,7 +296,7 @@ impl Inner {
         };
         let (sender, rows) = row_channel(columns, watch.stop.clone());
         // A caller that is gone drops the rows here, which cancels the token.
-        let _ = answer.send(Ok(rows));
+        let _ = answer.send(Ok(rows.having_waited(waited)));
         let ended = pump::run(&mut lent.open.link, &shapes, intake, &watch, &sender).await;
         // The answer is complete; the reader need not wait until the session is clean.
         tokio::join!(sender.end(ended.map_err(told)), self.pool.give_back(lent));

@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use rusqlite::Connection;
 use sequel_connector::{
     Configuration, Connector, DataSource, Declaration, Dialect, OpenError, Party, Plan, Profile, ProfileAsk,
-    Query, QueryError, RowSender, Rows, Schema, SchemaAsk, Setting, SettingKind, Settings, check,
-    check_explainable, profile_by_queries, row_channel,
+    Query, QueryError, RowSender, Rows, Said, Schema, SchemaAsk, Setting, SettingKind, Settings, check,
+    check_explainable, profile_by_queries, row_channel, words,
 };
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -188,6 +188,7 @@ impl SqliteSource {
         let watch = Watch::new(query.cancel.child_token(), query.limits.time);
         let unless_taken = watch.stop.clone().drop_guard();
         let permit = self.permit(&watch).await?;
+        let waited = watch.used();
         let (answer, answered) = oneshot::channel();
         let (pool, threads, at_work) = (self.pool.clone(), self.threads.clone(), watch.clone());
         self.threads.handle().spawn_blocking(move || {
@@ -199,7 +200,7 @@ impl SqliteSource {
             .unwrap_or_else(|_| Err(QueryError::Unavailable("the query's thread panicked".into())))?;
         // From here on the rows hold the guard.
         unless_taken.disarm();
-        Ok(rows)
+        Ok(rows.having_waited(waited))
     }
 
     async fn permit(&self, watch: &Watch) -> Result<tokio::sync::OwnedSemaphorePermit, QueryError> {
@@ -207,10 +208,10 @@ impl SqliteSource {
             biased;
             permit = self.pool.permit() => permit.ok_or_else(|| QueryError::Unavailable("the source is closed".into())),
             () = watch.stop.cancelled() => Err(QueryError::Cancelled),
-            () = tokio::time::sleep(watch.left().min(CONNECTION_WAIT)) => Err(QueryError::Limit(
-                "The data source is busy; try again. Other queries kept all connections to it; send fewer at once."
-                    .into(),
-            )),
+            () = tokio::time::sleep(watch.left().min(CONNECTION_WAIT)) => Err(QueryError::Limit(Said::new(
+                words::BUSY,
+                "The data source is busy; try again. Other queries kept all connections to it; send fewer at once.",
+            ))),
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
-use sequel_connector::QueryError;
+use sequel_connector::{QueryError, Said, words};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
@@ -94,6 +94,11 @@ impl Watch {
         self.time.saturating_sub(self.started.elapsed())
     }
 
+    /// How much of its time a query has used.
+    pub(crate) fn used(&self) -> Duration {
+        self.started.elapsed()
+    }
+
     /// Why to stop, if so.
     pub(crate) fn reason(&self) -> Option<QueryError> {
         if self.stop.is_cancelled() {
@@ -105,16 +110,22 @@ impl Watch {
     /// The time limit's error; `what` opens its sentence.
     pub(crate) fn late(&self, what: &str) -> QueryError {
         if u128::from(self.waited_us.load(Ordering::Relaxed)) * 2 > self.time.as_micros() {
-            return QueryError::Limit(format!(
-                "The query was stopped after {}, most of which it waited: the server is busy with long queries. Try \
+            return QueryError::Limit(Said::new(
+                words::TIME,
+                format!(
+                    "The query was stopped after {}, most of which it waited: the server is busy with long queries. Try \
                  again in a moment.",
-                readable(self.time)
+                    readable(self.time)
+                ),
             ));
         }
-        QueryError::Limit(format!(
-            "{what} longer than the limit of {} and was stopped. Make it cheaper: filter earlier, join on indexed \
+        QueryError::Limit(Said::new(
+            words::TIME,
+            format!(
+                "{what} longer than the limit of {} and was stopped. Make it cheaper: filter earlier, join on indexed \
              columns, aggregate fewer rows, or bound a recursive WITH.",
-            readable(self.time)
+                readable(self.time)
+            ),
         ))
     }
 

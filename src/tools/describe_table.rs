@@ -88,6 +88,10 @@ pub(super) async fn encoded<T: Send + 'static>(
             return Ok(Err(said.collect::<Vec<_>>().join(" ")));
         }
     };
+    if asked.guard.keeps_what_is_asked() {
+        // As the catalog names it: what the client wrote may be anything.
+        asked.guard.asks(Some(ask.table.clone()), None);
+    }
     let profile = match glance(source, ask).await {
         Ok(profile) => profile,
         Err(QueryError::Cancelled) => return Err(Failure::Query(QueryError::Cancelled)),

@@ -47,7 +47,7 @@ pub use origin::Origin;
 pub use party::Party;
 pub use plan::{Plan, PlanStep};
 pub use profile::{Profile, ProfileAsk, RowCount, SampleLimits, profile_by_queries};
-pub use query::{Limits, Query};
+pub use query::{Course, Limits, Query};
 pub use registry::Registry;
 pub use rows::{Column, Ending, RowBatch, RowBatchBuilder, RowSender, Rows, Truncated, Value, row_channel};
 pub use schema::{ColumnSchema, ForeignKey, IndexSchema, Schema, SchemaAsk, Table, TableKind};

@@ -3,8 +3,6 @@
 //! A batch keeps all its text and bytes in one buffer, so that a row costs no allocation of its own
 //! and no driver type crosses the crate's border.
 
-use std::time::Duration;
-
 use serde::Serialize;
 use tokio::sync::mpsc;
 
@@ -198,7 +196,6 @@ pub struct Rows {
     columns: Vec<Column>,
     batches: mpsc::Receiver<Message>,
     ending: Option<Ending>,
-    waited: Duration,
     // Dropping the guard cancels the token that the driver watches.
     _stop: tokio_util::sync::DropGuard,
 }
@@ -207,10 +204,7 @@ pub struct Rows {
 /// `stop` is cancelled when the reader goes away; the driver must watch it.
 pub fn row_channel(columns: Vec<Column>, stop: tokio_util::sync::CancellationToken) -> (RowSender, Rows) {
     let (sender, batches) = mpsc::channel(2);
-    (
-        RowSender(sender),
-        Rows { columns, batches, ending: None, waited: Duration::ZERO, _stop: stop.drop_guard() },
-    )
+    (RowSender(sender), Rows { columns, batches, ending: None, _stop: stop.drop_guard() })
 }
 
 impl RowSender {
@@ -257,17 +251,6 @@ impl Rows {
     /// The result's columns, known from the start.
     pub fn columns(&self) -> &[Column] {
         &self.columns
-    }
-
-    /// The same rows, whose query has waited so long for a connection.
-    pub fn having_waited(mut self, waited: Duration) -> Self {
-        self.waited = waited;
-        self
-    }
-
-    /// How long the query waited for a connection before it could run; nothing where the connector does not say.
-    pub fn waited(&self) -> Duration {
-        self.waited
     }
 
     /// The next batch, or `None` after the last one. Cancel safe.

@@ -17,9 +17,9 @@ use crate::postgres_text;
 /// Bytes of a statement that are read for its shape. Long ones are lists of values, of which the shape keeps nothing.
 const READ_BYTES_MAX: usize = 8 * 1024;
 
-/// The shape of a statement, at most `chars_max` characters long; `…` ends one that was cut. `None` where the text cannot
-/// be taken apart.
-pub fn shape(sql: &str, dialect: Dialect, chars_max: usize) -> Option<String> {
+/// The shape of a statement, at most `bytes_max` bytes long; `…` ends one that was cut, and is not counted. `None` where
+/// the text cannot be taken apart.
+pub fn shape(sql: &str, dialect: Dialect, bytes_max: usize) -> Option<String> {
     let plain;
     let sql = match dialect {
         // What is sent and run is this text, which every reader cuts into the same tokens.
@@ -40,17 +40,15 @@ pub fn shape(sql: &str, dialect: Dialect, chars_max: usize) -> Option<String> {
     // The last token of a text that was cut may be a part of one that is no word.
     let tokens = if is_cut { &tokens[..tokens.len().saturating_sub(1)] } else { &tokens[..] };
     let mut shape =
-        Shape { dialect, text: String::with_capacity(sql.len().min(chars_max)), last: Last::Nothing };
+        Shape { dialect, text: String::with_capacity(sql.len().min(bytes_max)), last: Last::Nothing };
     tokens.iter().enumerate().for_each(|(at, token)| shape.take(tokens, at, &token.token));
-    Some(bounded(shape.text, is_cut, chars_max))
+    Some(bounded(shape.text, is_cut, bytes_max))
 }
 
-fn bounded(mut text: String, is_cut: bool, chars_max: usize) -> String {
-    let end = text.char_indices().nth(chars_max).map(|(at, _)| at);
-    if let Some(end) = end {
+fn bounded(mut text: String, is_cut: bool, bytes_max: usize) -> String {
+    let end = floor_char_boundary(&text, bytes_max);
+    if is_cut || end < text.len() {
         text.truncate(end);
-    }
-    if is_cut || end.is_some() {
         text.push('…');
     }
     text
@@ -241,8 +239,8 @@ mod tests {
     }
 
     #[test]
-    fn a_shape_is_cut_by_characters_and_says_so() {
-        assert_eq!(shape("SELECT größe FROM t", Dialect::Sqlite, 10).unwrap(), "SELECT grö…");
+    fn a_shape_is_cut_between_characters_and_says_so() {
+        assert_eq!(shape("SELECT größe FROM t", Dialect::Sqlite, 10).unwrap(), "SELECT gr…");
         assert_eq!(shape("SELECT a", Dialect::Sqlite, 8).unwrap(), "SELECT a");
         // A text that ends inside of a value ends before it.
         let long = format!("SELECT a FROM t WHERE b = '{}'", "secret ".repeat(2_000));
@@ -280,10 +278,10 @@ mod tests {
         }
 
         #[test]
-        fn arbitrary_text_never_panics(sql in ".{0,200}", chars in 0usize..50) {
+        fn arbitrary_text_never_panics(sql in ".{0,200}", bytes in 0usize..50) {
             for dialect in [Dialect::Sqlite, Dialect::Postgres, Dialect::MySql] {
-                if let Some(shape) = shape(&sql, dialect, chars) {
-                    prop_assert!(shape.chars().count() <= chars + 1);
+                if let Some(shape) = shape(&sql, dialect, bytes) {
+                    prop_assert!(shape.trim_end_matches('…').len() <= bytes);
                 }
             }
         }

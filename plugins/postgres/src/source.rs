@@ -276,7 +276,7 @@ impl Inner {
                 return;
             }
         };
-        let waited = watch.used();
+        query.course.connected(watch.used());
         let link = &mut lent.open.link;
         let described = match ahead {
             Some(_) => watch.guard(link.prepared()).await,
@@ -296,7 +296,7 @@ impl Inner {
         };
         let (sender, rows) = row_channel(columns, watch.stop.clone());
         // A caller that is gone drops the rows here, which cancels the token.
-        let _ = answer.send(Ok(rows.having_waited(waited)));
+        let _ = answer.send(Ok(rows));
         let ended = pump::run(&mut lent.open.link, &shapes, intake, &watch, &sender).await;
         // The answer is complete; the reader need not wait until the session is clean.
         tokio::join!(sender.end(ended.map_err(told)), self.pool.give_back(lent));
@@ -332,6 +332,7 @@ impl Inner {
         let names: Vec<_> = described.iter().map(|column| self.type_name(column)).collect();
         let named = described.iter().zip(&names).map(|(column, name)| (column.name.as_str(), name.as_str()));
         let columns = bounded_columns(described.len(), named, query.limits).map_err(Halt::Query)?;
+        query.course.accepted();
         watch.guard(link.execute_last()).await?;
         let shapes = described.iter().map(|column| types::shape(column.type_oid)).collect();
         Ok((columns, shapes, Intake::new(described.len(), query.limits)))

@@ -43,6 +43,7 @@ pub(crate) fn run(
                 .into(),
         ));
     }
+    watch.course.accepted();
     let width = statement.column_count();
     let declared = statement.columns();
     let named = declared.iter().map(|column| (column.name(), column.decl_type().unwrap_or_default()));

@@ -185,10 +185,10 @@ impl SqliteSource {
     /// Starts a statement, or the explanation of one, under its limits.
     async fn start(&self, query: Query, kind: Kind) -> Result<Rows, QueryError> {
         // Its own token: dropping the rows, or this future, must not cancel what else the caller's covers.
-        let watch = Watch::new(query.cancel.child_token(), query.limits.time);
+        let watch = Watch::of(&query);
         let unless_taken = watch.stop.clone().drop_guard();
         let permit = self.permit(&watch).await?;
-        let waited = watch.used();
+        query.course.connected(watch.used());
         let (answer, answered) = oneshot::channel();
         let (pool, threads, at_work) = (self.pool.clone(), self.threads.clone(), watch.clone());
         self.threads.handle().spawn_blocking(move || {
@@ -200,7 +200,7 @@ impl SqliteSource {
             .unwrap_or_else(|_| Err(QueryError::Unavailable("the query's thread panicked".into())))?;
         // From here on the rows hold the guard.
         unless_taken.disarm();
-        Ok(rows.having_waited(waited))
+        Ok(rows)
     }
 
     async fn permit(&self, watch: &Watch) -> Result<tokio::sync::OwnedSemaphorePermit, QueryError> {

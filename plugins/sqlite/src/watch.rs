@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
-use sequel_connector::{QueryError, Said, words};
+use sequel_connector::{Course, Query, QueryError, Said, words};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
@@ -45,6 +45,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 #[derive(Debug)]
 pub(crate) struct Watch {
     pub(crate) stop: CancellationToken,
+    pub(crate) course: Course,
     started: Instant,
     time: Duration,
     // Milliseconds since the start at the last look: a clock that costs the row loop nothing.
@@ -69,13 +70,24 @@ pub(crate) struct Watch {
 const YIELD_US: u64 = 500;
 
 impl Watch {
+    /// Of a query that its time begins for now.
+    pub(crate) fn of(query: &Query) -> Arc<Self> {
+        Self::following(query.cancel.child_token(), query.limits.time, query.course.clone())
+    }
+
+    /// Of work of our own.
+    pub(crate) fn new(stop: CancellationToken, time: Duration) -> Arc<Self> {
+        Self::following(stop, time, Course::default())
+    }
+
     #[expect(
         clippy::disallowed_methods,
         reason = "a query's time is measured here and compared with no stored time"
     )]
-    pub(crate) fn new(stop: CancellationToken, time: Duration) -> Arc<Self> {
+    fn following(stop: CancellationToken, time: Duration, course: Course) -> Arc<Self> {
         Arc::new(Self {
             stop,
+            course,
             started: Instant::now(),
             time,
             looked_ms: AtomicU64::new(0),

@@ -161,7 +161,8 @@ fn what_runs_in_the_database_ends_with_whoever_asked_for_it() {
         "SELECT count(*) FROM pg_stat_activity WHERE usename = '{}' AND state = 'active' AND query LIKE '%nap()'",
         database.role
     );
-    let ends: [(&str, fn(&Home, &TestServer, Pending)); 5] = [
+    type End = fn(&Home, &TestServer, Pending);
+    let ends: [(&str, End); 5] = [
         ("it closes its connection", |_, _, pending| drop(pending)),
         ("it resets its connection", |_, _, pending| pending.wire.reset()),
         ("its key is deleted", |_, server, pending| {

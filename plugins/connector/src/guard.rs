@@ -149,10 +149,13 @@ fn check_on_a_large_stack(sql: &str, dialect: Dialect, may_explain: bool) -> Res
     if dialect == Dialect::Postgres
         && let Some(at) = postgres_tokens::first_mismatch(sql, &tokens)
     {
-        return refuse(format!(
-            "What stands {} can be read in more than one way. Put blanks around operators and send the statement again.",
-            place(at)
-        ));
+        return refuse(
+            words::AMBIGUOUS,
+            format!(
+                "What stands {} can be read in more than one way. Put blanks around operators and send the statement again.",
+                place(at)
+            ),
+        );
     }
     one_statement(&tokens)?;
     few_joins(&tokens)?;

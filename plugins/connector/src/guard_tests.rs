@@ -185,7 +185,7 @@ fn what_other_engines_would_write_with_is_refused() {
 fn judged(sql: &str) -> Result<Vec<String>, String> {
     match plain_postgres(sql, true) {
         Ok(statement) => Ok(statement.unknown.into_iter().map(|called| called.name).collect()),
-        Err(QueryError::Refused(message) | QueryError::Sql(message)) => Err(message),
+        Err(error @ (QueryError::Refused(_) | QueryError::Sql(_))) => Err(error.to_string()),
         Err(error) => panic!("{sql}: {error:?}"),
     }
 }

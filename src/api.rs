@@ -686,6 +686,100 @@ pub struct Audit {
     pub next: Option<u64>,
 }
 
+/// Which entries of the query log are wanted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct QueryLogQuery {
+    /// Most entries, 1 to 1,000; absent: 100.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
+    /// Only those before this entry: the `next` of the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<u64>,
+    /// Only those from this time on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// Only those of keys, apps and people whose name or address this is a part of, or of this id or prefix.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// Only those that touched this data source: an id or a name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// Only those that ended so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<String>,
+}
+
+/// An entry of the query log: a call that touched a data source, without its data, or how many entries are missing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "nearly every entry is a call, and a page has few")]
+pub enum QueryLogEntry {
+    /// A call that touched a data source.
+    Call {
+        /// Counts up with each entry.
+        number: u64,
+        /// When the call began.
+        at: Timestamp,
+        /// Who asked.
+        by: QueryBy,
+        /// The data source's id.
+        source: String,
+        /// Its name; `null` once it was removed.
+        source_name: Option<String>,
+        /// `run_query`, `explain_query`, `describe_table`, `search_schema`, `resources/read` or `completion/complete`.
+        tool: String,
+        /// The id of the request: in the answer's `X-Request-Id`, in this server's log and in the data source's.
+        request: String,
+        /// `ok`, `truncated`, `refused`, `sql_error`, `timed_out`, `busy`, `limit`, `cannot_open`, `unavailable`,
+        /// `cancelled`, `disconnected`, `revoked`, `source_removed`, `shutdown` or `internal`.
+        outcome: String,
+        /// Why, in one word: which limit has cut the answer or ended the query, or why it was refused.
+        why: Option<String>,
+        /// Rows of the answer; of one that was broken off, the most that can have left.
+        rows: u64,
+        /// Bytes of the answer, the same.
+        bytes: u64,
+        /// Milliseconds until there was a connection.
+        waited_ms: u64,
+        /// Milliseconds behind that, until the answer was there or the call ended.
+        ran_ms: u64,
+        /// What was asked, with `?` for each value: a statement that the data source accepted, or the described table.
+        asked: Option<String>,
+    },
+    /// Entries that found no room are missing here.
+    Lost {
+        /// Counts up with each entry.
+        number: u64,
+        /// When that was written.
+        at: Timestamp,
+        /// How many.
+        calls: u64,
+    },
+}
+
+/// Who asked a data source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct QueryBy {
+    /// `key` or `app`.
+    pub kind: String,
+    /// The id of the key, or of the authorized app.
+    pub id: String,
+    /// Its name; `null` once it is gone: the audit trail tells whose it was.
+    pub name: Option<String>,
+    /// The address of the person whose key it is, or who has authorized the app.
+    pub person: Option<String>,
+}
+
+/// A page of the query log, the newest entry first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct QueryLog {
+    /// The entries: fewer than asked for, even none, where the filter lets few through.
+    pub entries: Vec<QueryLogEntry>,
+    /// Ask again with `before` set to this; `null` on the last page.
+    pub next: Option<u64>,
+}
+
 /// Which usage is wanted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -149,7 +149,7 @@ impl Sweeper {
             }
         }
         if pruned > 0 {
-            tracing::info!(records = pruned, "old audit entries and usage were removed");
+            tracing::info!(records = pruned, "old audit entries, usage and queries were removed");
         }
     }
 }
@@ -161,7 +161,8 @@ mod tests {
 
     #[test]
     fn usage_is_written_down_while_a_purge_takes_its_time() {
-        let retention = Retention { audit_days: 90, audit_entries_max: 1_000, usage_days: 90 };
+        let retention =
+            Retention { audit_days: 90, audit_entries_max: 1_000, usage_days: 90, query_days: 30 };
         sweep_beside_a_purge_that_hangs(|oauth, stop| {
             let people = oauth.people().clone();
             let (registry, index, context) =

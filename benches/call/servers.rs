@@ -13,7 +13,7 @@ use sequel::config::{Config, Log, Query as QueryConfig};
 use sequel::mcp::{Decision, HeaderField, RequestHead, ServerFacts, Task, ToolCall, decide};
 use sequel::tools::encode::QueryEncoder;
 use sequel_connector::{
-    Configuration, Connector, DataSource, Egress, Limits, Origin, Party, Query, Settings,
+    Configuration, Connector, Course, DataSource, Egress, Limits, Origin, Party, Query, Settings,
 };
 use sequel_connector_postgres::PostgresConnector;
 use sequel_connector_sqlite::{Policy, SqliteConnector};
@@ -203,6 +203,7 @@ async fn bare_query(
         limits: bare.limits,
         cancel: CancellationToken::new(),
         origin: Origin::default(),
+        course: Course::default(),
     };
     let Ok(mut rows) = bare.sources[*source].query(query).await else {
         return HttpResponse::BadRequest().finish();

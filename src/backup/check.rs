@@ -49,6 +49,8 @@ pub struct Holds {
     pub audit_entries: u64,
     /// Days of usage, for each key and data source.
     pub usage: u64,
+    /// Entries of the query log.
+    pub queries: u64,
     /// Records of all kinds.
     pub records: u64,
     /// Bytes of their keys and values.
@@ -201,6 +203,7 @@ impl Checker {
             }
             Kind::Audit => self.holds.audit_entries += 1,
             Kind::Usage => self.holds.usage += 1,
+            Kind::Query => self.holds.queries += 1,
             _ => {}
         }
         None

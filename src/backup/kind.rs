@@ -10,7 +10,7 @@ use sequel_store::{Key, Lane, Scope};
 use crate::credential::{GrantId, InvitationId, KeyId, OrgId, SourceId, UserId};
 use crate::org::record::{
     self, AppPolicyRecord, AuditRecord, DeletedOrgRecord, GrantRecord, InvitationRecord, KeyRecord,
-    MemberRecord, NameRecord, OrgRecord, SourceRecord, UsageRecord, UsedRecord,
+    MemberRecord, NameRecord, OrgRecord, QueryLogRecord, QueryRecord, SourceRecord, UsageRecord, UsedRecord,
 };
 use crate::record::{RecordError, Versioned, decode, encode};
 use crate::system::clients::{self, ClientGrantRecord, ClientRecord, DecisionRecord};
@@ -37,6 +37,8 @@ pub(super) enum Kind {
     Used,
     Audit,
     Usage,
+    Query,
+    QueryLog,
     OrgIndex,
     Deletion,
     User,
@@ -112,6 +114,8 @@ impl Kind {
             () if record::id_after(record::USED, key).is_some_and(|_: KeyId| true) => Self::Used,
             () if record::audit_revision(key).is_some() => Self::Audit,
             () if record::usage_of(key).is_some() => Self::Usage,
+            () if record::query_number(key).is_some() => Self::Query,
+            () if *key == record::query_log_at() => Self::QueryLog,
             () if begins(record::KEY_NAMES) => Self::KeyName,
             () if begins(record::SOURCE_NAMES) => Self::SourceName,
             () => return None,
@@ -121,7 +125,7 @@ impl Kind {
     /// On which lane it is written. The store's trait does not say it of a record that is read; the kind does.
     pub(super) fn lane(self) -> Lane {
         match self {
-            Self::Used | Self::Usage => Lane::Log,
+            Self::Used | Self::Usage | Self::Query | Self::QueryLog => Lane::Log,
             _ => Lane::State { at: None, narrows: false },
         }
     }
@@ -149,6 +153,8 @@ impl Kind {
             Self::Used => again::<UsedRecord>(value),
             Self::Audit | Self::Trail => again::<AuditRecord>(value),
             Self::Usage => again::<UsageRecord>(value),
+            Self::Query => again::<QueryRecord>(value),
+            Self::QueryLog => again::<QueryLogRecord>(value),
             Self::OrgIndex => again::<IndexRecord>(value),
             Self::Deletion => again::<Deletion>(value),
             Self::User => again::<UserRecord>(value),
@@ -191,6 +197,8 @@ mod tests {
         (Kind::Used, UsedRecord::VERSION, "used"),
         (Kind::Audit, AuditRecord::VERSION, "audit"),
         (Kind::Usage, UsageRecord::VERSION, "usage"),
+        (Kind::Query, QueryRecord::VERSION, "query"),
+        (Kind::QueryLog, QueryLogRecord::VERSION, "query-log"),
         (Kind::OrgIndex, IndexRecord::VERSION, "org-index"),
         (Kind::Deletion, Deletion::VERSION, "deletion"),
         (Kind::User, UserRecord::VERSION, "user"),
@@ -206,7 +214,7 @@ mod tests {
     ];
 
     /// What a kind may have besides its plain fixture.
-    const VARIANTS: &[&str] = &["full", "purging", "suspended"];
+    const VARIANTS: &[&str] = &["full", "lost", "purging", "suspended"];
 
     fn fixtures() -> Vec<(Kind, u32, u32, String)> {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/fixtures/records");

@@ -1,4 +1,6 @@
-//! `sequel audit list`.
+//! `sequel audit list` and `sequel audit queries`.
+
+mod queries;
 
 use super::OrgArg;
 use super::World;
@@ -14,6 +16,7 @@ const PAGE: usize = 1_000;
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
     List(Args),
+    Queries(queries::Args),
 }
 
 /// List the changes of an organization, the newest first: who did what, from where, when
@@ -43,7 +46,10 @@ pub(super) async fn run(
     session: &mut Session,
     world: &mut World<'_>,
 ) -> Result<Answer, Failure> {
-    let Command::List(args) = command;
+    let args = match command {
+        Command::List(args) => args,
+        Command::Queries(args) => return queries::run(args, session, world).await,
+    };
     let (org, path) = session.org(args.org.org).await?;
     args.wanted.list(&org, &format!("{path}/audit"), (session, world)).await
 }

@@ -115,7 +115,7 @@ enum AdminCommand {
     /// Members: who belongs to an organization, and as what
     #[command(subcommand)]
     Member(member::Command),
-    /// The audit trail: every change of an organization
+    /// The audit trail: every change of an organization, and every query of its data sources
     #[command(subcommand)]
     Audit(audit::Command),
     Usage(usage::Args),

@@ -38,7 +38,7 @@ mod tls;
 mod usage;
 
 pub use admin::{Admin, SOCKET_PATH_BYTES_MAX, admin_socket_path, prepare_socket_folder};
-pub use audit::Audit;
+pub use audit::{Audit, Queries};
 pub use auth::{Auth, PlainHttp};
 pub use error::{ConfigError, Place};
 pub use key::{Key, Kind};

@@ -53,6 +53,11 @@ const LIMITS: RegistryLimits = RegistryLimits {
     requests_per_minute_per_org: 0,
     key_creations_per_minute: 0,
     failures_per_minute: 100_000,
+    queries: crate::org::queries::QueryLogLimits {
+        kept: crate::org::queries::Kept::Shape,
+        entries_max: 1_000,
+        waiting_max: 1_000,
+    },
 };
 
 /// A memory store that takes a number of commits and then none, as if the process had died between two of them; or

@@ -140,7 +140,7 @@ impl<F: Future<Output = Answer>> MessageBody for LazyBody<F> {
         }
         let part = this.parts.pop_front();
         if this.parts.is_empty() {
-            this.call = None;
+            this.call.take().inspect(CallGuard::handed_over);
         }
         Poll::Ready(part.map(Ok))
     }

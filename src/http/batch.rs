@@ -121,7 +121,8 @@ impl Run {
     async fn begin(&mut self, call: &Call) -> Result<CallGuard, NotBegun> {
         let Self { edge, principal, credential, id, last, is_revoked, .. } = self;
         let mut give_way = || {
-            let former = last.take();
+            // Its answer waits here for the others.
+            let former = last.take().inspect(CallGuard::handed_over);
             *is_revoked |= former.as_ref().is_some_and(is_revoked_call);
             former.is_some()
         };

@@ -122,7 +122,7 @@ impl<F: Future<Output = Answer>> Telling<F> {
         }
         let part = self.parts.pop_front();
         if self.parts.is_empty() {
-            self.call = None;
+            self.call.take().inspect(CallGuard::handed_over);
         }
         part.map(Ok)
     }

@@ -164,6 +164,16 @@ impl Metrics {
         shard.query_cuts.add(u64::from(cut));
     }
 
+    /// So many entries of the query log were written.
+    pub fn query_entries_written(&self, entries: u64) {
+        self.shard().query_entries_written.add(entries);
+    }
+
+    /// So many entries of the query log found no room and are missing in it.
+    pub fn query_entries_lost(&self, entries: u64) {
+        self.shard().query_entries_lost.add(entries);
+    }
+
     /// A change was made, or not.
     pub fn changed(&self, change: Change) {
         self.shard().changes[change as usize].add(1);

@@ -90,6 +90,8 @@ pub(super) struct Shard {
     pub(super) query_rows: Counter,
     pub(super) query_bytes: Counter,
     pub(super) query_cuts: Counter,
+    pub(super) query_entries_written: Counter,
+    pub(super) query_entries_lost: Counter,
     pub(super) changes: [Counter; Change::COUNT],
     pub(super) apps: [Counter; App::COUNT],
     pub(super) org_loads: Counter,

@@ -206,7 +206,13 @@ impl Teller<'_, '_> {
         self.count(("sequel_query_rows", "Rows of answers"), |shard| shard.query_rows.get())?;
         let about = ("sequel_query_answer", "Bytes of answers with rows");
         self.count_in(about, Some(&Unit::Bytes), |shard| shard.query_bytes.get())?;
-        self.count(("sequel_query_answers_cut", "Answers that were cut by a limit"), |s| s.query_cuts.get())
+        self.count(("sequel_query_answers_cut", "Answers that were cut by a limit"), |s| s.query_cuts.get())?;
+        self.count(("sequel_query_log_entries", "Entries of the query log that were written"), |shard| {
+            shard.query_entries_written.get()
+        })?;
+        self.count(("sequel_query_log_lost", "Entries of the query log that found no room"), |shard| {
+            shard.query_entries_lost.get()
+        })
     }
 
     fn organizations(&mut self, readings: &Readings) -> Told {

@@ -23,7 +23,7 @@ use super::org_store::OrgStore;
 use super::permission::Role;
 use super::record::{self, AppPolicyRecord, GrantRecord, KeyRecord, SourceRecord, UsedRecord};
 use super::secrets::Belonging;
-use super::usage::{self, Line};
+use super::unwritten::Known;
 use super::view::{KeyView, Publisher, View};
 use crate::context::Context;
 use crate::credential::{GrantId, KeyId, OrgId, SourceId, UserId};
@@ -135,14 +135,14 @@ pub(super) struct OrgActor {
     view: Arc<View>,
     publisher: Arc<Publisher>,
     entry: Arc<Entry>,
-    // Sums of usage as they were written last.
-    known_usage: usage::Known,
+    // What was written last of usage and queries.
+    known: Known,
 }
 
 impl OrgActor {
     /// With the view that `publisher` has just published.
     pub(super) fn new(desk: Desk, view: Arc<View>, publisher: Publisher, entry: Arc<Entry>) -> Self {
-        Self { desk, view, publisher: Arc::new(publisher), entry, known_usage: Default::default() }
+        Self { desk, view, publisher: Arc::new(publisher), entry, known: Known::default() }
     }
 
     /// Publishes the view that follows from an edit and ends the calls that the edit forbids. False where
@@ -386,7 +386,7 @@ impl<C: Change> Handler<Asked<C>> for OrgActor {
     }
 }
 
-/// Asks the actor to write down usage, and the last uses of these keys. Not a change: it bumps no revision.
+/// Asks the actor to write down usage, queries, and the last uses of these keys. Not a change: it bumps no revision.
 pub(super) struct CollectUses(pub(super) Vec<KeyId>);
 
 impl Message for Asked<CollectUses> {
@@ -398,9 +398,9 @@ impl Handler<Asked<CollectUses>> for OrgActor {
 
     fn handle(&mut self, asked: Asked<CollectUses>, _: &mut ActorCtx<Self>) -> Self::Result {
         let Asked { message: CollectUses(mut ids), permit, .. } = asked;
-        let counted = self.entry.ledger.take();
+        let unwritten = self.entry.take_unwritten();
         // Where a sum is written anyway, the last use costs nothing more.
-        ids.extend(counted.keys().map(Line::key));
+        ids.extend(unwritten.counted.keys().map(|line| line.key));
         ids.sort_unstable();
         ids.dedup();
         let used = ids.into_iter().filter_map(|id| Some((id, self.view.find(&id)?.uses.collect()?)));
@@ -409,19 +409,20 @@ impl Handler<Asked<CollectUses>> for OrgActor {
                 Write::Put(record::used_at(id), record::encode(&UsedRecord { last_used_at }))
             })
             .collect();
-        let mut known = std::mem::take(&mut self.known_usage);
+        let mut known = std::mem::take(&mut self.known);
         let (Desk { store, context, .. }, entry) = (self.desk.clone(), Arc::clone(&self.entry));
         let writing = async move {
-            let written = usage::write_down(&store, &context.rng, &mut known, counted, writes).await;
+            let others = (writes, entry.queries.limits().entries_max);
+            let written = unwritten.write_down(&store, &context, &mut known, others).await;
             let outcome = written.map_err(|(error, left)| {
-                entry.ledger.give_back(left);
+                entry.give_back(left);
                 error
             });
             drop(permit);
             (known, outcome)
         };
         let written = writing.into_actor(self).map(|(known, outcome), actor, _| {
-            actor.known_usage = known;
+            actor.known = known;
             outcome
         });
         AtomicResponse::new(Box::pin(written))

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use sequel_connector::Origin;
+use sequel_connector::{Course, Origin};
 use tokio_util::sync::CancellationToken;
 
 use super::entry::Entry;
@@ -11,9 +11,11 @@ use super::error::BeginError;
 use super::inflight::{CallKey, Stopped, Ticket};
 use super::open::Source;
 use super::progress::Progress;
-use super::usage::Tally;
+use super::queries::Kept;
+use super::record::QueryOutcome;
+use super::tally::Tally;
 use super::view::View;
-use crate::credential::{Credential, KeyId, OrgId, SourceId};
+use crate::credential::{Credential, OrgId, SourceId};
 use crate::oauth::scope::ScopeSet;
 
 /// Who asks: a verified credential, in its own organization.
@@ -31,8 +33,8 @@ pub struct CallGuard {
     view: Arc<View>,
     sources: Option<Arc<[SourceId]>>,
     scopes: ScopeSet,
-    // Who asks: for the logs of the databases that are asked.
-    asker: (OrgId, KeyId),
+    // For the logs of the databases that are asked.
+    org: OrgId,
     // Where somebody wants to hear of it.
     progress: Option<Arc<Progress>>,
 }
@@ -55,9 +57,9 @@ impl Principal {
         let view = view.as_ref().ok_or(BeginError::Closed)?;
         let key = view.verify(&self.credential, entry.now()).map_err(|_| BeginError::Revoked)?;
         let (sources, scopes) = (key.sources(), key.scopes());
-        let tally = Tally::new(Arc::clone(entry), id);
-        let asker = (entry.id, id);
-        Ok(CallGuard { tally, ticket, view: Arc::clone(view), sources, scopes, asker, progress: None })
+        let tally = Tally::new(Arc::clone(entry), &self.credential);
+        let org = entry.id;
+        Ok(CallGuard { tally, ticket, view: Arc::clone(view), sources, scopes, org, progress: None })
     }
 
     /// Ends the call or stream of this credential that the client names so. True where there was just one.
@@ -75,10 +77,9 @@ impl Principal {
 impl CallGuard {
     /// On whose behalf a database is asked. Names nobody: ids and the key's visible prefix.
     pub fn origin(&self, request_id: &str) -> Origin {
-        let (org, key) = self.asker;
         Origin {
-            organization: org.to_string(),
-            principal: crate::credential::prefix(&key),
+            organization: self.org.to_string(),
+            principal: self.tally.principal(),
             request: request_id.to_owned(),
         }
     }
@@ -98,9 +99,35 @@ impl CallGuard {
         self.ticket.stop.reason.get().copied()
     }
 
-    /// Notes for the usage which data source the call is about.
-    pub fn touches(&self, source: &Source) {
-        self.tally.touches(source.id());
+    /// Notes which data source the call is about, by which tool, under which request's id.
+    pub fn touches(&self, source: &Source, tool: &str, request_id: &str) {
+        self.tally.touches(source.id(), tool, request_id);
+    }
+
+    /// Whether the query log keeps what is asked, without its values.
+    pub fn keeps_what_is_asked(&self) -> bool {
+        self.tally.kept() == Kept::Shape
+    }
+
+    /// Notes for the query log what is asked, without its values (see [`sequel_connector::shape`]). With the course of a
+    /// statement it is kept only once the data source has taken that.
+    pub fn asks(&self, what: Option<String>, course: Option<Course>) {
+        self.tally.asks(what, course);
+    }
+
+    /// Notes for the query log that the data source is open.
+    pub fn opened(&self) {
+        self.tally.opened();
+    }
+
+    /// Notes for the query log how the work on the data source ended, with a word for why. The first time counts.
+    pub fn ended(&self, outcome: QueryOutcome, why: Option<&'static str>) {
+        self.tally.ended(outcome, why);
+    }
+
+    /// Notes that the answer is in other hands: a call that is dropped before was broken off.
+    pub fn handed_over(&self) {
+        self.tally.handed_over();
     }
 
     /// Notes for the usage that the data source was given a statement.
@@ -132,6 +159,12 @@ impl CallGuard {
     /// Where to say how far the call is, if anybody wants to hear of it.
     pub fn progress(&self) -> Option<&Arc<Progress>> {
         self.progress.as_ref()
+    }
+}
+
+impl Drop for CallGuard {
+    fn drop(&mut self) {
+        self.tally.stopped(self.stopped());
     }
 }
 

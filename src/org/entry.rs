@@ -13,6 +13,7 @@ use super::actor::OrgActor;
 use super::authenticate::Rates;
 use super::inflight::{Concurrency, Inflight};
 use super::open::Source;
+use super::queries::QueryLog;
 use super::rate::RateCell;
 use super::usage::Ledger;
 use super::view::ViewCell;
@@ -40,6 +41,8 @@ pub(super) struct Entry {
     pub(super) used_keys: Mutex<Vec<KeyId>>,
     // What calls came to, until the actor writes it down.
     pub(super) ledger: Ledger,
+    // The same for the query log.
+    pub(super) queries: QueryLog,
     // The registry's list of organizations with uses to collect.
     pub(super) to_collect: Arc<Mutex<Vec<Arc<Entry>>>>,
     // The sources of the last view. A fresh actor goes on with them: calls that outlived its predecessor

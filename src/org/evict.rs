@@ -19,7 +19,7 @@ impl Registry {
         entry.evicted.store(true, Ordering::SeqCst);
         entry.cell.close();
         entry.actor.lock().take();
-        self.0.orphans.adopt(entry.id, &entry.ledger);
+        self.0.orphans.adopt(entry);
         // Others may hold the entry for a while yet: connections must not wait for that.
         *entry.sources.lock() = Arc::new([]);
         self.0.entries.remove(entry);

@@ -22,6 +22,7 @@ use super::inflight::Concurrency;
 use super::members::Members;
 use super::open::Source;
 use super::org_store::OrgStore;
+use super::queries::QueryLog;
 use super::rate::RateCell;
 use super::record::{
     self, AppPolicyRecord, GrantRecord, KeyRecord, MemberRecord, OrgRecord, Owner, SourceRecord, decode,
@@ -106,6 +107,7 @@ impl Registry {
             evicted: AtomicBool::new(false),
             used_keys: Mutex::default(),
             ledger: Ledger::default(),
+            queries: QueryLog::new(Arc::clone(&self.0.query_room)),
             to_collect: Arc::clone(&self.0.used),
             sources: Mutex::new(Arc::new([])),
             listed: AtomicBool::new(false),

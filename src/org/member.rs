@@ -15,7 +15,10 @@ use super::handle::Org;
 use super::keys::{KeyEdit, ListedKey, MintedKey, NewKey};
 use super::members::{ListedMember, MintedInvitation, NewInvitation, Reach};
 use super::permission::{Action, Role, allows};
-use super::record::{self, InvitationRecord, KeyRecord, MemberRecord, OrgRecord, Owner, SourceRecord};
+use super::query_pages::{QueryAsk, QueryPage};
+use super::record::{
+    self, InvitationRecord, KeyRecord, MemberRecord, OrgRecord, Owner, QueryCall, QueryRecord, SourceRecord,
+};
 use super::registry::Registry;
 use super::sources::{NewSource, SourceEdit};
 use super::usage::{UsageQuery, UsageReport};
@@ -226,6 +229,37 @@ impl Member {
     /// A page of the audit trail.
     pub async fn audit(&self, query: AuditQuery) -> Result<AuditPage, ChangeError> {
         self.to(Action::Audit)?.audit(query).await
+    }
+
+    /// A page of the query log: of everybody's calls for who reads the audit trail, else of those of their own keys and
+    /// apps, as far as these live.
+    pub async fn queries(&self, mut ask: QueryAsk) -> Result<QueryPage, ChangeError> {
+        if self.may(Action::Audit) {
+            return self.to(Action::Audit)?.queries(&ask).await;
+        }
+        let org = self.to(Action::OwnKeys)?;
+        let mine = self.own_ids(&org).await?;
+        ask.filter.by = Some(match ask.filter.by.take() {
+            Some(wanted) => wanted.into_iter().filter(|id| mine.contains(id)).collect(),
+            None => mine,
+        });
+        org.queries(&ask).await
+    }
+
+    /// One entry of these.
+    pub async fn query_entry(&self, number: u64) -> Result<QueryCall, ChangeError> {
+        let all = self.may(Action::Audit);
+        let org = self.to(if all { Action::Audit } else { Action::OwnKeys })?;
+        let mine = if all { Vec::new() } else { self.own_ids(&org).await? };
+        match org.query_entry(number).await? {
+            Some(QueryRecord::Call(call)) if all || mine.contains(&call.by) => Ok(call),
+            _ => Err(ChangeError::NotFound("entry")),
+        }
+    }
+
+    async fn own_ids(&self, org: &Org) -> Result<Vec<KeyId>, ChangeError> {
+        let member = org.store().get::<MemberRecord>(&record::member_at(self.person.user)).await?;
+        Ok(member.map(|(member, _)| member.all_that_ends()).unwrap_or_default())
     }
 
     /// What one of these keys did.

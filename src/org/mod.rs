@@ -33,16 +33,21 @@ mod listen;
 mod load;
 mod member;
 pub mod members;
+pub mod names;
 mod open;
 mod org_store;
 pub mod permission;
 mod progress;
+pub mod queries;
+pub mod query_pages;
 mod rate;
 pub mod record;
 mod registry;
 mod secrets;
 pub mod sources;
+mod tally;
 mod throttle;
+mod unwritten;
 mod upkeep;
 pub mod usage;
 mod view;
@@ -67,6 +72,8 @@ pub use view::{KeyView, Refusal, View};
 mod audit_tests;
 #[cfg(test)]
 mod members_tests;
+#[cfg(test)]
+mod query_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

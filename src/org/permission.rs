@@ -64,7 +64,7 @@ pub enum Action {
     Sources,
     /// See what everybody used.
     Usage,
-    /// Read the audit trail.
+    /// Read the audit trail, and what everybody's keys and apps asked; one's own are for who may have keys.
     Audit,
     /// Invite, change roles and remove members, owners excepted.
     Members,
@@ -93,7 +93,7 @@ pub const TABLE: &[(Action, &str, [bool; 4])] = &[
     ),
     (Action::Sources, "Add, change, test and remove data sources", [true, true, false, false]),
     (Action::Usage, "See everybody's usage", [true, true, false, false]),
-    (Action::Audit, "Read the audit trail", [true, true, false, false]),
+    (Action::Audit, "Read the audit trail, and everybody's queries", [true, true, false, false]),
     (Action::Members, "Invite, change roles, remove members", [true, true, false, false]),
     (Action::Owners, "Make owners; change and remove them", [true, false, false, false]),
     (Action::Rename, "Rename the organization", [true, true, false, false]),

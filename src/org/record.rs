@@ -16,11 +16,14 @@
 //! | `app-policy` | [`AppPolicyRecord`]; not there where every class of client may be authorized |
 //! | `audit/<revision, 16 hexadecimal digits>` | [`AuditRecord`] of the change that made the revision |
 //! | `usage/<day>/<key id>/<source id or ->` | [`UsageRecord`], on the log lane |
+//! | `query/<number, 16 hexadecimal digits>` | [`QueryRecord`], on the log lane |
+//! | `query-log` | [`QueryLogRecord`], on the log lane, written with each batch of the former |
 //!
 //! A record of a newer version is refused, never misread. Changing a shape means a new version, a
 //! decoder for the old one and a committed fixture (`tests/it/fixtures/records`); a new kind also means
 //! a line in `backup::kind`, without which no backup can hold it.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use jiff::civil::Date;
@@ -420,6 +423,161 @@ pub struct UsageRecord {
     pub errors: u64,
 }
 
+/// An entry of the query log. Lossy: a crash may lose those of the last second.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum QueryRecord {
+    /// A call that touched a data source.
+    Call(QueryCall),
+    /// Entries are missing between the one before and the one behind.
+    Lost {
+        /// When that was written.
+        at: Timestamp,
+        /// How many.
+        calls: u64,
+    },
+}
+
+impl QueryRecord {
+    /// When it was.
+    pub fn at(&self) -> Timestamp {
+        match self {
+            Self::Call(call) => call.at,
+            Self::Lost { at, .. } => *at,
+        }
+    }
+}
+
+/// One call that touched a data source: who asked which one, by what, and what it came to. Never a value: neither of what
+/// was read nor of what was asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueryCall {
+    /// When it began.
+    pub at: Timestamp,
+    /// The id of the key, or of the grant of an app.
+    pub by: KeyId,
+    /// Whether it is a grant's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub app: bool,
+    /// Which data source.
+    pub source: SourceId,
+    /// The tool, or the method for what is none.
+    pub tool: String,
+    /// The request's id, which its client, our log and the data source's own log were told, too.
+    pub request: String,
+    /// How it ended.
+    pub outcome: QueryOutcome,
+    /// Why, in one word, where the outcome leaves that open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<Cow<'static, str>>,
+    /// Rows of the answer. Of one that was broken off, at most so many left.
+    pub rows: u64,
+    /// Bytes of the answer, the same.
+    pub bytes: u64,
+    /// Milliseconds until there was a connection.
+    pub waited_ms: u64,
+    /// Milliseconds behind that, until the answer was there or the call ended.
+    pub ran_ms: u64,
+    /// What was asked, without its values: the statement with `?` for each of them, or the name of the described table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<String>,
+}
+
+/// How a call that touched a data source ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QueryOutcome {
+    /// With its whole answer.
+    Ok,
+    /// With a part of it, up to a limit.
+    Truncated,
+    /// The statement is not one that may run.
+    Refused,
+    /// The data source says that the statement is wrong.
+    SqlError,
+    /// It ran for as long as it may.
+    TimedOut,
+    /// Others kept all connections to the data source.
+    Busy,
+    /// It met another limit.
+    Limit,
+    /// The data source could not be opened.
+    CannotOpen,
+    /// The data source failed.
+    Unavailable,
+    /// The client cancelled it.
+    Cancelled,
+    /// The client went away.
+    Disconnected,
+    /// The credential was revoked, disabled or narrowed.
+    Revoked,
+    /// The data source was removed.
+    SourceRemoved,
+    /// The server stopped.
+    Shutdown,
+    /// Sequel failed.
+    Internal,
+}
+
+impl QueryOutcome {
+    /// All of them.
+    pub const ALL: &[Self] = &[
+        Self::Ok,
+        Self::Truncated,
+        Self::Refused,
+        Self::SqlError,
+        Self::TimedOut,
+        Self::Busy,
+        Self::Limit,
+        Self::CannotOpen,
+        Self::Unavailable,
+        Self::Cancelled,
+        Self::Disconnected,
+        Self::Revoked,
+        Self::SourceRemoved,
+        Self::Shutdown,
+        Self::Internal,
+    ];
+
+    /// Its word, as records and filters have it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Truncated => "truncated",
+            Self::Refused => "refused",
+            Self::SqlError => "sql_error",
+            Self::TimedOut => "timed_out",
+            Self::Busy => "busy",
+            Self::Limit => "limit",
+            Self::CannotOpen => "cannot_open",
+            Self::Unavailable => "unavailable",
+            Self::Cancelled => "cancelled",
+            Self::Disconnected => "disconnected",
+            Self::Revoked => "revoked",
+            Self::SourceRemoved => "source_removed",
+            Self::Shutdown => "shutdown",
+            Self::Internal => "internal",
+        }
+    }
+
+    /// The outcome of a word.
+    pub fn of(word: &str) -> Option<Self> {
+        Self::ALL.iter().find(|outcome| outcome.word() == word).copied()
+    }
+
+    /// Whether there was an answer with what was asked for.
+    pub fn is_answer(self) -> bool {
+        matches!(self, Self::Ok | Self::Truncated)
+    }
+}
+
+/// How far the query log has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueryLogRecord {
+    /// The number of the next entry. Numbers are given once, without gaps.
+    pub next: u64,
+}
+
 versioned! {
     OrgRecord, "organization", 1;
     DeletedOrgRecord, "deleted organization", 1;
@@ -433,6 +591,8 @@ versioned! {
     UsedRecord, "use", 1;
     AuditRecord, "audit entry", 3;
     UsageRecord, "usage", 1;
+    QueryRecord, "query", 1;
+    QueryLogRecord, "query log", 1;
 }
 
 /// The prefix of all API keys.
@@ -455,6 +615,8 @@ pub const USED: &str = "used/";
 pub const AUDIT: &str = "audit/";
 /// The prefix of all usage.
 pub const USAGE: &str = "usage/";
+/// The prefix of all entries of the query log.
+pub const QUERIES: &str = "query/";
 
 fn stored(text: String) -> Key {
     Key::new(text).expect("record keys are built from fixed prefixes, ids and digests, all short")
@@ -531,6 +693,22 @@ pub fn usage_of(key: &Key) -> Option<(Date, KeyId, Option<SourceId>)> {
     Some((day.parse().ok()?, key.parse().ok()?, source))
 }
 
+/// Where an entry of the query log is. Keys sort as the entries were written.
+pub fn query_at(number: u64) -> Key {
+    stored(format!("{QUERIES}{number:016x}"))
+}
+
+/// The number of an entry of the query log.
+pub fn query_number(key: &Key) -> Option<u64> {
+    let digits = std::str::from_utf8(key.as_bytes()).ok()?.strip_prefix(QUERIES)?;
+    if digits.len() == 16 { u64::from_str_radix(digits, 16).ok() } else { None }
+}
+
+/// Where it stands how far the query log has come.
+pub fn query_log_at() -> Key {
+    stored("query-log".into())
+}
+
 /// Where the holder of a key's name is.
 pub fn key_name_at(name: &str) -> Key {
     stored(format!("{KEY_NAMES}{}", name_digest(name)))
@@ -568,6 +746,15 @@ mod tests {
         for value in [&b""[..], b"{}", b"null", b"{\"v\":1}", b"\xff"] {
             assert!(matches!(decode::<OrgRecord>(value), Err(RecordError::Damaged { .. })));
         }
+    }
+
+    #[test]
+    fn the_words_of_outcomes_are_those_of_their_records() {
+        for outcome in QueryOutcome::ALL {
+            assert_eq!(serde_json::to_value(outcome).unwrap(), outcome.word());
+            assert_eq!(QueryOutcome::of(outcome.word()), Some(*outcome));
+        }
+        assert_eq!(QueryOutcome::of("lost"), None);
     }
 
     #[test]

@@ -26,9 +26,10 @@ use super::handle::Org;
 use super::inflight::Stopped;
 use super::open::OpenSources;
 use super::org_store::OrgStore;
+use super::queries::{QueryLogLimits, QueryRoom};
 use super::record::{self, MemberRecord, OrgRecord, encode};
 use super::throttle::Throttle;
-use super::usage::Orphans;
+use super::unwritten::Orphans;
 use crate::context::Context;
 use crate::credential::{OrgId, UserId};
 use crate::metrics::{Metrics, Readings};
@@ -84,6 +85,8 @@ pub struct RegistryLimits {
     pub requests_per_minute_per_org: u32,
     /// API keys that one organization may create in a minute; 0 for no limit.
     pub key_creations_per_minute: u32,
+    /// The query log.
+    pub queries: QueryLogLimits,
 }
 
 /// The registry. Clones share it.
@@ -99,8 +102,9 @@ pub(super) struct Inner {
     pub(super) hand: Mutex<VecDeque<OrgId>>,
     // Organizations with uses to collect.
     pub(super) used: Arc<Mutex<Vec<Arc<Entry>>>>,
-    // What organizations counted that left memory before it was collected.
+    // What organizations that left memory had not written down.
     pub(super) orphans: Orphans,
+    pub(super) query_room: Arc<QueryRoom>,
     pub(super) throttle: Throttle,
     // What access tokens have to be for, once a server listens.
     pub(super) audience: OnceLock<String>,
@@ -124,6 +128,7 @@ impl Registry {
         let fence = parts.store.fence();
         let rates = Rates::of(&parts.limits);
         let throttle = Throttle::new(parts.limits.failures_per_minute, parts.context.clock.clone());
+        let query_room = QueryRoom::new(parts.limits.queries, parts.metrics.clone());
         let entries = ActiveOrgs::for_about(parts.limits.active_max);
         Self(Arc::new(Inner {
             parts,
@@ -133,6 +138,7 @@ impl Registry {
             hand: Mutex::default(),
             used: Arc::default(),
             orphans: Orphans::default(),
+            query_room,
             throttle,
             audience: OnceLock::new(),
             draining: Arc::default(),

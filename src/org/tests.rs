@@ -31,7 +31,7 @@ use crate::credential::{Credential, OrgId, PlainKey};
 use crate::vault::Vault;
 
 /// What to do instead of, or before, the next commits.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub(super) enum Fault {
     Full,
     Unavailable,
@@ -109,6 +109,11 @@ impl Stage {
     pub(super) fn fail(&self, fault: Fault) {
         self.faults.lock().push(fault);
     }
+
+    /// From now on commits go through.
+    pub(super) fn no_more_faults(&self) {
+        self.faults.lock().clear();
+    }
 }
 
 #[async_trait]
@@ -185,6 +190,11 @@ pub(super) const LIMITS: RegistryLimits = RegistryLimits {
     requests_per_minute_per_key: 0,
     requests_per_minute_per_org: 0,
     key_creations_per_minute: 0,
+    queries: crate::org::queries::QueryLogLimits {
+        kept: crate::org::queries::Kept::Shape,
+        entries_max: 1_000,
+        waiting_max: 1_000,
+    },
 };
 
 /// A registry over a stage, with its own arbiter.

@@ -8,6 +8,7 @@ use super::actor::CollectUses;
 use super::audit::AuditRetention;
 use super::error::{ChangeError, ResolveError};
 use super::handle::Org;
+use super::query_pages::QueryRetention;
 use super::registry::Registry;
 use super::usage::{day_of, usage_before};
 use crate::context::Timestamp;
@@ -27,6 +28,8 @@ pub struct Retention {
     pub audit_entries_max: u64,
     /// Days that usage is kept, today included.
     pub usage_days: u32,
+    /// Days that entries of the query log are kept.
+    pub query_days: u32,
 }
 
 impl Retention {
@@ -44,12 +47,22 @@ impl Registry {
     /// Writes down what organizations counted that have left memory.
     pub(super) async fn collect_orphans(&self) {
         for id in self.0.orphans.orgs() {
-            if let Err(error) = self.0.orphans.settle(id, &self.store_of(id), &self.0.parts.context.rng).await
-            {
-                tracing::warn!(error = &error as &dyn std::error::Error, "usage was not written down");
+            if let Err(error) = {
+                let (context, most) = (&self.0.parts.context, self.0.parts.limits.queries.entries_max);
+                self.0.orphans.settle(id, &self.store_of(id), context, most).await
+            } {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "usage and queries were not written down"
+                );
                 break;
             }
         }
+    }
+
+    fn query_retention(&self, days: u32) -> QueryRetention {
+        let keep_from = self.0.parts.context.clock.now().minus(DAY * days);
+        QueryRetention { keep_from, entries_max: self.0.parts.limits.queries.entries_max }
     }
 
     /// Writes down what calls came to and when keys were used last. A crash may lose what was counted since
@@ -60,7 +73,7 @@ impl Registry {
         // Together, so that the store commits them together.
         let told = used.into_iter().map(|entry| async move {
             let keys = std::mem::take(&mut *entry.used_keys.lock());
-            if keys.is_empty() && entry.ledger.is_empty() {
+            if keys.is_empty() && !entry.has_unwritten() {
                 return Ok(());
             }
             let org = Org::new(entry, self.clone());
@@ -76,7 +89,7 @@ impl Registry {
         while let Some(outcome) = told.next().await {
             if let Err(error) = outcome {
                 let error = &error as &dyn std::error::Error;
-                tracing::warn!(error, "usage was not written down");
+                tracing::warn!(error, "usage and queries were not written down");
             }
         }
     }
@@ -90,7 +103,9 @@ impl Registry {
         let has_usage = !usage_before(&store, keep_from, 1).await?.is_empty();
         let has_entries = audit.is_due(&store).await?;
         let dead_grants = self.dead_grants(id).await?;
-        if !has_usage && !has_entries && dead_grants.is_empty() {
+        let queries = self.query_retention(retention.query_days);
+        let has_queries = queries.is_due(&store).await?;
+        if !has_usage && !has_entries && dead_grants.is_empty() && !has_queries {
             return Ok(0);
         }
         let org = match self.resolve(id).await {
@@ -101,7 +116,8 @@ impl Registry {
         let usage = if has_usage { org.prune_usage(keep_from).await? } else { 0 };
         let entries = if has_entries { org.prune_audit(audit).await? } else { 0 };
         let grants = org.sweep_grants(&dead_grants).await?;
-        Ok(usage + entries + grants)
+        let queries = if has_queries { org.prune_queries(queries).await? } else { 0 };
+        Ok(usage + entries + grants + queries)
     }
 
     /// Forgets what the throttle need not remember any more.

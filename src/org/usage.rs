@@ -10,27 +10,20 @@
 
 use std::collections::HashMap;
 use std::ops::Bound;
-use std::sync::Arc;
 
 use jiff::civil::Date;
 use parking_lot::Mutex;
 use sequel_store::{BATCH_OPERATIONS_MAX, Key, KeyRange, ReadError, Write};
-use tokio::sync::Mutex as AsyncMutex;
 
-use super::entry::Entry;
 use super::error::ChangeError;
 use super::handle::Org;
-use super::lifecycle::is_gone;
 use super::org_store::{GetError, OrgStore};
 use super::record::{self, UsageRecord, decode, encode, usage_at, usage_of};
 use crate::context::{Rng, Timestamp};
-use crate::credential::{KeyId, OrgId, SourceId};
+use crate::credential::{KeyId, SourceId};
 
 /// Sums that an actor remembers; beyond it, it forgets them and reads again. Some 500 KiB.
 const KNOWN_MAX: usize = 4_096;
-/// Organizations out of memory whose usage waits to be written: only while the store takes none are there
-/// more than a few. Some megabytes.
-const ORPHANS_MAX: usize = 10_000;
 /// Records that one batch removes: a batch has 256 operations.
 const PRUNED_AT_ONCE: usize = 200;
 /// Lines that a list holds at most; it tells when there are more.
@@ -39,18 +32,14 @@ pub const LINES_MAX: usize = 10_000;
 /// What a sum is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Line {
-    day: Date,
-    key: KeyId,
-    source: Option<SourceId>,
+    pub(super) day: Date,
+    pub(super) key: KeyId,
+    pub(super) source: Option<SourceId>,
 }
 
 impl Line {
     fn at(&self) -> Key {
         usage_at(self.day, self.key, self.source)
-    }
-
-    pub(super) fn key(&self) -> KeyId {
-        self.key
     }
 }
 
@@ -78,13 +67,18 @@ impl UsageRecord {
 /// What was counted and is not written down.
 pub(super) type Counted = HashMap<Line, UsageRecord>;
 
+/// Adds what was counted to what was counted.
+pub(super) fn add_all(counted: &mut Counted, more: &Counted) {
+    more.iter().for_each(|(line, usage)| counted.entry(*line).or_default().add(usage));
+}
+
 /// What was counted and waits for the actor.
 #[derive(Default)]
 pub(super) struct Ledger(Mutex<Counted>);
 
 impl Ledger {
     /// Counts. True where nothing waited before, so that the organization must be listed for the timer.
-    fn add(&self, line: Line, usage: &UsageRecord) -> bool {
+    pub(super) fn add(&self, line: Line, usage: &UsageRecord) -> bool {
         let mut counted = self.0.lock();
         let was_empty = counted.is_empty();
         counted.entry(line).or_default().add(usage);
@@ -101,76 +95,7 @@ impl Ledger {
 
     /// Takes back what could not be written.
     pub(super) fn give_back(&self, left: Counted) {
-        for (line, usage) in &left {
-            self.add(*line, usage);
-        }
-    }
-}
-
-/// What organizations that left memory had counted. Written down by the timer, or by the organization's
-/// actor when it is loaded again: never beside it.
-#[derive(Default)]
-pub(super) struct Orphans {
-    waiting: Mutex<HashMap<OrgId, Counted>>,
-    // Held while some are written, so that no actor of theirs starts meanwhile.
-    writing: AsyncMutex<()>,
-}
-
-impl Orphans {
-    /// Takes over what an organization that leaves memory has counted.
-    pub(super) fn adopt(&self, org: OrgId, ledger: &Ledger) {
-        let counted = ledger.take();
-        if counted.is_empty() {
-            return;
-        }
-        let mut waiting = self.waiting.lock();
-        if waiting.len() >= ORPHANS_MAX {
-            tracing::error!(%org, "the store takes no usage, and too much waits for it: some is not counted");
-            return;
-        }
-        let sums = waiting.entry(org).or_default();
-        counted.iter().for_each(|(line, usage)| sums.entry(*line).or_default().add(usage));
-    }
-
-    /// Gives an organization that is loaded again what waits of it, for its actor to write.
-    pub(super) async fn return_to(&self, entry: &Arc<Entry>) {
-        let _writing = self.writing.lock().await;
-        if let Some(counted) = self.waiting.lock().remove(&entry.id) {
-            entry.ledger.give_back(counted);
-            entry.list_for_collection();
-        }
-    }
-
-    /// Waits until nothing is being written, for a purge that has just left its mark: whoever writes later sees it.
-    pub(super) async fn let_go(&self) {
-        drop(self.writing.lock().await);
-    }
-
-    /// Organizations that something waits of.
-    pub(super) fn orgs(&self) -> Vec<OrgId> {
-        self.waiting.lock().keys().copied().collect()
-    }
-
-    /// Writes down what waits of one organization, none of whose actors runs.
-    pub(super) async fn settle(&self, org: OrgId, store: &OrgStore, rng: &Rng) -> Result<(), ChangeError> {
-        let _writing = self.writing.lock().await;
-        let Some(counted) = self.waiting.lock().remove(&org) else { return Ok(()) };
-        match is_gone(store).await {
-            // A deleted organization is being purged: nothing may be written behind that.
-            Ok(true) => return Ok(()),
-            Ok(false) => {}
-            Err(error) => {
-                self.waiting.lock().insert(org, counted);
-                return Err(error.into());
-            }
-        }
-        match write_down(store, rng, &mut Known::new(), counted, Vec::new()).await {
-            Ok(()) => Ok(()),
-            Err((error, left)) => {
-                self.waiting.lock().insert(org, left);
-                Err(error)
-            }
-        }
+        add_all(&mut self.0.lock(), &left);
     }
 }
 
@@ -228,57 +153,6 @@ async fn sum_up(
         sums.push((*line, sum));
     }
     Ok(sums)
-}
-
-/// Counts one call when it is dropped: when its answer was handed over, or when it was given up.
-pub(super) struct Tally {
-    entry: Arc<Entry>,
-    key: KeyId,
-    noted: Mutex<Noted>,
-}
-
-#[derive(Default)]
-struct Noted {
-    source: Option<SourceId>,
-    queries: u64,
-    rows: u64,
-    bytes: u64,
-    succeeded: bool,
-}
-
-impl Tally {
-    pub(super) fn new(entry: Arc<Entry>, key: KeyId) -> Self {
-        Self { entry, key, noted: Mutex::default() }
-    }
-
-    pub(super) fn touches(&self, source: SourceId) {
-        self.noted.lock().source = Some(source);
-    }
-
-    pub(super) fn queried(&self) {
-        self.noted.lock().queries += 1;
-    }
-
-    pub(super) fn answered_rows(&self, rows: u64) {
-        self.noted.lock().rows += rows;
-    }
-
-    pub(super) fn concluded(&self, bytes: u64, is_error: bool) {
-        let mut noted = self.noted.lock();
-        noted.bytes += bytes;
-        noted.succeeded = !is_error;
-    }
-}
-
-impl Drop for Tally {
-    fn drop(&mut self) {
-        let Noted { source, queries, rows, bytes, succeeded } = *self.noted.get_mut();
-        let line = Line { day: day_of(self.entry.now()), key: self.key, source };
-        let usage = UsageRecord { calls: 1, queries, rows, bytes, errors: u64::from(!succeeded) };
-        if self.entry.ledger.add(line, &usage) {
-            self.entry.list_for_collection();
-        }
-    }
 }
 
 /// Which usage is wanted.

@@ -33,13 +33,13 @@ async fn a_call_is_counted_once_however_it_ends() {
     let held = org.find_source("s").unwrap();
     // Done, failed, given up, and one that touches no source.
     let done = call(&house, &key).await;
-    done.touches(&held);
+    done.touches(&held, "run_query", "1");
     done.queried();
     done.answered_rows(7);
     done.concluded(100, false);
     drop(done);
     let failed = call(&house, &key).await;
-    failed.touches(&held);
+    failed.touches(&held, "run_query", "1");
     failed.concluded(10, true);
     drop(failed);
     drop(call(&house, &key).await);
@@ -121,7 +121,8 @@ async fn a_day_goes_when_its_time_is_over_and_not_before() {
     let house = House::with(RegistryLimits { idle: Duration::from_secs(3_600), ..LIMITS });
     let org = house.org("acme").await;
     let key = org.create_key(named("k")).await.unwrap();
-    let retention = Retention { audit_days: 3_650, audit_entries_max: 1_000, usage_days: 2 };
+    let retention =
+        Retention { audit_days: 3_650, audit_entries_max: 1_000, usage_days: 2, query_days: 3_650 };
     for _ in 0..4 {
         call(&house, &key).await.concluded(1, false);
         house.registry.collect_uses().await;

@@ -24,7 +24,7 @@ pub struct Doc {
     html: String,
 }
 
-static DOCS: LazyLock<[Doc; 9]> = LazyLock::new(|| {
+static DOCS: LazyLock<[Doc; 10]> = LazyLock::new(|| {
     [
         doc("getting-started", include_str!("docs/getting-started.md")),
         doc("install", include_str!("docs/install.md")),
@@ -32,6 +32,7 @@ static DOCS: LazyLock<[Doc; 9]> = LazyLock::new(|| {
         doc("postgresql", include_str!("docs/postgresql.md")),
         doc("roles", include_str!("docs/roles.md")),
         doc("authorized-apps", include_str!("docs/authorized-apps.md")),
+        doc("audit-log", include_str!("docs/audit-log.md")),
         doc("security", include_str!("docs/security.md")),
         doc("self-hosting", include_str!("docs/self-hosting.md")),
         doc("which-backend", include_str!("docs/which-backend.md")),

@@ -27,6 +27,7 @@ mod orgs;
 mod overview;
 #[cfg(any(test, feature = "preview"))]
 mod parts;
+mod queries;
 #[cfg(any(test, feature = "preview"))]
 mod samples;
 mod shell;
@@ -52,6 +53,7 @@ pub use keys::{
 pub use members::{Invited, MemberDialog, MemberRow, Members, Role};
 pub use orgs::{DeletedOrg, NewOrg, OrgSettings};
 pub use overview::{Overview, Step};
+pub use queries::{Ended, Queries, QueryDetail, QueryFilter, QueryLine, QueryRow};
 #[cfg(any(test, feature = "preview"))]
 pub use samples::{Rendered, all as all_samples};
 pub use shell::{Member, OrgLink, Paging, Room, Shell};

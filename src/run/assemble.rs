@@ -22,6 +22,7 @@ use crate::mail::{Post, Relay};
 use crate::mcp::ServerFacts;
 use crate::metrics::Metrics;
 use crate::org::audit::Via;
+use crate::org::queries::{Kept, QueryLogLimits};
 use crate::org::{OpenSources, Registry, RegistryLimits, RegistryParts, Retention};
 use crate::sweep::Sweeper;
 use crate::system::cookie::SessionCookie;
@@ -145,6 +146,8 @@ impl Inside {
                 delete_grace: config.orgs.delete_grace(),
                 test_timeout: SOURCE_TEST_TIMEOUT,
                 audit_days: config.audit.days,
+                query_days: (config.audit.queries != config::Queries::Never)
+                    .then_some(config.audit.queries_days),
             },
             ready,
         }
@@ -174,6 +177,7 @@ impl Inside {
                 audit_days: config.audit.days,
                 audit_entries_max: config.audit.entries_max,
                 usage_days: config.usage.days,
+                query_days: config.audit.queries_days,
             },
         }
     }
@@ -292,6 +296,15 @@ pub fn registry_limits(config: &Config) -> RegistryLimits {
         requests_per_minute_per_key: config.limits.requests_per_minute_per_key,
         requests_per_minute_per_org: config.limits.requests_per_minute_per_org,
         key_creations_per_minute: config.limits.key_creations_per_minute,
+        queries: QueryLogLimits {
+            kept: match config.audit.queries {
+                config::Queries::Shape => Kept::Shape,
+                config::Queries::Numbers => Kept::Numbers,
+                config::Queries::Never => Kept::Nothing,
+            },
+            entries_max: config.audit.queries_max,
+            waiting_max: config.audit.queries_waiting_max,
+        },
     }
 }
 

@@ -16,6 +16,7 @@ use super::told::{self, Budget, ColumnTold, Keys};
 use crate::catalog::{Catalog, Lookup};
 use crate::context::{Rng, RngError};
 use crate::mcp::{DescribeTable, ToolOutcome};
+use crate::org::record::QueryOutcome;
 use crate::org::{Had, Source};
 
 /// How long counting may take, and how long sampling: together less than anybody waits for a description.
@@ -57,7 +58,10 @@ pub(super) async fn describe(asked: Asked<'_>, wanted: &DescribeTable) -> ToolOu
     let described = asked.on_source(&source, async {
         let encode: Encode<ToolOutcome> = |rng, content| fenced::outcome(rng, content);
         let described = encoded(asked, &source, &wanted.table, wanted.refresh, encode).await?;
-        Ok(described.unwrap_or_else(|unknown| ToolOutcome::error(&unknown)))
+        Ok(described.unwrap_or_else(|unknown| {
+            asked.guard.ended(QueryOutcome::SqlError, Some("no_table"));
+            ToolOutcome::error(&unknown)
+        }))
     });
     described.await.unwrap_or_else(|message: String| ToolOutcome::error(&message))
 }
@@ -88,6 +92,10 @@ pub(super) async fn encoded<T: Send + 'static>(
             return Ok(Err(said.collect::<Vec<_>>().join(" ")));
         }
     };
+    if asked.guard.keeps_what_is_asked() {
+        // As the catalog names it: what the client wrote may be anything.
+        asked.guard.asks(Some(ask.table.clone()), None);
+    }
     let profile = match glance(source, ask).await {
         Ok(profile) => profile,
         Err(QueryError::Cancelled) => return Err(Failure::Query(QueryError::Cancelled)),

@@ -56,6 +56,15 @@ pub struct QueryEncoder {
     rows: u64,
 }
 
+/// Which limit it was, in one word.
+pub(super) fn truncation(reason: Truncated) -> &'static str {
+    match reason {
+        Truncated::Rows => "rows",
+        Truncated::Bytes => "bytes",
+        Truncated::CellBytes => "cell_bytes",
+    }
+}
+
 impl QueryEncoder {
     /// For a result of these columns from the source of this name. `nonce` is fresh and random for
     /// every response, at least 64 bits of letters and digits; whatever else is in it is dropped.
@@ -110,11 +119,7 @@ impl QueryEncoder {
     /// Closes the fence and says how the query ended.
     pub fn finish(mut self, truncated: Option<Truncated>, elapsed: Duration) -> ToolOutcome {
         let from = self.structured.open.len();
-        let reason = truncated.map(|reason| match reason {
-            Truncated::Rows => "rows",
-            Truncated::Bytes => "bytes",
-            Truncated::CellBytes => "cell_bytes",
-        });
+        let reason = truncated.map(truncation);
         let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
         let mut end = format!(
             "],\"end\":\"{MARK} {} end>>>\",\"row_count\":{},\"truncated\":{}",

@@ -1,6 +1,6 @@
 //! `explain_query`: how the database would carry a query out.
 
-use sequel_connector::{Limits, Plan, Query};
+use sequel_connector::{Limits, Plan};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
@@ -31,7 +31,7 @@ pub(super) async fn explain(asked: Asked<'_>, wanted: &ExplainQuery) -> ToolOutc
         Err(message) => return ToolOutcome::error(&message),
     };
     let explained = asked.on_source(&source, async {
-        let handle = source.open().await.map_err(Failure::Open)?;
+        let handle = asked.open(&source).await?;
         // Dropping this future, for whatever reason, stops the query.
         let cancel = CancellationToken::new();
         let _stop_on_drop = cancel.clone().drop_guard();
@@ -42,16 +42,8 @@ pub(super) async fn explain(asked: Asked<'_>, wanted: &ExplainQuery) -> ToolOutc
             columns: COLUMNS_MAX,
             time: asked.tools.query.time_max,
         };
-        asked.guard.queried();
-        let plan = handle
-            .explain(Query {
-                sql: wanted.sql.clone(),
-                limits,
-                cancel,
-                origin: asked.guard.origin(asked.request_id),
-            })
-            .await
-            .map_err(Failure::Query)?;
+        let query = asked.query(&wanted.sql, handle.dialect(), limits, cancel);
+        let plan = handle.explain(query).await.map_err(Failure::Query)?;
         let content = content(&source.record().name, plan);
         fenced::outcome(&asked.tools.context.rng, &content).map_err(|_| Failure::Random)
     });

@@ -64,7 +64,7 @@ impl Tools {
     /// Carries out one call. The future may be dropped at any moment; what runs in a data source
     /// then stops. `request_id` stands beside what is logged of a failure.
     pub async fn carry_out(&self, task: &Task, guard: &CallGuard, request_id: &str) -> Outcome {
-        let asked = Asked { tools: self, guard, request_id };
+        let asked = Asked { tools: self, guard, request_id, tool: task.name() };
         match task {
             Task::Tool(ToolCall::ListDataSources) => list_data_sources::list(guard).into(),
             Task::Tool(ToolCall::SearchSchema(search)) => search_schema::search(asked, search).await.into(),

@@ -5,12 +5,17 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sequel_connector::QueryError;
+use sequel_connector::{Course, Dialect, Limits, Query, QueryError, Said, shape};
+use tokio_util::sync::CancellationToken;
 
 use super::Tools;
 use super::run_query::{Failure, GRACE};
 use crate::catalog::{Catalog, CatalogError};
-use crate::org::{CallGuard, Had, Source};
+use crate::org::record::QueryOutcome;
+use crate::org::{CallGuard, Had, Source, SourceInUse};
+
+/// Most bytes of a statement in the query log. Its beginning says what was asked; a list of hundred columns has some 1,500.
+const ASKED_BYTES_MAX: usize = 1_000;
 
 /// A call under way.
 #[derive(Clone, Copy)]
@@ -18,6 +23,8 @@ pub(super) struct Asked<'a> {
     pub(super) tools: &'a Tools,
     pub(super) guard: &'a CallGuard,
     pub(super) request_id: &'a str,
+    /// The tool, or else the method.
+    pub(super) tool: &'a str,
 }
 
 impl Asked<'_> {
@@ -27,8 +34,36 @@ impl Asked<'_> {
         source: &Arc<Source>,
         work: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, String> {
-        self.guard.touches(source);
+        self.touches(source);
         self.told(source, self.until_ended(source, work).await)
+    }
+
+    /// Notes which data source the call is about.
+    pub(super) fn touches(&self, source: &Source) {
+        self.guard.touches(source, self.tool, self.request_id);
+    }
+
+    /// A handle of the source, opened now if nobody has.
+    pub(super) async fn open(&self, source: &Arc<Source>) -> Result<SourceInUse, Failure> {
+        let handle = source.open().await.map_err(Failure::Open)?;
+        self.guard.opened();
+        Ok(handle)
+    }
+
+    /// A statement to be given to a data source, of which the query log is told without its values.
+    pub(super) fn query(
+        &self,
+        sql: &str,
+        dialect: Dialect,
+        limits: Limits,
+        cancel: CancellationToken,
+    ) -> Query {
+        let course = Course::default();
+        let keeps = self.guard.keeps_what_is_asked();
+        let shape = if keeps { shape(sql, dialect, ASKED_BYTES_MAX) } else { None };
+        self.guard.asks(shape, Some(course.clone()));
+        self.guard.queried();
+        Query { sql: sql.to_owned(), limits, cancel, origin: self.guard.origin(self.request_id), course }
     }
 
     /// Works until the work is done, or the credential, the client, the source or the clock ends it.
@@ -55,6 +90,11 @@ impl Asked<'_> {
             outcome => outcome,
         };
         let name = &source.record().name;
+        let (ended, why) = match &outcome {
+            Ok(_) => (QueryOutcome::Ok, None),
+            Err(failure) => failure.logged(self.guard),
+        };
+        self.guard.ended(ended, why);
         outcome.map_err(|failure| failure.message(name, self.guard, &self.tools.context.rng, self.request_id))
     }
 
@@ -90,7 +130,9 @@ fn failure(error: CatalogError) -> Failure {
     Failure::Query(match &*read {
         QueryError::Refused(said) => QueryError::Refused(said.clone()),
         QueryError::Sql(said) => QueryError::Sql(said.clone()),
-        QueryError::Limit(said) => QueryError::Limit(format!("The schema could not be read. {said}")),
+        QueryError::Limit(said) => {
+            QueryError::Limit(Said::new(said.word(), format!("The schema could not be read. {said}")))
+        }
         QueryError::Cancelled => QueryError::Cancelled,
         QueryError::Unavailable(_) => QueryError::Unavailable(Box::new(read)),
     })

@@ -3,16 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sequel_connector::{Limits, OpenError, Query, QueryError, Truncated};
+use sequel_connector::{Limits, OpenError, QueryError, Said, Truncated, words};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use super::encode::{QueryEncoder, fenced_error, without_fence};
+use super::encode::{QueryEncoder, fenced_error, truncation, without_fence};
 use super::on_source::Asked;
 use crate::context::Rng;
 use crate::credential::Id;
 use crate::mcp::{RunQuery, ToolOutcome};
 use crate::metrics::{Ending, SPANS};
+use crate::org::record::QueryOutcome;
 use crate::org::{CallGuard, Source, Stopped};
 
 /// How long after its own time limit a connector is waited for before the call is given up.
@@ -56,12 +57,12 @@ impl QueryPolicy {
 }
 
 pub(super) async fn run(call: Asked<'_>, asked: &RunQuery) -> ToolOutcome {
-    let Asked { tools, guard, request_id } = call;
+    let Asked { tools, guard, request_id, .. } = call;
     let source = match choose(asked.source.as_deref(), guard) {
         Ok(source) => source,
         Err(message) => return ToolOutcome::error(&message),
     };
-    guard.touches(&source);
+    call.touches(&source);
     let timer = tools.metrics.query();
     let span = tracing::trace_span!(
         target: SPANS,
@@ -147,6 +148,30 @@ pub(super) enum Failure {
 }
 
 impl Failure {
+    /// As what the query log has it: the outcome, and why in one word.
+    pub(super) fn logged(&self, guard: &CallGuard) -> (QueryOutcome, Option<&'static str>) {
+        let outcome = match self {
+            Self::Open(_) => QueryOutcome::CannotOpen,
+            Self::Query(QueryError::Refused(said)) => return (QueryOutcome::Refused, Some(said.word())),
+            Self::Query(QueryError::Sql(_)) => QueryOutcome::SqlError,
+            Self::Query(QueryError::Limit(said)) => match said.word() {
+                words::TIME => QueryOutcome::TimedOut,
+                words::BUSY => QueryOutcome::Busy,
+                word => return (QueryOutcome::Limit, Some(word)),
+            },
+            Self::Query(QueryError::Cancelled) => match guard.stopped() {
+                Some(Stopped::Revoked) => QueryOutcome::Revoked,
+                Some(Stopped::Shutdown) => QueryOutcome::Shutdown,
+                Some(Stopped::ByClient) | None => QueryOutcome::Cancelled,
+            },
+            Self::Query(QueryError::Unavailable(_)) => QueryOutcome::Unavailable,
+            Self::Retired => QueryOutcome::SourceRemoved,
+            Self::Stuck => QueryOutcome::TimedOut,
+            Self::Random => QueryOutcome::Internal,
+        };
+        (outcome, None)
+    }
+
     /// What the model reads. Driver text goes to the log, beside the request id that is handed out.
     pub(super) fn message(&self, source: &str, guard: &CallGuard, rng: &Rng, request_id: &str) -> String {
         let log = |error: &(dyn std::error::Error + 'static)| {
@@ -200,30 +225,26 @@ fn cannot_be_opened(source: &str, request_id: &str) -> String {
     )
 }
 
-async fn query(
-    Asked { tools, guard, request_id }: Asked<'_>,
-    asked: &RunQuery,
-    source: &Arc<Source>,
-) -> Result<ToolOutcome, Failure> {
+async fn query(call: Asked<'_>, asked: &RunQuery, source: &Arc<Source>) -> Result<ToolOutcome, Failure> {
+    let Asked { tools, guard, .. } = call;
     let started = tools.context.clock.elapsed();
-    let handle = source.open().await.map_err(Failure::Open)?;
+    let handle = call.open(source).await?;
     // Dropping this future, for whatever reason, stops the query.
     let stop = CancellationToken::new();
     let _stop_on_drop = stop.clone().drop_guard();
     let limits = tools.query.limits(asked.row_limit);
-    let query = Query { sql: asked.sql.clone(), limits, cancel: stop, origin: guard.origin(request_id) };
-    guard.queried();
+    let query = call.query(&asked.sql, handle.dialect(), limits, stop);
     let mut rows = handle.query(query).await.map_err(Failure::Query)?;
     let nonce: Id<16> = Id::mint(&tools.context.rng).map_err(|_| Failure::Random)?;
     let name = &source.record().name;
     let mut encoder = QueryEncoder::new(name, rows.columns(), asked.format, nonce.as_str());
     let encoded_max = tools.query.encoded_max();
     if encoder.size() > encoded_max {
-        return Err(Failure::Query(QueryError::Limit(
+        return Err(Failure::Query(QueryError::Limit(Said::new(
+            words::COLUMNS,
             "The names of the result's columns alone are longer than an answer may be. Give the columns shorter names \
-             with AS, or select fewer of them."
-                .to_owned(),
-        )));
+             with AS, or select fewer of them.",
+        ))));
     }
     let mut truncated = None;
     while let Some(batch) = rows.next_batch().await.map_err(Failure::Query)? {
@@ -238,6 +259,9 @@ async fn query(
     let truncated = truncated.or(rows.ending().and_then(|ending| ending.truncated));
     let elapsed = tools.context.clock.elapsed() - started;
     guard.answered_rows(encoder.rows());
+    if let Some(reason) = truncated {
+        guard.ended(QueryOutcome::Truncated, Some(truncation(reason)));
+    }
     let (rows, cut) = (encoder.rows(), truncated.is_some());
     let outcome = encoder.finish(truncated, elapsed);
     tools.metrics.answered_rows(rows, outcome.size() as u64, cut);

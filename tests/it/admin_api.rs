@@ -141,6 +141,10 @@ fn tour(home: &Home, server: &TestServer, mut check: impl FnMut(&str, &Answer)) 
     ask("deleteUser", "/users/eve@example.com", Value::Null);
     ask("listUsersAudit", "/users-audit?limit=3", Value::Null);
     ask("listAudit", "/orgs/globex/audit?limit=5", Value::Null);
+    let key = server.key("globex", "asker");
+    server.query(&key, "SELECT 1");
+    server.query(&key, "DELETE FROM t");
+    ask("listQueries", "/orgs/globex/audit/queries?limit=5", Value::Null);
     ask("getUsage", "/orgs/globex/usage?days=2", Value::Null);
     ask("deleteKey", "/orgs/globex/keys/desk", Value::Null);
     std::fs::remove_file(&file).unwrap();
@@ -257,6 +261,7 @@ fn every_command_prints_the_shape_that_the_documentation_names() {
         ("member remove", &["eve@example.com", "--yes"]),
         ("user delete", &["eve@example.com", "--yes"]),
         ("audit list", &[]),
+        ("audit queries", &[]),
         ("usage", &[]),
         ("key delete", &["desk", "--yes"]),
         ("source remove", &["truths", "--yes"]),

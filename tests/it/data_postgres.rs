@@ -1,6 +1,6 @@
 //! PostgreSQL as a data source, from the command line to a client's answer: what an organization relies on.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::backing::{Backing, psql};
 use crate::canaries::{files, holds};
@@ -228,4 +228,106 @@ fn a_role_that_is_locked_out_under_a_running_source_is_told_until_it_is_let_in_a
     database.run(&open);
     assert_eq!(*rows(&server.query(&key, "SELECT id FROM sales")), json!([[1]]));
     server.stop();
+}
+
+/// A server with this database as the data source of one organization, and a key.
+fn acme(database: &Database, config: &str) -> (Home, TestServer, String) {
+    let home = Home::with(&format!("[sources.network]\nprivate = \"allowed\"\n{config}"));
+    let server = home.serve();
+    server.org("acme");
+    database.add_to(&home, "acme");
+    let key = server.key("acme", "k");
+    (home, server, key)
+}
+
+/// The query log, the oldest entry first.
+fn logged(home: &Home) -> Vec<Value> {
+    let log = home.json(&["audit", "queries", "--org", "acme"]);
+    log["entries"].as_array().unwrap().iter().rev().cloned().collect()
+}
+
+/// Something that takes for ever and touches little.
+const ENDLESS: &str = "SELECT count(*) FROM generate_series(1, 1000000000000) AS s (n) WHERE n % 7 = 4242";
+
+#[test]
+fn a_request_has_one_id_in_the_answer_in_the_database_and_in_the_log_of_queries() {
+    let database = Database::make();
+    let (home, server, key) = acme(&database, "");
+    let pending = server.begin(&key, &json!(1), ENDLESS);
+    let header = pending.head.headers.iter().find(|(name, _)| name == "x-request-id");
+    let request = header.unwrap().1.clone();
+    let look = format!(
+        "SELECT application_name || '|' || query FROM pg_stat_activity WHERE usename = '{}' AND state = 'active'",
+        database.role
+    );
+    let mut seen = String::new();
+    poll(PATIENCE, "the database is at work", || {
+        seen = psql(&database.url, &look);
+        seen.contains("generate_series")
+    });
+    let org = server.done("GET", "/orgs/acme", Value::Null)["id"].as_str().unwrap().to_owned();
+    let (name, query) = seen.split_once('|').unwrap();
+    assert!(name.starts_with(&format!("sequel org={org} principal={}", &key[..14])), "{name}");
+    let comment = format!("/* sequel org={org} principal={} request={request} */", &key[..14]);
+    assert!(query.starts_with(&comment), "{query}");
+    drop(pending);
+    poll(PATIENCE, "the call is in the log", || logged(&home).len() == 1);
+    let entry = &logged(&home)[0];
+    assert_eq!((&entry["request"], &entry["outcome"]), (&json!(request), &json!("disconnected")));
+}
+
+#[test]
+fn calls_on_postgresql_are_logged_however_they_end_and_never_with_a_value() {
+    let database = Database::make();
+    let (home, server, key) = acme(&database, "[query]\nrows_max = 1\nrows_default = 1\ntime_max_ms = 700\n");
+    database.run("INSERT INTO sales VALUES (2, 4242.51)");
+    for sql in [
+        "SELECT amount FROM sales WHERE amount <> 4242.51 AND $$sql-canary-4242$$ <> '' -- sql-canary-4242",
+        "SELECT id FROM sales",
+        "DELETE FROM sales WHERE id = 4242",
+        "SELECT pg_sleep(4242)",
+        "SELECT id FROM sales WHERE id = canary4242",
+        ENDLESS,
+    ] {
+        server.query(&key, sql);
+    }
+    let arguments = json!({ "name": "describe_table", "arguments": { "table": "sales" } });
+    assert!(server.rpc(&key, "tools/call", arguments).text().contains("4242.51"), "the data is there");
+    let doomed = server.key("acme", "doomed");
+    let running = server.begin(&doomed, &json!(1), ENDLESS);
+    let look = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%generate_series%' AND state = 'active' \
+                AND pid <> pg_backend_pid()";
+    poll(PATIENCE, "the database is at work", || psql(&database.url, look) != "0");
+    server.delete_key("acme", "doomed");
+    assert!(failure(&running.result()).contains("revoked"));
+    let found = logged(&home);
+    let told: Vec<_> = found
+        .iter()
+        .map(|entry| {
+            let text = |name: &str| entry[name].as_str().unwrap_or_default();
+            (text("outcome"), text("why"), entry["rows"].as_u64().unwrap(), text("asked"))
+        })
+        .collect();
+    let endless = "SELECT count(*) FROM generate_series(?) AS s (n) WHERE n % ? = ?";
+    assert_eq!(
+        told,
+        [
+            ("ok", "", 1, "SELECT amount FROM sales WHERE amount <> ? AND ? <> ?"),
+            ("truncated", "rows", 1, "SELECT id FROM sales"),
+            ("refused", "not_a_query", 0, ""),
+            ("refused", "function", 0, ""),
+            ("sql_error", "", 0, ""),
+            ("timed_out", "", 0, endless),
+            ("ok", "", 0, "public.sales"),
+            ("revoked", "", 0, endless),
+        ]
+    );
+    assert!(found[5]["ran_ms"].as_u64().unwrap() >= 500, "{}", found[5]);
+    let backup = home.path().join("all.backup");
+    home.json(&["backup", backup.to_str().unwrap()]);
+    for (what, bytes) in
+        [("log", json!(found).to_string().into_bytes()), ("backup", std::fs::read(&backup).unwrap())]
+    {
+        assert!(!holds(&bytes, "4242"), "a value in the {what}");
+    }
 }

@@ -185,6 +185,22 @@ const LIMITS: &[(&str, &[&str])] = &[
     ("telemetry.sample_percent", &["a share, not a bound"]),
     ("audit.days", &["an_entry_goes_when_its_time_is_over_and_not_before"]),
     ("audit.entries_max", &["as_many_entries_as_allowed_are_kept_and_the_oldest_beyond_them_go"]),
+    ("audit.queries", &["what is kept, not how much"]),
+    ("audit.queries_days", &["a_logged_query_goes_when_its_time_is_over_and_not_before"]),
+    (
+        "audit.queries_max",
+        &[
+            "the_log_is_bounded_and_pushes_nothing_out_of_the_audit_trail",
+            "the_log_holds_as_many_entries_as_it_may_and_the_oldest_go_first",
+        ],
+    ),
+    (
+        "audit.queries_waiting_max",
+        &[
+            "a_flood_beyond_what_may_wait_is_counted_in_the_log_itself",
+            "what_finds_no_room_is_counted_and_the_log_says_so_where_it_is_missing",
+        ],
+    ),
     ("usage.days", &["a_day_goes_when_its_time_is_over_and_not_before"]),
 ];
 

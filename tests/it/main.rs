@@ -46,6 +46,7 @@ mod protocol;
 // The way to a database that its own tests disturb.
 #[path = "../postgres/proxy.rs"]
 mod proxy;
+mod queries;
 mod rates;
 mod reverse_proxy;
 mod revocation;

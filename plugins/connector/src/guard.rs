@@ -18,11 +18,10 @@ use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 
-use crate::QueryError;
 use crate::expansion::Expansion;
 use crate::functions::refused_function;
 use crate::postgres_tree::PostgresTree;
-use crate::{postgres_text, postgres_tokens};
+use crate::{QueryError, Said, postgres_text, postgres_tokens, words};
 
 /// The longest statement, in bytes. A generous hand-written report has some 10 KiB; ten times that
 /// still parses in about 10 ms, so that a flood of the longest costs no more than a flood of queries.
@@ -64,7 +63,7 @@ impl Dialect {
         }
     }
 
-    fn grammar(self) -> Box<dyn Grammar> {
+    pub(crate) fn grammar(self) -> Box<dyn Grammar> {
         match self {
             Dialect::Sqlite => Box::new(SQLiteDialect {}),
             Dialect::Postgres => Box::new(PostgreSqlDialect {}),
@@ -122,11 +121,14 @@ pub fn plain_postgres(sql: &str, may_explain: bool) -> Result<PlainStatement, Qu
 
 fn check_kind(sql: &str, dialect: Dialect, may_explain: bool) -> Result<Vec<Called>, QueryError> {
     if sql.len() > SQL_BYTES_MAX {
-        return refuse(format!(
-            "The statement has {} bytes; the most is {SQL_BYTES_MAX}. Send a shorter SELECT, for instance by joining \
+        return refuse(
+            words::TOO_LONG,
+            format!(
+                "The statement has {} bytes; the most is {SQL_BYTES_MAX}. Send a shorter SELECT, for instance by joining \
              or filtering in a subquery instead of listing values.",
-            sql.len()
-        ));
+                sql.len()
+            ),
+        );
     }
     // Trees of long chains are as deep as the chain is long, and are dropped recursively.
     let stack = 256 * 1024 + sql.len() * STACK_BYTES_PER_SQL_BYTE;
@@ -147,10 +149,13 @@ fn check_on_a_large_stack(sql: &str, dialect: Dialect, may_explain: bool) -> Res
     if dialect == Dialect::Postgres
         && let Some(at) = postgres_tokens::first_mismatch(sql, &tokens)
     {
-        return refuse(format!(
-            "What stands {} can be read in more than one way. Put blanks around operators and send the statement again.",
-            place(at)
-        ));
+        return refuse(
+            words::AMBIGUOUS,
+            format!(
+                "What stands {} can be read in more than one way. Put blanks around operators and send the statement again.",
+                place(at)
+            ),
+        );
     }
     one_statement(&tokens)?;
     few_joins(&tokens)?;
@@ -174,12 +179,15 @@ fn check_on_a_large_stack(sql: &str, dialect: Dialect, may_explain: bool) -> Res
     }
     top_level(&statement, &start)?;
     if !may_explain && matches!(statement, Statement::Explain { .. }) {
-        return refuse("The statement is explained anyway. Leave EXPLAIN out and send the SELECT itself.");
+        return refuse(
+            words::EXPLAIN,
+            "The statement is explained anyway. Leave EXPLAIN out and send the SELECT itself.",
+        );
     }
     let postgres = (dialect == Dialect::Postgres).then(PostgresTree::default);
     let mut walk = Walk { dialect, expression_depth: 0, postgres };
-    if let ControlFlow::Break(message) = statement.visit(&mut walk) {
-        return refuse(*message);
+    if let ControlFlow::Break(refused) = statement.visit(&mut walk) {
+        return Err(QueryError::Refused(*refused));
     }
     bounded_expansion(&statement)?;
     walk.postgres.map_or_else(|| Ok(Vec::new()), PostgresTree::finish).map_err(QueryError::Refused)
@@ -190,11 +198,14 @@ fn bounded_expansion(statement: &Statement) -> Result<(), QueryError> {
     // It counts and never breaks off.
     let _ = statement.visit(&mut expansion);
     if expansion.weight() > EXPANSION_MAX {
-        return refuse(format!(
-            "The statement grows to more than {EXPANSION_MAX} subqueries and tables, because each use of a name from \
+        return refuse(
+            words::TOO_COMPLEX,
+            format!(
+                "The statement grows to more than {EXPANSION_MAX} subqueries and tables, because each use of a name from \
              WITH is worked out anew. Use those names fewer times: build on each of them once, aggregate or filter \
              earlier, or ask in several statements."
-        ));
+            ),
+        );
     }
     Ok(())
 }
@@ -212,17 +223,23 @@ fn one_statement(tokens: &[TokenWithSpan]) -> Result<(), QueryError> {
                 inside = true;
                 statements += 1;
                 if statements == 2 {
-                    return refuse(format!(
-                        "Only one statement is run at a time, and a second one starts {}. Send one SELECT statement; \
+                    return refuse(
+                        words::SEVERAL_STATEMENTS,
+                        format!(
+                            "Only one statement is run at a time, and a second one starts {}. Send one SELECT statement; \
                          use WITH to name intermediate results, or send the statements one by one.",
-                        place(token.span.start)
-                    ));
+                            place(token.span.start)
+                        ),
+                    );
                 }
             }
         }
     }
     if statements == 0 {
-        return refuse("There is no SQL statement, only blanks or comments. Send one SELECT statement.");
+        return refuse(
+            words::EMPTY,
+            "There is no SQL statement, only blanks or comments. Send one SELECT statement.",
+        );
     }
     Ok(())
 }
@@ -235,9 +252,10 @@ fn few_joins(tokens: &[TokenWithSpan]) -> Result<(), QueryError> {
     let is_join =
         |token: &&TokenWithSpan| matches!(&token.token, Token::Word(word) if word.keyword == Keyword::JOIN);
     if tokens.iter().filter(is_join).count() > JOINS_MAX {
-        return refuse(format!(
-            "The statement has more than {JOINS_MAX} joins. Join fewer tables in one SELECT."
-        ));
+        return refuse(
+            words::TOO_COMPLEX,
+            format!("The statement has more than {JOINS_MAX} joins. Join fewer tables in one SELECT."),
+        );
     }
     Ok(())
 }
@@ -271,12 +289,15 @@ fn unreadable(
 ) -> QueryError {
     // A statement that starts with a verb which is refused anyway gets that answer, not a lesson in syntax.
     if let Some(word) = writing_verb(&start.token) {
-        return QueryError::Refused(only_queries(&word));
+        return QueryError::Refused(Said::new(words::NOT_A_QUERY, only_queries(&word)));
     }
     match error {
-        ParserError::RecursionLimitExceeded => QueryError::Refused(format!(
-            "The statement nests deeper than {NESTING_MAX} levels of parentheses or subqueries. Flatten it, for \
+        ParserError::RecursionLimitExceeded => QueryError::Refused(Said::new(
+            words::TOO_COMPLEX,
+            format!(
+                "The statement nests deeper than {NESTING_MAX} levels of parentheses or subqueries. Flatten it, for \
              instance by naming subqueries in a WITH clause."
+            ),
         )),
         ParserError::ParserError(message) | ParserError::TokenizerError(message) => QueryError::Sql(format!(
             "The statement cannot be read as {} SQL: {}. Correct it and send one SELECT statement; write unusual \
@@ -302,13 +323,17 @@ fn top_level(statement: &Statement, start: &TokenWithSpan) -> Result<(), QueryEr
     match statement {
         Statement::Query(_) => Ok(()),
         Statement::Explain { statement, .. } if matches!(**statement, Statement::Query(_)) => Ok(()),
-        Statement::Explain { .. } => {
-            refuse("EXPLAIN is only allowed for a SELECT statement. Explain the SELECT alone.")
-        }
-        _ => refuse(only_queries(&match &start.token {
-            Token::Word(word) => word.value.to_ascii_uppercase(),
-            other => other.to_string(),
-        })),
+        Statement::Explain { .. } => refuse(
+            words::EXPLAIN,
+            "EXPLAIN is only allowed for a SELECT statement. Explain the SELECT alone.",
+        ),
+        _ => refuse(
+            words::NOT_A_QUERY,
+            only_queries(&match &start.token {
+                Token::Word(word) => word.value.to_ascii_uppercase(),
+                other => other.to_string(),
+            }),
+        ),
     }
 }
 
@@ -332,10 +357,10 @@ struct Walk {
     postgres: Option<PostgresTree>,
 }
 
-pub(crate) type Step = ControlFlow<Box<String>>;
+pub(crate) type Step = ControlFlow<Box<Said>>;
 
-pub(crate) fn stop(message: impl Into<String>) -> Step {
-    ControlFlow::Break(Box::new(message.into()))
+pub(crate) fn stop(word: &'static str, message: impl Into<String>) -> Step {
+    ControlFlow::Break(Box::new(Said::new(word, message)))
 }
 
 pub(crate) fn go_on() -> Step {
@@ -343,16 +368,22 @@ pub(crate) fn go_on() -> Step {
 }
 
 pub(crate) fn refused_call(name: &str, why: &str) -> Step {
-    stop(format!(
-        "The function {} is not allowed: {why}. Leave it out and use plain expressions over the tables.",
-        shortened(name)
-    ))
+    stop(
+        words::FUNCTION,
+        format!(
+            "The function {} is not allowed: {why}. Leave it out and use plain expressions over the tables.",
+            shortened(name)
+        ),
+    )
 }
 
 impl Walk {
     fn function(&mut self, name: &ObjectName) -> Step {
         let Some(last) = name.0.last().and_then(|part| part.as_ident()) else {
-            return stop("A function whose name is computed is not allowed. Name the function.");
+            return stop(
+                words::FUNCTION,
+                "A function whose name is computed is not allowed. Name the function.",
+            );
         };
         match (refused_function(&last.value, self.dialect), &mut self.postgres) {
             (Some(why), _) => refused_call(&last.value, why),
@@ -363,7 +394,7 @@ impl Walk {
 }
 
 impl Visitor for Walk {
-    type Break = Box<String>;
+    type Break = Box<Said>;
 
     fn pre_visit_relation(&mut self, relation: &ObjectName) -> Step {
         self.postgres.as_mut().map_or_else(go_on, |postgres| postgres.relation(relation))
@@ -373,6 +404,7 @@ impl Visitor for Walk {
         match statement {
             Statement::Query(_) | Statement::Explain { .. } => ControlFlow::Continue(()),
             _ => stop(
+                words::NOT_A_QUERY,
                 "INSERT, UPDATE, DELETE and other changes are not allowed inside WITH or a subquery: this data source \
                  is read-only. Use only SELECT there.",
             ),
@@ -384,7 +416,10 @@ impl Visitor for Walk {
             postgres.query(query)?;
         }
         if !query.locks.is_empty() {
-            return stop("FOR UPDATE and FOR SHARE lock rows and are not allowed. Leave that clause out.");
+            return stop(
+                words::LOCKS,
+                "FOR UPDATE and FOR SHARE lock rows and are not allowed. Leave that clause out.",
+            );
         }
         if query.for_clause.is_some()
             || query.settings.is_some()
@@ -392,12 +427,14 @@ impl Visitor for Walk {
             || !query.pipe_operators.is_empty()
         {
             return stop(
+                words::CLAUSE,
                 "FOR XML, FOR JSON, SETTINGS, FORMAT and pipe operators are not allowed. End the SELECT after ORDER \
                  BY and LIMIT.",
             );
         }
         match &*query.body {
             SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_) => stop(
+                words::NOT_A_QUERY,
                 "INSERT, UPDATE, DELETE and MERGE are not allowed, not even inside WITH: this data source is \
                  read-only. Use only SELECT there.",
             ),
@@ -418,6 +455,7 @@ impl Visitor for Walk {
         }
         if select.into.is_some() {
             return stop(
+                words::WRITES,
                 "SELECT … INTO writes a table, variable or file and is not allowed. Leave the INTO clause out.",
             );
         }
@@ -439,19 +477,23 @@ impl Visitor for Walk {
     fn pre_visit_expr(&mut self, expr: &Expr) -> Step {
         self.expression_depth += 1;
         if self.expression_depth > EXPRESSION_DEPTH_MAX {
-            return stop(format!(
-                "An expression is more than {EXPRESSION_DEPTH_MAX} operators deep. Shorten it, for instance with IN (…) \
+            return stop(
+                words::TOO_COMPLEX,
+                format!(
+                    "An expression is more than {EXPRESSION_DEPTH_MAX} operators deep. Shorten it, for instance with IN (…) \
                  instead of a chain of OR."
-            ));
+                ),
+            );
         }
         if let Some(postgres) = &mut self.postgres {
             postgres.expression(expr)?;
         }
         match expr {
             Expr::Function(function) => self.function(&function.name),
-            Expr::BinaryOp { op: BinaryOperator::Assignment, .. } => {
-                stop("Assigning a variable with := is not allowed. Use a column alias or WITH instead.")
-            }
+            Expr::BinaryOp { op: BinaryOperator::Assignment, .. } => stop(
+                words::WRITES,
+                "Assigning a variable with := is not allowed. Use a column alias or WITH instead.",
+            ),
             _ => ControlFlow::Continue(()),
         }
     }
@@ -462,8 +504,8 @@ impl Visitor for Walk {
     }
 }
 
-fn refuse<T>(message: impl Into<String>) -> Result<T, QueryError> {
-    Err(QueryError::Refused(message.into()))
+fn refuse<T>(word: &'static str, message: impl Into<String>) -> Result<T, QueryError> {
+    Err(QueryError::Refused(Said::new(word, message)))
 }
 
 fn place(at: Location) -> String {

@@ -3,18 +3,18 @@
 use proptest::prelude::*;
 
 use super::{Dialect, SQL_BYTES_MAX, check, plain_postgres};
-use crate::QueryError;
+use crate::{QueryError, words};
 
 fn refusal(sql: &str, dialect: Dialect) -> String {
     match check(sql, dialect) {
-        Err(QueryError::Refused(message)) => message,
+        Err(QueryError::Refused(message)) => message.to_string(),
         other => panic!("{sql:?} ({dialect:?}) should be refused, got {other:?}"),
     }
 }
 
 fn stopped(sql: &str, dialect: Dialect) -> String {
     match check(sql, dialect) {
-        Err(QueryError::Refused(message) | QueryError::Sql(message)) => message,
+        Err(error @ (QueryError::Refused(_) | QueryError::Sql(_))) => error.to_string(),
         other => panic!("{sql:?} ({dialect:?}) should not pass, got {other:?}"),
     }
 }
@@ -185,7 +185,7 @@ fn what_other_engines_would_write_with_is_refused() {
 fn judged(sql: &str) -> Result<Vec<String>, String> {
     match plain_postgres(sql, true) {
         Ok(statement) => Ok(statement.unknown.into_iter().map(|called| called.name).collect()),
-        Err(QueryError::Refused(message) | QueryError::Sql(message)) => Err(message),
+        Err(error @ (QueryError::Refused(_) | QueryError::Sql(_))) => Err(error.to_string()),
         Err(error) => panic!("{sql}: {error:?}"),
     }
 }
@@ -444,4 +444,28 @@ fn long_chains_and_recursion_that_do_not_double_pass() {
     ] {
         check(&sql, Dialect::Sqlite).unwrap_or_else(|error| panic!("{sql:?} should pass: {error}"));
     }
+}
+
+#[test]
+fn a_refusal_has_a_word_in_which_nothing_of_the_statement_stands() {
+    let joins = format!("SELECT 1 FROM a {}", "JOIN b ON 1 ".repeat(101));
+    for (sql, word) in [
+        (" -- nothing", words::EMPTY),
+        ("SELECT 1; SELECT 2", words::SEVERAL_STATEMENTS),
+        ("DELETE FROM t", words::NOT_A_QUERY),
+        ("WITH d AS (DELETE FROM t RETURNING a) SELECT a FROM d", words::NOT_A_QUERY),
+        ("SELECT a INTO b FROM t", words::WRITES),
+        ("SELECT a FROM t FOR UPDATE", words::LOCKS),
+        ("EXPLAIN DELETE FROM t", words::EXPLAIN),
+        ("SELECT pg_sleep(1)", words::FUNCTION),
+        ("SELECT * FROM pg_stat_activity", words::RELATION),
+        (&joins, words::TOO_COMPLEX),
+        (&"1".repeat(SQL_BYTES_MAX + 1), words::TOO_LONG),
+    ] {
+        let refused = check(sql, Dialect::Postgres);
+        let Err(QueryError::Refused(said)) = refused else { panic!("{sql}: {refused:?}") };
+        assert_eq!(said.word(), word, "{sql}");
+    }
+    let refused = plain_postgres("SELECT U&'x'", true);
+    assert!(matches!(refused, Err(QueryError::Refused(said)) if said.word() == words::AMBIGUOUS));
 }

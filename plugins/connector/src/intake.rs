@@ -3,7 +3,7 @@
 //! Owns what counts as a row, a byte and a cut cell, so that every connector counts alike. Knows no driver: cells come
 //! as [`Value`]s, text that is not valid as bytes.
 
-use crate::{Column, Ending, Limits, QueryError, RowBatch, RowBatchBuilder, Truncated, Value};
+use crate::{Column, Ending, Limits, QueryError, RowBatch, RowBatchBuilder, Said, Truncated, Value, words};
 
 /// Rows or bytes that make a full batch. A handover wakes the reader on another thread, which is dear beside
 /// stepping a row; and a stream that holds some batches of 128 KiB stays small. A cell counts 16 bytes beside
@@ -152,7 +152,7 @@ fn cut_text(raw: &[u8], most: usize) -> &[u8] {
     &raw[..most - back]
 }
 
-fn floor_char_boundary(text: &str, most: usize) -> usize {
+pub(crate) fn floor_char_boundary(text: &str, most: usize) -> usize {
     (0..=most.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
 }
 
@@ -164,13 +164,17 @@ pub fn bounded_columns<'a>(
     limits: Limits,
 ) -> Result<Vec<Column>, QueryError> {
     if width > limits.columns as usize {
-        return Err(QueryError::Limit(format!(
-            "The result has {width} columns; the most is {}. Name the columns that you need instead of *.",
-            limits.columns
+        return Err(QueryError::Limit(Said::new(
+            words::COLUMNS,
+            format!(
+                "The result has {width} columns; the most is {}. Name the columns that you need instead of *.",
+                limits.columns
+            ),
         )));
     }
     let too_long = |what: &str| {
-        QueryError::Limit(format!("{what}. Give the columns shorter names with AS, or select fewer of them."))
+        let said = format!("{what}. Give the columns shorter names with AS, or select fewer of them.");
+        QueryError::Limit(Said::new(words::COLUMNS, said))
     };
     let mut bytes = 0;
     let named = columns.into_iter().map(|(name, declared)| {

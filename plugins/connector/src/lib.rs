@@ -32,11 +32,12 @@ mod query;
 mod registry;
 mod rows;
 mod schema;
+mod shape;
 
 pub use configuration::{Configuration, Secret, Secrets};
 pub use declaration::{Declaration, Setting, SettingKind};
 pub use egress::{Egress, EgressError};
-pub use error::{OpenError, QueryError};
+pub use error::{OpenError, QueryError, Said, words};
 pub use functions::refused_function;
 pub use guard::{Called, Dialect, PlainStatement, SQL_BYTES_MAX, check, check_explainable, plain_postgres};
 pub use intake::{Intake, bounded_columns};
@@ -46,10 +47,11 @@ pub use origin::Origin;
 pub use party::Party;
 pub use plan::{Plan, PlanStep};
 pub use profile::{Profile, ProfileAsk, RowCount, SampleLimits, profile_by_queries};
-pub use query::{Limits, Query};
+pub use query::{Course, Limits, Query};
 pub use registry::Registry;
 pub use rows::{Column, Ending, RowBatch, RowBatchBuilder, RowSender, Rows, Truncated, Value, row_channel};
 pub use schema::{ColumnSchema, ForeignKey, IndexSchema, Schema, SchemaAsk, Table, TableKind};
+pub use shape::shape;
 
 use std::sync::Arc;
 

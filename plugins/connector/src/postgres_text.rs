@@ -8,7 +8,7 @@
 //! **Invariant:** the text that comes out has no comment, and making it plain once more changes nothing
 //! (`plain_text_stays_as_it_is`).
 
-use crate::QueryError;
+use crate::{QueryError, Said, words};
 
 /// The statement without comments (blanks stand in their place, so that what follows stays where it was) and with
 /// plain strings for dollar-quoted ones.
@@ -32,7 +32,7 @@ struct Reader<'a> {
 }
 
 fn refuse<T>(message: &str) -> Result<T, QueryError> {
-    Err(QueryError::Refused(message.to_owned()))
+    Err(QueryError::Refused(Said::new(words::AMBIGUOUS, message)))
 }
 
 fn open<T>(what: &str) -> Result<T, QueryError> {

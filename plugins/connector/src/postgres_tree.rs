@@ -15,6 +15,7 @@ use sqlparser::ast::{AccessExpr, Expr, Ident, ObjectName, Query, Select, SetExpr
 use crate::functions::refused_function;
 use crate::guard::{Called, Step, go_on, refused_call, shortened, stop};
 use crate::{Dialect, postgres_names};
+use crate::{Said, words};
 
 /// PostgreSQL cuts longer names, and then they mean something else.
 const NAME_BYTES_MAX: usize = 63;
@@ -62,17 +63,25 @@ impl PostgresTree {
             }
             [_] => None,
             [schema, _] => schema.as_ident(),
-            _ => return stop("A function is named by itself or with its schema, and nothing before that."),
+            _ => {
+                return stop(
+                    words::FUNCTION,
+                    "A function is named by itself or with its schema, and nothing before that.",
+                );
+            }
         };
         self.call(schema, last)
     }
 
     fn call(&mut self, schema: Option<&Ident>, name: &Ident) -> Step {
         if schema.into_iter().chain([name]).any(|part| part.value.len() > NAME_BYTES_MAX) {
-            return stop(format!(
-                "The function {} has a longer name than PostgreSQL takes ({NAME_BYTES_MAX} bytes). Write its real name.",
-                shortened(&name.value)
-            ));
+            return stop(
+                words::FUNCTION,
+                format!(
+                    "The function {} has a longer name than PostgreSQL takes ({NAME_BYTES_MAX} bytes). Write its real name.",
+                    shortened(&name.value)
+                ),
+            );
         }
         let schema = schema.map(folded).filter(|schema| schema != "pg_catalog");
         let name = folded(name);
@@ -103,6 +112,7 @@ impl PostgresTree {
             | TableFactor::XmlTable { .. } => return go_on(),
             _ => {
                 return stop(
+                    words::CLAUSE,
                     "Only tables, subqueries, functions and joins are allowed in FROM. Write it as one of those.",
                 );
             }
@@ -116,10 +126,13 @@ impl PostgresTree {
     pub(crate) fn relation(&mut self, relation: &ObjectName) -> Step {
         first_is_a_name(relation)?;
         match last_ident(relation).map(folded) {
-            Some(name) if postgres_names::is_refused_relation(&name) => stop(format!(
-                "The system's own {name} is not shown: it tells of other people's sessions or secrets. \
+            Some(name) if postgres_names::is_refused_relation(&name) => stop(
+                words::RELATION,
+                format!(
+                    "The system's own {name} is not shown: it tells of other people's sessions or secrets. \
                  information_schema and pg_catalog tell of tables and columns."
-            )),
+                ),
+            ),
             _ => go_on(),
         }
     }
@@ -131,7 +144,9 @@ impl PostgresTree {
         while let Some(part) = parts.pop() {
             match part {
                 // Its name is no relation to the walk.
-                SetExpr::Table(_) => return stop("TABLE is not allowed. Write SELECT * FROM and the name."),
+                SetExpr::Table(_) => {
+                    return stop(words::CLAUSE, "TABLE is not allowed. Write SELECT * FROM and the name.");
+                }
                 SetExpr::SetOperation { left, right, .. } => parts.extend([&**left, &**right]),
                 _ => {}
             }
@@ -168,6 +183,7 @@ impl PostgresTree {
             || value_table_mode.is_some();
         if has_more {
             return stop(
+                words::CLAUSE,
                 "A clause of the SELECT is none of PostgreSQL's (such as TOP or QUALIFY). Use LIMIT, a subquery or WITH.",
             );
         }
@@ -205,7 +221,7 @@ impl PostgresTree {
     }
 
     /// The functions that the database has to be asked about, once all of the tree was looked at; else a refusal.
-    pub(crate) fn finish(mut self) -> Result<Vec<Called>, String> {
+    pub(crate) fn finish(mut self) -> Result<Vec<Called>, Said> {
         for (qualifier, name) in std::mem::take(&mut self.qualified) {
             if self.results.contains(&qualifier)
                 && let ControlFlow::Break(refusal) = self.field(&name)
@@ -233,11 +249,14 @@ fn is_a_name(ident: &Ident) -> Step {
 }
 
 fn misread(word: &Ident) -> Step {
-    stop(format!(
-        "The word {} stands where a name belongs, and PostgreSQL would read what follows in another way. Leave it out, \
+    stop(
+        words::AMBIGUOUS,
+        format!(
+            "The word {} stands where a name belongs, and PostgreSQL would read what follows in another way. Leave it out, \
          or write it in double quotes if it is a name.",
-        word.value.to_ascii_uppercase()
-    ))
+            word.value.to_ascii_uppercase()
+        ),
+    )
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! One query and its limits.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -32,4 +34,39 @@ pub struct Query {
     pub cancel: CancellationToken,
     /// On whose behalf, for the logs of the database.
     pub origin: Origin,
+    /// How far it has come. The connector tells, and whoever asked may look.
+    pub course: Course,
+}
+
+/// How far a query has come, also one that gives no answer. Clones are of one query.
+#[derive(Debug, Clone, Default)]
+pub struct Course(Arc<Milestones>);
+
+#[derive(Debug, Default)]
+struct Milestones {
+    waited: OnceLock<Duration>,
+    accepted: AtomicBool,
+}
+
+impl Course {
+    /// The query has a connection, for which it waited so long.
+    pub fn connected(&self, waited: Duration) {
+        // Whoever says so twice has it since the first time.
+        let _ = self.0.waited.set(waited);
+    }
+
+    /// The database has taken the statement: it knows every name in it that the statement does not make up itself.
+    pub fn accepted(&self) {
+        self.0.accepted.store(true, Ordering::Relaxed);
+    }
+
+    /// How long it waited for a connection, once it has one.
+    pub fn waited(&self) -> Option<Duration> {
+        self.0.waited.get().copied()
+    }
+
+    /// Whether the database has taken the statement.
+    pub fn is_accepted(&self) -> bool {
+        self.0.accepted.load(Ordering::Relaxed)
+    }
 }

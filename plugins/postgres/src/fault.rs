@@ -6,7 +6,7 @@
 use std::io;
 
 use bytes::Bytes;
-use sequel_connector::{EgressError, OpenError, QueryError};
+use sequel_connector::{EgressError, OpenError, QueryError, Said, words};
 use thiserror::Error;
 
 use crate::wire::text;
@@ -142,10 +142,10 @@ impl From<EgressError> for Fault {
 fn about_query(told: Told, sql: &str, before: usize) -> QueryError {
     let code = told.code.as_str();
     match code {
-        "25006" => QueryError::Refused(format!(
+        "25006" => QueryError::Refused(Said::new(words::WRITES, format!(
             "The statement would write ({}), and this data source is read-only. Send a SELECT that only reads.",
             told.message
-        )),
+        ))),
         "08P01" if told.message.contains("parameters") => QueryError::Sql(
             "The statement has placeholders ($1), and there is nothing to fill them with. Write the values into the \
              statement as literals."
@@ -154,18 +154,19 @@ fn about_query(told: Told, sql: &str, before: usize) -> QueryError {
         "57014" if told.message.contains("user request") => QueryError::Limit(
             "Somebody with rights over the database cancelled the query there. Ask for less, or ask them why.".into(),
         ),
-        "57014" | "25P04" => QueryError::Limit(
+        "57014" | "25P04" => QueryError::Limit(Said::new(
+            words::TIME,
             "PostgreSQL stopped the query at the time limit. Make it cheaper: filter earlier, join on indexed columns, \
-             or aggregate fewer rows."
-                .into(),
-        ),
-        "54011" | "54001" | "54000" | "53200" | "53100" | "53400" => QueryError::Limit(format!(
+             or aggregate fewer rows.",
+        )),
+        "54011" | "54001" | "54000" | "53200" | "53100" | "53400" => QueryError::Limit(Said::new(words::MEMORY, format!(
             "PostgreSQL cannot do that much at once: {}. Ask for less.",
             told.message
+        ))),
+        "55P03" => QueryError::Limit(Said::new(
+            words::LOCKED,
+            "Another program keeps a table locked for as long as the query may wait. Try again later.",
         )),
-        "55P03" => QueryError::Limit(
-            "Another program keeps a table locked for as long as the query may wait. Try again later.".into(),
-        ),
         "40001" | "40P01" => QueryError::Unavailable(Box::new(told)),
         _ => match code.get(..2) {
             // Data, cardinality, features, syntax and names, views that raise; assertions of functions.

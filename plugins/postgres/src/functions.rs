@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use sequel_connector::{Called, QueryError};
+use sequel_connector::{Called, QueryError, Said, words};
 use tokio::time::Instant;
 
 use crate::link::Link;
@@ -59,8 +59,11 @@ impl Known {
             return Ok(());
         }
         if unknown.len() > ASKED_MAX {
-            return Err(Halt::Query(QueryError::Refused(format!(
-                "The statement calls more than {ASKED_MAX} different functions that are not PostgreSQL's own. Call fewer."
+            return Err(Halt::Query(QueryError::Refused(Said::new(
+                words::FUNCTION,
+                format!(
+                    "The statement calls more than {ASKED_MAX} different functions that are not PostgreSQL's own. Call fewer."
+                ),
             ))));
         }
         let names: Vec<_> = unknown.iter().map(|called| literal(&called.name)).collect();
@@ -113,7 +116,10 @@ fn judge(called: &Called, found: &[Vec<Option<String>>]) -> Result<(), &'static 
 
 fn refused(called: &Called, why: &str) -> QueryError {
     let name: String = called.name.chars().take(64).collect();
-    QueryError::Refused(format!(
-        "The function {name} is not allowed: {why}. Leave it out and use plain expressions over the tables."
+    QueryError::Refused(Said::new(
+        words::FUNCTION,
+        format!(
+            "The function {name} is not allowed: {why}. Leave it out and use plain expressions over the tables."
+        ),
     ))
 }

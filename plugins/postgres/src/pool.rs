@@ -14,7 +14,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use sequel_connector::{Origin, Party, QueryError};
+use sequel_connector::{Origin, Party, QueryError, Said, words};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
@@ -279,13 +279,14 @@ impl Pool {
     }
 
     fn busy(&self) -> Halt {
-        Halt::Query(QueryError::Limit(match self.stuck.load(Ordering::Relaxed) {
+        let said: String = match self.stuck.load(Ordering::Relaxed) {
             0 => "The data source is busy; try again. Other queries kept all connections to it; send fewer at once.".into(),
             stuck => format!(
                 "The data source is busy: {stuck} of its connections are taken by queries that ran into their limit and \
                  that PostgreSQL does not give up. Try again later, or have its administrator look for them."
             ),
-        }))
+        };
+        Halt::Query(QueryError::Limit(Said::new(words::BUSY, said)))
     }
 
     fn take_idle(&self) -> Option<Open> {
@@ -312,10 +313,10 @@ impl Pool {
         self.shared.make_room(of);
         match timeout(CONNECTION_WAIT, Arc::clone(cap).acquire_owned()).await {
             Ok(Ok(place)) => Ok(place),
-            _ => Err(Halt::Query(QueryError::Limit(
-                "This server has as many connections to databases open as it may. Try again in a moment."
-                    .into(),
-            ))),
+            _ => Err(Halt::Query(QueryError::Limit(Said::new(
+                words::BUSY,
+                "This server has as many connections to databases open as it may. Try again in a moment.",
+            )))),
         }
     }
 

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use sequel_connector::{Ending, Intake, OpenError, QueryError, RowSender};
+use sequel_connector::{Ending, Intake, OpenError, QueryError, RowSender, Said, words};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -79,6 +79,11 @@ impl Watch {
         self.deadline.saturating_duration_since(now())
     }
 
+    /// How much of its time a query has used.
+    pub(crate) fn used(&self) -> Duration {
+        self.time.saturating_sub(self.left())
+    }
+
     /// Waits for something, unless the query has to stop first.
     pub(crate) async fn guard<T, E>(&self, what: impl Future<Output = Result<T, E>>) -> Result<T, Halt>
     where
@@ -98,9 +103,12 @@ impl Watch {
         } else {
             format!("{} s", self.time.as_secs())
         };
-        QueryError::Limit(format!(
-            "{what} longer than the limit of {limit} and was stopped. Make it cheaper: filter earlier, join on indexed \
+        QueryError::Limit(Said::new(
+            words::TIME,
+            format!(
+                "{what} longer than the limit of {limit} and was stopped. Make it cheaper: filter earlier, join on indexed \
              columns, aggregate fewer rows, or bound a recursive WITH."
+            ),
         ))
     }
 }

@@ -276,6 +276,7 @@ impl Inner {
                 return;
             }
         };
+        query.course.connected(watch.used());
         let link = &mut lent.open.link;
         let described = match ahead {
             Some(_) => watch.guard(link.prepared()).await,
@@ -331,6 +332,7 @@ impl Inner {
         let names: Vec<_> = described.iter().map(|column| self.type_name(column)).collect();
         let named = described.iter().zip(&names).map(|(column, name)| (column.name.as_str(), name.as_str()));
         let columns = bounded_columns(described.len(), named, query.limits).map_err(Halt::Query)?;
+        query.course.accepted();
         watch.guard(link.execute_last()).await?;
         let shapes = described.iter().map(|column| types::shape(column.type_oid)).collect();
         Ok((columns, shapes, Intake::new(described.len(), query.limits)))

@@ -7,7 +7,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use rusqlite::types::ValueRef;
-use sequel_connector::{Connector, Limits, Origin, Party, Query, RowBatchBuilder, Settings, Value};
+use sequel_connector::{Connector, Course, Limits, Origin, Party, Query, RowBatchBuilder, Settings, Value};
 use sequel_connector_sqlite::{Policy, SqliteConnector};
 use tokio_util::sync::CancellationToken;
 
@@ -47,6 +47,7 @@ fn main() {
             limits: LIMITS,
             cancel: CancellationToken::new(),
             origin: Origin::default(),
+            course: Course::default(),
         };
         runtime.block_on(async {
             let mut rows = source.query(query).await.expect("columns");

@@ -4,7 +4,7 @@
 
 use rusqlite::ffi::ErrorCode;
 use rusqlite::{Connection, Error};
-use sequel_connector::{OpenError, QueryError, nearest};
+use sequel_connector::{OpenError, QueryError, Said, nearest, words};
 
 use crate::watch::Watch;
 
@@ -37,20 +37,24 @@ pub(crate) fn query_error(error: Error, connection: &Connection, watch: &Watch) 
         Some(ErrorCode::OperationInterrupted) => {
             watch.reason().unwrap_or_else(|| QueryError::Unavailable(Box::new(error)))
         }
-        Some(ErrorCode::TooBig) => QueryError::Limit(format!(
-            "A text or blob in the query is larger than {} MiB, which is the most. Select a part of it with substr(), \
+        Some(ErrorCode::TooBig) => QueryError::Limit(Said::new(
+            words::MEMORY,
+            format!(
+                "A text or blob in the query is larger than {} MiB, which is the most. Select a part of it with substr(), \
              or its length().",
-            crate::connection::VALUE_BYTES_MAX / (1024 * 1024)
+                crate::connection::VALUE_BYTES_MAX / (1024 * 1024)
+            ),
         )),
-        Some(ErrorCode::OutOfMemory) => QueryError::Limit(
+        Some(ErrorCode::OutOfMemory) => QueryError::Limit(Said::new(
+            words::MEMORY,
             "The query needs more memory than this server gives to SQLite. Sort, group or join fewer rows, select \
-             fewer or shorter columns, or use simpler views."
-                .into(),
-        ),
+             fewer or shorter columns, or use simpler views.",
+        )),
         Some(ErrorCode::AuthorizationForStatementDenied) => not_authorized(message(&error).0),
-        Some(ErrorCode::ReadOnly) => QueryError::Refused(
-            "The statement would write, and this data source is read-only. Send a SELECT.".into(),
-        ),
+        Some(ErrorCode::ReadOnly) => QueryError::Refused(Said::new(
+            words::WRITES,
+            "The statement would write, and this data source is read-only. Send a SELECT.",
+        )),
         Some(
             ErrorCode::Unknown
             | ErrorCode::TypeMismatch
@@ -61,7 +65,8 @@ pub(crate) fn query_error(error: Error, connection: &Connection, watch: &Watch) 
         Some(_) => QueryError::Unavailable(Box::new(error)),
         None => match error {
             Error::MultipleStatement => {
-                QueryError::Refused("Only one statement is run at a time. Send one SELECT statement.".into())
+                let said = "Only one statement is run at a time. Send one SELECT statement.";
+                QueryError::Refused(Said::new(words::SEVERAL_STATEMENTS, said))
             }
             other => QueryError::Unavailable(Box::new(other)),
         },
@@ -70,9 +75,12 @@ pub(crate) fn query_error(error: Error, connection: &Connection, watch: &Watch) 
 
 /// The authorizer's refusal, which has several codes.
 fn not_authorized(message: String) -> QueryError {
-    QueryError::Refused(format!(
-        "{}. This data source is read-only and allows plain SELECT statements over its tables and views.",
-        capitalized(message)
+    QueryError::Refused(Said::new(
+        words::ENGINE,
+        format!(
+            "{}. This data source is read-only and allows plain SELECT statements over its tables and views.",
+            capitalized(message)
+        ),
     ))
 }
 
@@ -82,9 +90,8 @@ fn sql_error(error: Error, connection: &Connection) -> QueryError {
         return not_authorized(message);
     }
     if message.contains("too many columns") {
-        return QueryError::Limit(
-            "The result has more columns than SQLite allows (2000). Name fewer columns.".into(),
-        );
+        let said = "The result has more columns than SQLite allows (2000). Name fewer columns.";
+        return QueryError::Limit(Said::new(words::COLUMNS, said));
     }
     let mut text = format!("SQLite says: {message}{}.", place.unwrap_or_default());
     if let Some(table) = message.strip_prefix("no such table: ") {

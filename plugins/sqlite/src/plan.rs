@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use sequel_connector::{
-    DataSource, Limits, Plan, PlanStep, ProfileAsk, Query, QueryError, RowCount, Rows, Truncated, Value,
+    Course, DataSource, Limits, Plan, PlanStep, ProfileAsk, Query, QueryError, RowCount, Rows, Truncated,
+    Value,
 };
 
 /// The statement that explains this one, which the guard has passed as a query.
@@ -41,7 +42,13 @@ pub(crate) async fn last_row_id(source: &dyn DataSource, ask: &ProfileAsk) -> Op
     let limits = Limits { rows: 1, bytes: 64, cell_bytes: 64, columns: 1, time: ask.time };
     let sql = format!("SELECT max(rowid) FROM {}", ask.table);
     let mut rows = source
-        .query(Query { sql, limits, cancel: ask.cancel.clone(), origin: ask.origin.clone() })
+        .query(Query {
+            sql,
+            limits,
+            cancel: ask.cancel.clone(),
+            origin: ask.origin.clone(),
+            course: Course::default(),
+        })
         .await
         .ok()?;
     let batch = rows.next_batch().await.ok()??;

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row, Statement};
-use sequel_connector::{Column, Ending, Intake, Limits, QueryError, RowSender, Value, bounded_columns};
+use sequel_connector::{
+    Column, Ending, Intake, Limits, QueryError, RowSender, Said, Value, bounded_columns, words,
+};
 use tokio::runtime::Handle;
 
 use crate::error::{is_busy, query_error};
@@ -31,9 +33,8 @@ pub(crate) fn run(
     let fail = |error| query_error(error, connection, watch);
     let mut statement = prepare(connection, sql, watch)?;
     if !statement.readonly() {
-        return Err(QueryError::Refused(
-            "The statement would write, and this data source is read-only. Send a SELECT.".into(),
-        ));
+        let said = "The statement would write, and this data source is read-only. Send a SELECT.";
+        return Err(QueryError::Refused(Said::new(words::WRITES, said)));
     }
     if statement.parameter_count() > 0 {
         return Err(QueryError::Sql(
@@ -42,6 +43,7 @@ pub(crate) fn run(
                 .into(),
         ));
     }
+    watch.course.accepted();
     let width = statement.column_count();
     let declared = statement.columns();
     let named = declared.iter().map(|column| (column.name(), column.decl_type().unwrap_or_default()));
@@ -189,8 +191,9 @@ fn wait_for_writer(watch: &Watch) -> Result<(), QueryError> {
             Ok(())
         }
         Some(QueryError::Cancelled) => Err(QueryError::Cancelled),
-        Some(_) => Err(QueryError::Limit(
-            "Another program kept the database locked for writing for as long as the query may take. Try again.".into(),
-        )),
+        Some(_) => Err(QueryError::Limit(Said::new(
+            words::LOCKED,
+            "Another program kept the database locked for writing for as long as the query may take. Try again.",
+        ))),
     }
 }

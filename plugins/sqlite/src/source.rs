@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use rusqlite::Connection;
 use sequel_connector::{
     Configuration, Connector, DataSource, Declaration, Dialect, OpenError, Party, Plan, Profile, ProfileAsk,
-    Query, QueryError, RowSender, Rows, Schema, SchemaAsk, Setting, SettingKind, Settings, check,
-    check_explainable, profile_by_queries, row_channel,
+    Query, QueryError, RowSender, Rows, Said, Schema, SchemaAsk, Setting, SettingKind, Settings, check,
+    check_explainable, profile_by_queries, row_channel, words,
 };
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -185,9 +185,10 @@ impl SqliteSource {
     /// Starts a statement, or the explanation of one, under its limits.
     async fn start(&self, query: Query, kind: Kind) -> Result<Rows, QueryError> {
         // Its own token: dropping the rows, or this future, must not cancel what else the caller's covers.
-        let watch = Watch::new(query.cancel.child_token(), query.limits.time);
+        let watch = Watch::of(&query);
         let unless_taken = watch.stop.clone().drop_guard();
         let permit = self.permit(&watch).await?;
+        query.course.connected(watch.used());
         let (answer, answered) = oneshot::channel();
         let (pool, threads, at_work) = (self.pool.clone(), self.threads.clone(), watch.clone());
         self.threads.handle().spawn_blocking(move || {
@@ -207,10 +208,10 @@ impl SqliteSource {
             biased;
             permit = self.pool.permit() => permit.ok_or_else(|| QueryError::Unavailable("the source is closed".into())),
             () = watch.stop.cancelled() => Err(QueryError::Cancelled),
-            () = tokio::time::sleep(watch.left().min(CONNECTION_WAIT)) => Err(QueryError::Limit(
-                "The data source is busy; try again. Other queries kept all connections to it; send fewer at once."
-                    .into(),
-            )),
+            () = tokio::time::sleep(watch.left().min(CONNECTION_WAIT)) => Err(QueryError::Limit(Said::new(
+                words::BUSY,
+                "The data source is busy; try again. Other queries kept all connections to it; send fewer at once.",
+            ))),
         }
     }
 

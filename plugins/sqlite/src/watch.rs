@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
-use sequel_connector::QueryError;
+use sequel_connector::{Course, Query, QueryError, Said, words};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
@@ -45,6 +45,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 #[derive(Debug)]
 pub(crate) struct Watch {
     pub(crate) stop: CancellationToken,
+    pub(crate) course: Course,
     started: Instant,
     time: Duration,
     // Milliseconds since the start at the last look: a clock that costs the row loop nothing.
@@ -69,13 +70,24 @@ pub(crate) struct Watch {
 const YIELD_US: u64 = 500;
 
 impl Watch {
+    /// Of a query that its time begins for now.
+    pub(crate) fn of(query: &Query) -> Arc<Self> {
+        Self::following(query.cancel.child_token(), query.limits.time, query.course.clone())
+    }
+
+    /// Of work of our own.
+    pub(crate) fn new(stop: CancellationToken, time: Duration) -> Arc<Self> {
+        Self::following(stop, time, Course::default())
+    }
+
     #[expect(
         clippy::disallowed_methods,
         reason = "a query's time is measured here and compared with no stored time"
     )]
-    pub(crate) fn new(stop: CancellationToken, time: Duration) -> Arc<Self> {
+    fn following(stop: CancellationToken, time: Duration, course: Course) -> Arc<Self> {
         Arc::new(Self {
             stop,
+            course,
             started: Instant::now(),
             time,
             looked_ms: AtomicU64::new(0),
@@ -94,6 +106,11 @@ impl Watch {
         self.time.saturating_sub(self.started.elapsed())
     }
 
+    /// How much of its time a query has used.
+    pub(crate) fn used(&self) -> Duration {
+        self.started.elapsed()
+    }
+
     /// Why to stop, if so.
     pub(crate) fn reason(&self) -> Option<QueryError> {
         if self.stop.is_cancelled() {
@@ -105,16 +122,22 @@ impl Watch {
     /// The time limit's error; `what` opens its sentence.
     pub(crate) fn late(&self, what: &str) -> QueryError {
         if u128::from(self.waited_us.load(Ordering::Relaxed)) * 2 > self.time.as_micros() {
-            return QueryError::Limit(format!(
-                "The query was stopped after {}, most of which it waited: the server is busy with long queries. Try \
+            return QueryError::Limit(Said::new(
+                words::TIME,
+                format!(
+                    "The query was stopped after {}, most of which it waited: the server is busy with long queries. Try \
                  again in a moment.",
-                readable(self.time)
+                    readable(self.time)
+                ),
             ));
         }
-        QueryError::Limit(format!(
-            "{what} longer than the limit of {} and was stopped. Make it cheaper: filter earlier, join on indexed \
+        QueryError::Limit(Said::new(
+            words::TIME,
+            format!(
+                "{what} longer than the limit of {} and was stopped. Make it cheaper: filter earlier, join on indexed \
              columns, aggregate fewer rows, or bound a recursive WITH.",
-            readable(self.time)
+                readable(self.time)
+            ),
         ))
     }
 

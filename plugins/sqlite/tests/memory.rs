@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sequel_connector::{Connector, Limits, Origin, Party, Query, QueryError, Settings};
+use sequel_connector::{Connector, Course, Limits, Origin, Party, Query, QueryError, Settings};
 use sequel_connector_sqlite::{Policy, SqliteConnector};
 use tokio_util::sync::CancellationToken;
 
@@ -39,6 +39,7 @@ async fn what_needs_too_much_memory_ends_with_a_sentence_and_leaves_the_disk_alo
             limits: LIMITS,
             cancel: CancellationToken::new(),
             origin: Origin::default(),
+            course: Course::default(),
         };
         source.query(query).await
     };

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sequel_connector::{
-    Configuration, Connector, DataSource, Limits, OpenError, Origin, Party, Query, QueryError, Settings,
+    Configuration, Connector, Course, DataSource, Limits, OpenError, Origin, Party, Query, QueryError,
+    Settings,
 };
 use sequel_connector_sqlite::{Policy, SqliteConnector};
 use tokio_util::sync::CancellationToken;
@@ -78,6 +79,7 @@ async fn count(source: &dyn DataSource) -> Result<usize, QueryError> {
         limits,
         cancel: CancellationToken::new(),
         origin: Origin::default(),
+        course: Course::default(),
     };
     let mut rows = source.query(query).await?;
     let mut count = 0;

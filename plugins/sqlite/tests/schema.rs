@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sequel_connector::{
-    Connector, DataSource, Dialect, Limits, Origin, Party, Profile, ProfileAsk, Query, QueryError, RowCount,
-    SampleLimits, Schema, SchemaAsk, Settings, Table,
+    Connector, Course, DataSource, Dialect, Limits, Origin, Party, Profile, ProfileAsk, Query, QueryError,
+    RowCount, SampleLimits, Schema, SchemaAsk, Settings, Table,
 };
 use sequel_connector_sqlite::{Policy, SqliteConnector};
 use tokio_util::sync::CancellationToken;
@@ -258,6 +258,7 @@ async fn a_plan_is_told_in_steps_below_each_other() {
             limits,
             cancel: CancellationToken::new(),
             origin: Origin::default(),
+            course: Course::default(),
         })
     };
     let sql = "; -- what follows\n SELECT * FROM a WHERE b IN (SELECT id FROM b WHERE id = a.id)";

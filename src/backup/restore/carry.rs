@@ -219,6 +219,8 @@ impl<'a> Carrying<'a> {
                 }
                 entry.value
             }
+            // The store's own log goes further, and its numbers are given.
+            Kind::Query | Kind::QueryLog if part.stored.is_some() => return Ok(()),
             // The store's sums are newer.
             Kind::Used | Kind::Usage if has(&entry.key) => return Ok(()),
             _ => entry.value,

@@ -41,6 +41,7 @@ struct Held {
     sources: u64,
     audit_entries: u64,
     usage: u64,
+    queries: u64,
     records: u64,
     bytes: u64,
 }
@@ -108,6 +109,7 @@ fn answer(findings: Vec<Found>, more_findings: u64, holds: Holds) -> Answer {
         ("data sources", holds.sources),
         ("audit entries", holds.audit_entries),
         ("usage sums", holds.usage),
+        ("logged queries", holds.queries),
         ("records in all", holds.records),
         ("bytes of records", holds.bytes),
     ] {
@@ -121,6 +123,7 @@ fn answer(findings: Vec<Found>, more_findings: u64, holds: Holds) -> Answer {
         sources: holds.sources,
         audit_entries: holds.audit_entries,
         usage: holds.usage,
+        queries: holds.queries,
         records: holds.records,
         bytes: holds.bytes,
     };

@@ -258,5 +258,10 @@ async fn try_to_register(oauth: &OAuth, body: &serde_json::Value) -> Result<Regi
 }
 
 fn retention() -> crate::org::Retention {
-    crate::org::Retention { audit_days: 3_650, audit_entries_max: 1_000_000, usage_days: 3_650 }
+    crate::org::Retention {
+        audit_days: 3_650,
+        audit_entries_max: 1_000_000,
+        usage_days: 3_650,
+        query_days: 3_650,
+    }
 }

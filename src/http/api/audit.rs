@@ -34,11 +34,16 @@ pub(super) async fn of_users(
 
 fn read(query: api::AuditQuery) -> Result<AuditQuery, ChangeError> {
     let api::AuditQuery { limit, before, since } = query;
+    Ok(AuditQuery { before, since, limit: bounded(limit)? })
+}
+
+/// How many entries a page has.
+pub(super) fn bounded(limit: Option<usize>) -> Result<usize, ChangeError> {
     let limit = limit.unwrap_or(LIMIT_DEFAULT);
     if !(1..=LIMIT_MAX).contains(&limit) {
         return Err(ChangeError::Invalid(format!("the limit is 1 to {LIMIT_MAX} entries")));
     }
-    Ok(AuditQuery { before, since, limit })
+    Ok(limit)
 }
 
 fn answer(page: AuditPage) -> Json<api::Audit> {

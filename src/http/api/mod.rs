@@ -12,6 +12,7 @@ mod members;
 mod openapi;
 mod orgs;
 mod problem;
+mod queries;
 mod secrets;
 mod sources;
 mod table;

@@ -5,7 +5,7 @@ use actix_web::{Route, web};
 use utoipa::ToSchema;
 use utoipa::openapi::{Ref, RefOr, Schema, Type};
 
-use super::{apps, audit, backup, keys, members, openapi, orgs, secrets, sources, usage, users};
+use super::{apps, audit, backup, keys, members, openapi, orgs, queries, secrets, sources, usage, users};
 use crate::api;
 
 /// One operation: what it is, what it takes and answers, and who does it.
@@ -93,6 +93,20 @@ const AUDIT: &[Parameter] = &[
     parameter("limit", Type::Integer, "most entries, 1 to 1,000; 100 without it"),
     parameter("before", Type::Integer, "only those before this entry: the `next` of the page before"),
     parameter("since", Type::String, "only those from this time on, RFC 3339"),
+];
+
+/// Which entries of the query log are wanted.
+const QUERIES: &[Parameter] = &[
+    parameter("limit", Type::Integer, "most entries, 1 to 1,000; 100 without it"),
+    parameter("before", Type::Integer, "only those before this entry: the `next` of the page before"),
+    parameter("since", Type::String, "only those from this time on, RFC 3339"),
+    parameter(
+        "by",
+        Type::String,
+        "only those of keys, apps and people that this is a part of, or of this id or prefix",
+    ),
+    parameter("source", Type::String, "only those that touched this data source: an id or a name"),
+    parameter("outcome", Type::String, "only those that ended so: `ok`, `refused`, …"),
 ];
 
 /// All of them, those of one path together.
@@ -323,6 +337,13 @@ pub const OPERATIONS: &[Operation] = &[
         || web::get().to(audit::list),
     )
     .with(AUDIT),
+    operation(
+        ("GET", "/orgs/{org}/audit/queries"),
+        ("listQueries", "Calls that touched data sources, the newest first; never their data"),
+        (200, shape::<api::QueryLog>),
+        || web::get().to(queries::list),
+    )
+    .with(QUERIES),
     operation(
         ("GET", "/orgs/{org}/usage"),
         ("getUsage", "What an organization used, by day, key and data source"),

@@ -1,13 +1,12 @@
 //! `/orgs/{org}/usage`.
 
-use std::collections::HashMap;
-
 use actix_web::web::{Json, Path, Query};
 
 use super::acting::Acting;
 use super::problem::Refused;
 use crate::api;
 use crate::credential::{KeyId, SourceId};
+use crate::org::names::Names;
 use crate::org::record::UsageRecord;
 use crate::org::usage::{UsageLine, UsageQuery, day_of};
 use crate::org::{ChangeError, Org};
@@ -29,70 +28,53 @@ pub(super) async fn list(
     }
     let org = admin.org(&org).await?;
     let today = day_of(admin.context.clock.now());
-    let names = Names::of(&org).await?;
+    let names = org.names().await?;
     let report = org
         .usage(UsageQuery {
             from: today.saturating_sub(jiff::Span::new().days(i64::from(days) - 1)),
             key: match key {
-                Some(word) => Some(names.key(&org, &word).await?),
+                Some(word) => Some(self::key(&org, &word).await?),
                 None => None,
             },
             source: match source {
-                Some(word) => Some(names.source(&org, &word)?),
+                Some(word) => Some(self::source(&org, &word)?),
                 None => None,
             },
         })
         .await?;
     Ok(Json(api::Usage {
-        lines: report.lines.iter().map(|line| names.shape(line)).collect(),
+        lines: report.lines.iter().map(|line| shape(&names, line)).collect(),
         total: amount(&report.total),
         truncated: report.truncated,
     }))
 }
 
-/// What the living keys, authorized apps and data sources are called.
-struct Names {
-    keys: HashMap<KeyId, String>,
-    sources: HashMap<SourceId, String>,
+/// The key that is meant; also one that was deleted, by its id or prefix.
+async fn key(org: &Org, word: &str) -> Result<KeyId, ChangeError> {
+    let bare = word.strip_prefix(crate::credential::KEY_MARKER).unwrap_or(word);
+    match org.find_key(word).await {
+        Err(ChangeError::NotFound(what)) => bare.parse().map_err(|_| ChangeError::NotFound(what)),
+        found => found,
+    }
 }
 
-impl Names {
-    async fn of(org: &Org) -> Result<Self, ChangeError> {
-        let keys = org.list_keys().await?.into_iter().map(|key| (key.id, key.record.name));
-        let apps = org.list_apps(None).await?.into_iter().map(|app| (app.id, app.record.client.name));
-        let keys = keys.chain(apps).collect();
-        let sources = org.list_sources()?;
-        let sources = sources.iter().map(|source| (source.id(), source.record().name.clone())).collect();
-        Ok(Self { keys, sources })
+/// The data source that is meant; also one that was removed, by its id.
+pub(super) fn source(org: &Org, word: &str) -> Result<SourceId, ChangeError> {
+    match org.find_source(word) {
+        Ok(source) => Ok(source.id()),
+        Err(ChangeError::NotFound(what)) => word.parse().map_err(|_| ChangeError::NotFound(what)),
+        Err(error) => Err(error),
     }
+}
 
-    /// The key that is meant; also one that was deleted, by its id or prefix.
-    async fn key(&self, org: &Org, word: &str) -> Result<KeyId, ChangeError> {
-        let bare = word.strip_prefix(crate::credential::KEY_MARKER).unwrap_or(word);
-        match org.find_key(word).await {
-            Err(ChangeError::NotFound(what)) => bare.parse().map_err(|_| ChangeError::NotFound(what)),
-            found => found,
-        }
-    }
-
-    /// The same for a data source.
-    fn source(&self, org: &Org, word: &str) -> Result<SourceId, ChangeError> {
-        match org.find_source(word) {
-            Ok(source) => Ok(source.id()),
-            Err(ChangeError::NotFound(what)) => word.parse().map_err(|_| ChangeError::NotFound(what)),
-            Err(error) => Err(error),
-        }
-    }
-
-    fn shape(&self, line: &UsageLine) -> api::UsageLine {
-        api::UsageLine {
-            day: line.day.to_string(),
-            key: line.key.to_string(),
-            key_name: self.keys.get(&line.key).cloned(),
-            source: line.source.map(|source| source.to_string()),
-            source_name: line.source.and_then(|source| self.sources.get(&source).cloned()),
-            amount: amount(&line.usage),
-        }
+fn shape(names: &Names, line: &UsageLine) -> api::UsageLine {
+    api::UsageLine {
+        day: line.day.to_string(),
+        key: line.key.to_string(),
+        key_name: names.key(line.key).map(|key| key.name.clone()),
+        source: line.source.map(|source| source.to_string()),
+        source_name: line.source.and_then(|source| names.source(source)).map(str::to_owned),
+        amount: amount(&line.usage),
     }
 }
 

@@ -21,6 +21,7 @@ mod leaked;
 mod members;
 mod once;
 mod orgs;
+mod queries;
 mod reply;
 mod shell;
 mod sources;
@@ -65,6 +66,8 @@ pub struct Dashboard {
     pub test_timeout: Duration,
     /// Days that entries of the audit trail are kept.
     pub audit_days: u32,
+    /// Days that entries of the query log are kept; `None` where none are.
+    pub query_days: Option<u32>,
 }
 
 /// The page for what did not work, where no handler was reached.
@@ -195,5 +198,8 @@ pub const ROUTES: &[Route] = &[
     route("/orgs/{org}/invitations/{invitation}/renew", POST, M, |r| r.route(member(post(), members::renew))),
     route("/orgs/{org}/audit", GET, M, |r| r.route(member(get(), audit::list))),
     route("/orgs/{org}/audit.json", GET, M, |r| r.route(member(get(), audit::export))),
+    route("/orgs/{org}/queries", GET, M, |r| r.route(member(get(), queries::list))),
+    route("/orgs/{org}/queries.json", GET, M, |r| r.route(member(get(), queries::export))),
+    route("/orgs/{org}/queries/{entry}", GET, M, |r| r.route(member(get(), queries::one))),
     route("/orgs/{org}/audit/{entry}", GET, M, |r| r.route(member(get(), audit::one))),
 ];

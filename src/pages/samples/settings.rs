@@ -6,6 +6,7 @@ use super::{DAY, HOUR, MINUTE, Rendered, ago, ahead, hostile, hostile_shell, ren
 pub(super) fn all() -> Vec<Rendered> {
     let mut all = members();
     all.extend(audits());
+    all.extend(queries());
     all.extend(accounts());
     all.extend(orgs());
     all
@@ -115,6 +116,83 @@ fn member_dialogs(you: &MemberRow, hostile: &MemberRow) -> Vec<(&'static str, Me
             "leave-refused",
             MemberDialog::Remove { row: MemberRow { keys: Some(0), ..you.clone() }, error: last },
         ),
+    ]
+}
+
+fn queries() -> Vec<Rendered> {
+    let row = |id: &str, by: Name, source: Name, asked: Option<Name>| QueryRow {
+        id: id.to_owned(),
+        tool: "run_query".into(),
+        ended: Ended { label: "Answered", why: None, is_answer: true },
+        by,
+        person: Some("ops@example.com".into()),
+        source,
+        rows: 1_204,
+        waited_ms: 2,
+        ran_ms: 1_310,
+        at: ago(4 * MINUTE),
+        asked,
+    };
+    let line = |row: QueryRow| QueryLine::Call(Box::new(row));
+    let asked = "SELECT state, count(*) FROM airports WHERE altitude > ? GROUP BY state ORDER BY ? LIMIT ?";
+    let first = row("41", "weather-station-board".into(), "flights".into(), Some(asked.into()));
+    let refused = QueryRow {
+        ended: Ended { label: "Refused", why: Some("not_a_query".into()), is_answer: false },
+        rows: 0,
+        ..row("40", "Claude".into(), "flights".into(), None)
+    };
+    let gone = QueryRow { person: None, ..row("38", "sql_Vt6Hs1dE3F…".into(), "iUIKpsajoK".into(), None) };
+    let list = Queries {
+        shell: shell(Room::Audit),
+        filter: QueryFilter::default(),
+        sources: vec![Pick::new("s1", "flights")],
+        outcomes: vec![Pick::new("ok", "Answered"), Pick::new("refused", "Refused")],
+        lines: vec![line(first.clone()), line(refused.clone()), QueryLine::Lost(312), line(gone.clone())],
+        paging: Paging { shown: 4, total: 4, previous: None, next: Some("?before=38".to_owned()) },
+        kept_days: Some(30),
+    };
+    let empty = Queries { lines: Vec::new(), paging: Paging::default(), ..list.clone() };
+    let off = Queries { kept_days: None, ..empty.clone() };
+    let filter = QueryFilter {
+        source: "s1".to_owned(),
+        by: hostile(0).raw().to_owned(),
+        outcome: "refused".to_owned(),
+        since: "7d".to_owned(),
+    };
+    let unmatched = Queries { filter: filter.clone(), ..empty.clone() };
+    let lines = (0..50).map(|n| line(row("1", hostile(n), hostile(n + 1), Some(hostile(n + 2))))).collect();
+    let filtered = Queries {
+        shell: hostile_shell(Room::Audit),
+        filter,
+        sources: vec![Pick::new("s1", hostile(3).raw())],
+        lines,
+        ..list.clone()
+    };
+    let detail = QueryDetail {
+        shell: shell(Room::Audit),
+        row: first,
+        bytes: 88_012,
+        request: "00c0ffee-1f".into(),
+        by_id: "Vt6Hs1dE3F".to_owned(),
+        by_link: Some("/orgs/4nQx0cRrT1aZ/keys/Vt6Hs1dE3F".to_owned()),
+        source_link: Some("/orgs/4nQx0cRrT1aZ/sources/s1".to_owned()),
+    };
+    let of_gone = QueryDetail { row: gone, by_link: None, source_link: None, ..detail.clone() };
+    let hostile = QueryDetail {
+        shell: hostile_shell(Room::Audit),
+        row: row("1", hostile(0), hostile(1), Some(hostile(2))),
+        request: hostile(3),
+        ..detail.clone()
+    };
+    vec![
+        rendered("queries", "empty", &empty),
+        rendered("queries", "off", &off),
+        rendered("queries", "unmatched", &unmatched),
+        rendered("queries", "typical", &list),
+        rendered("queries", "hostile", &filtered),
+        rendered("query-entry", "typical", &detail),
+        rendered("query-entry", "gone", &of_gone),
+        rendered("query-entry", "hostile", &hostile),
     ]
 }
 

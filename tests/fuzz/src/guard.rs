@@ -10,7 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::Connection;
-use sequel_connector::{Connector, DataSource, Dialect, Limits, Origin, Party, Query, Settings, check};
+use sequel_connector::{
+    Connector, Course, DataSource, Dialect, Limits, Origin, Party, Query, Settings, check,
+};
 use sequel_connector_sqlite::{Policy, SqliteConnector};
 use tokio_util::sync::CancellationToken;
 
@@ -66,6 +68,7 @@ impl Victim {
             limits: LIMITS,
             cancel: CancellationToken::new(),
             origin: Origin::default(),
+            course: Course::default(),
         };
         self.runtime.block_on(async {
             let Ok(mut rows) = self.source.query(query).await else { return };

@@ -27,6 +27,8 @@ use crate::probe::OWN_STORE;
 use crate::threads::now;
 use crate::wire::{Message, Wire, take, text, unexpected};
 
+/// How long a server may take to clean a session up, and to give a query up until its place counts as stuck.
+pub(crate) const TIDY_TIME: Duration = Duration::from_secs(5);
 /// How long an answer to a cancel is waited for before the server is asked again, at first and at most: there are functions
 /// that look for no cancel until they are done.
 const CANCEL_AGAIN: Duration = Duration::from_millis(250);
@@ -307,8 +309,11 @@ impl Link {
     /// Has the server give up what it is doing, ends the transaction and cleans the session up. False where the
     /// connection is of no more use. Takes as long as the server works.
     pub(crate) async fn tidy(&mut self) -> bool {
-        let tidied = async {
-            self.come_to_rest().await?;
+        // That takes as long as the server works, and asks it again and again; what follows is no work.
+        if self.come_to_rest().await.is_err() {
+            return false;
+        }
+        let tidied = timeout(TIDY_TIME, async {
             // A cancel of the statement may have met the end that was behind it; by now none is under way any more.
             if self.is_ending && self.has_ended().await? {
                 return Ok(true);
@@ -316,8 +321,8 @@ impl Link {
             self.put_end()?;
             self.wire.send().await?;
             self.has_ended().await
-        };
-        matches!(tidied.await, Ok::<bool, Fault>(true))
+        });
+        matches!(tidied.await, Ok(Ok::<bool, Fault>(true)))
     }
 
     /// Whether the server has ended the transaction and cleaned the session up, as it was told.
@@ -360,7 +365,9 @@ impl Link {
                 }
             }
         }
-        self.end().await
+        timeout(TIDY_TIME, self.end())
+            .await
+            .unwrap_or_else(|_| Err(Fault::Broken(io::ErrorKind::TimedOut.into())))
     }
 
     /// Has the server end the exchange now. PostgreSQL forgets a cancel that comes between two messages of one exchange,

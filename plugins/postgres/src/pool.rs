@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::connect::{CONNECT_TIME, Route};
 use crate::fault::Fault;
-use crate::link::Link;
+use crate::link::{Link, TIDY_TIME};
 use crate::probe;
 use crate::pump::{Halt, Watch};
 use crate::source::Policy;
@@ -38,9 +38,6 @@ const SLOW_CONNECT: Duration = Duration::from_millis(500);
 const IDLE_MAX: Duration = Duration::from_secs(120);
 /// How long a connection is used at most: a role that lost its rights or a certificate that was exchanged is seen then.
 const AGE_MAX: Duration = Duration::from_secs(1_800);
-/// How long a server may take to give up a query that it was asked to cancel, and to clean its session up. The revoke
-/// or the client does not wait for it, the place does.
-const TIDY_TIME: Duration = Duration::from_secs(5);
 /// How long the place of a query that the server does not give up stays taken: it works on there, at the cost of a
 /// processor, and in place of it no further one may be started. An hour, lest a place is lost for good with the network.
 const OUTLAST_MAX: Duration = Duration::from_secs(3_600);

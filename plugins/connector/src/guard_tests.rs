@@ -462,7 +462,7 @@ fn a_refusal_has_a_word_in_which_nothing_of_the_statement_stands() {
         (&joins, words::TOO_COMPLEX),
         (&"1".repeat(SQL_BYTES_MAX + 1), words::TOO_LONG),
     ] {
-        let refused = check(sql, Dialect::Postgres);
+        let refused = plain_postgres(sql, true);
         let Err(QueryError::Refused(said)) = refused else { panic!("{sql}: {refused:?}") };
         assert_eq!(said.word(), word, "{sql}");
     }

@@ -143,6 +143,7 @@ struct World<'a> {
 
 /// Runs the program on the arguments, environment and terminal of this process.
 pub fn main_entry() -> ExitCode {
+    crate::run::share_arenas();
     let (mut out, mut err) = (std::io::stdout(), std::io::stderr());
     let mut ask = confirm::ask_on_terminal;
     let terminal = std::io::stdin().is_terminal() && err.is_terminal();

@@ -11,6 +11,7 @@ mod demo;
 mod embedded;
 mod goodbye;
 mod log;
+mod memory;
 mod metered;
 mod monitor;
 mod notify;
@@ -24,6 +25,7 @@ pub use alone::{copy, restore};
 pub use assemble::registry_limits;
 pub use demo::{DemoOptions, demo, demo_with};
 pub use embedded::{Embedded, embedded};
+pub use memory::share_arenas;
 pub use serve::serve;
 
 /// The OpenAPI document of the administration.

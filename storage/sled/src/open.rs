@@ -212,8 +212,10 @@ fn sled_log(folder: &Path, cache_bytes: u64) -> Result<Open, Fault> {
             opened => opened?,
         };
         let file = File::open(log_path(folder)).map_err(failed)?;
-        // What recovery wrote; and sled syncs neither the file of its settings nor any name.
-        for made in ["sled/db", "sled/conf", "sled", "."] {
+        // What recovery wrote; and sled syncs neither the file of its settings nor any name. The name of its new snapshot
+        // comes first: what only that one does without is wiped from the log behind it, and a power loss that kept the
+        // wiping and not the name would take what was acknowledged.
+        for made in ["sled", "sled/db", "sled/conf", "sled", "."] {
             sync(&folder.join(made)).map_err(failed)?;
         }
         return Ok(Open { db, file });

@@ -90,7 +90,7 @@ export async function rooms({ page, hand, look, base, calls, command, password }
 
   // The trail: filtered, one entry, taken along.
   await page.goto(`${base}/audit`);
-  await hand.choose(page.getByLabel('What'), 'key');
+  await hand.choose(page.getByLabel('What', { exact: true }), 'key');
   await hand.press(button('Filter'));
   await page.waitForURL(/what=key/);
   assert.equal(await page.getByText('member.invite').count(), 0);

@@ -186,10 +186,14 @@ db.executescript("CREATE TABLE rain (day TEXT, mm REAL); INSERT INTO rain VALUES
     await look('called');
     console.log(`${name}: ${hand.clicks} clicks from an empty folder to the first answered call`);
 
+    assert.deepEqual(errors, [], `${name}: ${errors.join('; ')}`);
     await databases({
       word: name, page, hand, look, base,
       calls: async (sql, source) => (await calls(url, key, { ...call, params: { ...call.params, arguments: { sql, source } } })).text,
     });
+    // A refused form and a page that is gone are errors to the browser, and meant there.
+    const unmeant = errors.splice(0).filter(text => !/status of (404|422)/.test(text));
+    assert.deepEqual(unmeant, [], `${name}: ${unmeant.join('; ')}`);
     if (process.argv.includes('--only-databases')) return;
 
     for (const [tool, client] of keyboard ? [] : [['codex', 'Codex'], ['gemini-cli', 'Gemini CLI']]) {

@@ -12,12 +12,9 @@ use anyhow::Context as _;
 use sequel::config::{Config, Log, Query as QueryConfig};
 use sequel::mcp::{Decision, HeaderField, RequestHead, ServerFacts, Task, ToolCall, decide};
 use sequel::tools::encode::QueryEncoder;
-use sequel_connector::{
-    Configuration, Connector, Course, DataSource, Egress, Limits, Origin, Party, Query, Settings,
-};
+use sequel_connector::{Configuration, Connector, DataSource, Egress, Limits, Party, Query, Settings};
 use sequel_connector_postgres::PostgresConnector;
 use sequel_connector_sqlite::{Policy, SqliteConnector};
-use tokio_util::sync::CancellationToken;
 
 use crate::common::process::{Process, end_with_parent};
 use crate::raw_postgres;
@@ -198,13 +195,7 @@ async fn bare_query(
     let Task::Tool(ToolCall::RunQuery(asked)) = &call.task else {
         return HttpResponse::BadRequest().finish();
     };
-    let query = Query {
-        sql: asked.sql.clone(),
-        limits: bare.limits,
-        cancel: CancellationToken::new(),
-        origin: Origin::default(),
-        course: Course::default(),
-    };
+    let query = Query::new(asked.sql.clone(), bare.limits);
     let Ok(mut rows) = bare.sources[*source].query(query).await else {
         return HttpResponse::BadRequest().finish();
     };

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::{Course, DataSource, Limits, Origin, Query, QueryError, Rows, Value};
+use crate::{DataSource, Limits, Origin, Query, QueryError, Rows, Value};
 
 /// A glance into one table.
 #[derive(Debug, Clone)]
@@ -94,7 +94,7 @@ fn query(ask: &ProfileAsk, sql: String, rows: u64, cell_bytes: u64) -> Query {
     let columns = u32::try_from(ask.columns.len().max(1)).unwrap_or(u32::MAX);
     let bytes = rows.saturating_mul(u64::from(columns)).saturating_mul(cell_bytes);
     let limits = Limits { rows, bytes, cell_bytes, columns, time: ask.time };
-    Query { sql, limits, cancel: ask.cancel.clone(), origin: ask.origin.clone(), course: Course::default() }
+    Query { cancel: ask.cancel.clone(), origin: ask.origin.clone(), ..Query::new(sql, limits) }
 }
 
 async fn counted(mut rows: Rows) -> Result<Option<u64>, QueryError> {

@@ -38,6 +38,14 @@ pub struct Query {
     pub course: Course,
 }
 
+impl Query {
+    /// One that nobody in particular asks for, and that nobody has a way to stop yet.
+    pub fn new(sql: impl Into<String>, limits: Limits) -> Self {
+        let (cancel, origin, course) = (CancellationToken::new(), Origin::default(), Course::default());
+        Self { sql: sql.into(), limits, cancel, origin, course }
+    }
+}
+
 /// How far a query has come, also one that gives no answer. Clones are of one query.
 #[derive(Debug, Clone, Default)]
 pub struct Course(Arc<Milestones>);

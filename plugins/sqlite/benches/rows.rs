@@ -7,9 +7,8 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use rusqlite::types::ValueRef;
-use sequel_connector::{Connector, Course, Limits, Origin, Party, Query, RowBatchBuilder, Settings, Value};
+use sequel_connector::{Connector, Limits, Party, Query, RowBatchBuilder, Settings, Value};
 use sequel_connector_sqlite::{Policy, SqliteConnector};
-use tokio_util::sync::CancellationToken;
 
 const ROUNDS: usize = 1000;
 const SQL: &str = "SELECT id, name, city, amount, note FROM things";
@@ -42,13 +41,7 @@ fn main() {
         )
         .expect("a source");
     let query = |sql: &str| {
-        let query = Query {
-            sql: sql.into(),
-            limits: LIMITS,
-            cancel: CancellationToken::new(),
-            origin: Origin::default(),
-            course: Course::default(),
-        };
+        let query = Query::new(sql, LIMITS);
         runtime.block_on(async {
             let mut rows = source.query(query).await.expect("columns");
             let mut count = 0;

@@ -4,8 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use sequel_connector::{
-    Course, DataSource, Limits, Plan, PlanStep, ProfileAsk, Query, QueryError, RowCount, Rows, Truncated,
-    Value,
+    DataSource, Limits, Plan, PlanStep, ProfileAsk, Query, QueryError, RowCount, Rows, Truncated, Value,
 };
 
 /// The statement that explains this one, which the guard has passed as a query.
@@ -42,13 +41,7 @@ pub(crate) async fn last_row_id(source: &dyn DataSource, ask: &ProfileAsk) -> Op
     let limits = Limits { rows: 1, bytes: 64, cell_bytes: 64, columns: 1, time: ask.time };
     let sql = format!("SELECT max(rowid) FROM {}", ask.table);
     let mut rows = source
-        .query(Query {
-            sql,
-            limits,
-            cancel: ask.cancel.clone(),
-            origin: ask.origin.clone(),
-            course: Course::default(),
-        })
+        .query(Query { cancel: ask.cancel.clone(), origin: ask.origin.clone(), ..Query::new(sql, limits) })
         .await
         .ok()?;
     let batch = rows.next_batch().await.ok()??;

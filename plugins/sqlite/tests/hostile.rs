@@ -8,8 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sequel_connector::{
-    Connector, Course, DataSource, Limits, Origin, Party, Query, QueryError, RowBatch, Schema, SchemaAsk,
-    Settings, Truncated,
+    Connector, DataSource, Limits, Party, Query, QueryError, RowBatch, Schema, SchemaAsk, Settings, Truncated,
 };
 use sequel_connector_sqlite::{Policy, SqliteConnector};
 use tokio_util::sync::CancellationToken;
@@ -42,13 +41,7 @@ impl Open {
     }
 
     async fn run(&self, sql: &str, limits: Limits) -> Result<(Vec<RowBatch>, Option<Truncated>), QueryError> {
-        let query = Query {
-            sql: sql.into(),
-            limits,
-            cancel: CancellationToken::new(),
-            origin: Origin::default(),
-            course: Course::default(),
-        };
+        let query = Query::new(sql, limits);
         let mut rows = self.source.query(query).await?;
         let mut batches = Vec::new();
         while let Some(batch) = rows.next_batch().await? {
@@ -205,13 +198,7 @@ async fn searching_long_texts_in_long_texts_stays_quick() {
 async fn frees_its_connection_when_cancelled(sql: &str) {
     let open = Open::with(Policy { connections_per_source: 1, ..Policy::default() }, TABLE).await;
     let cancel = CancellationToken::new();
-    let query = Query {
-        sql: sql.into(),
-        limits: LIMITS,
-        cancel: cancel.clone(),
-        origin: Origin::default(),
-        course: Course::default(),
-    };
+    let query = Query { cancel: cancel.clone(), ..Query::new(sql, LIMITS) };
     let source = open.source.clone();
     let running = tokio::spawn(async move { source.query(query).await.map(|_| ()) });
     tokio::time::sleep(Duration::from_millis(300)).await;
@@ -253,13 +240,7 @@ async fn a_source_whose_connections_are_all_held_says_so_soon() {
     let open = Open::with(Policy { connections_per_source: 1, ..Policy::default() }, TABLE).await;
     let endless = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT n FROM c";
     let limits = Limits { rows: 1 << 40, bytes: 1 << 40, ..LIMITS };
-    let query = Query {
-        sql: endless.into(),
-        limits,
-        cancel: CancellationToken::new(),
-        origin: Origin::default(),
-        course: Course::default(),
-    };
+    let query = Query::new(endless, limits);
     let _unread = open.source.query(query).await.unwrap();
     // Long before the time that the query itself may take.
     let waited = tokio::time::timeout(LIMITS.time / 2, open.run("SELECT 1", LIMITS)).await.unwrap();
@@ -282,13 +263,7 @@ async fn names_of_columns_are_limited_one_by_one_and_together() {
     assert!(matches!(&error, QueryError::Limit(said) if said.contains("256 KiB")), "{error:?}");
     open.run(&sql.replace(&all, "t.*, t.*"), limits).await.unwrap();
     let open = Open::new(&format!("CREATE TABLE t (a \"{}\")", "INT ".repeat(10_000))).await;
-    let query = Query {
-        sql: "SELECT a FROM t".into(),
-        limits,
-        cancel: CancellationToken::new(),
-        origin: Origin::default(),
-        course: Course::default(),
-    };
+    let query = Query::new("SELECT a FROM t", limits);
     assert_eq!(open.source.query(query).await.unwrap().columns()[0].type_name.len(), 128);
 }
 
@@ -321,11 +296,8 @@ async fn wide_joins_and_wide_results_end() {
     // 2^60 rows: cancelled while it counts.
     let cancel = CancellationToken::new();
     let query = Query {
-        sql: format!("SELECT count(*) FROM {}", tables(60)),
-        limits: LIMITS,
         cancel: cancel.clone(),
-        origin: Origin::default(),
-        course: Course::default(),
+        ..Query::new(format!("SELECT count(*) FROM {}", tables(60)), LIMITS)
     };
     let source = open.source.clone();
     let running = tokio::spawn(async move { source.query(query).await.map(|_| ()) });
@@ -344,13 +316,7 @@ async fn a_database_that_another_program_writes_is_waited_for_within_the_limit()
     let error = open.run("SELECT count(*) FROM t", short).await.unwrap_err();
     assert!(matches!(&error, QueryError::Limit(message) if message.contains("locked")), "{error:?}");
     let cancel = CancellationToken::new();
-    let query = Query {
-        sql: "SELECT count(*) FROM t".into(),
-        limits: LIMITS,
-        cancel: cancel.clone(),
-        origin: Origin::default(),
-        course: Course::default(),
-    };
+    let query = Query { cancel: cancel.clone(), ..Query::new("SELECT count(*) FROM t", LIMITS) };
     let (waiting, ()) = tokio::join!(open.source.query(query), async {
         tokio::time::sleep(Duration::from_millis(50)).await;
         cancel.cancel();

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use sequel_connector::{Connector, Course, Limits, Origin, Party, Query, QueryError, Settings};
+use sequel_connector::{Connector, Limits, Party, Query, QueryError, Settings};
 use sequel_connector_sqlite::{Policy, SqliteConnector};
-use tokio_util::sync::CancellationToken;
 
 const LIMITS: Limits =
     Limits { rows: 1_000, bytes: 1 << 20, cell_bytes: 1 << 16, columns: 100, time: Duration::from_secs(60) };
@@ -34,13 +33,7 @@ async fn what_needs_too_much_memory_ends_with_a_sentence_and_leaves_the_disk_alo
     let settings = Settings::from_iter([("path".to_owned(), "a.db".into())]);
     let source = connector.open(&settings.into(), &Party::new("a")).await.unwrap();
     let run = async |sql: &str| {
-        let query = Query {
-            sql: sql.into(),
-            limits: LIMITS,
-            cancel: CancellationToken::new(),
-            origin: Origin::default(),
-            course: Course::default(),
-        };
+        let query = Query::new(sql, LIMITS);
         source.query(query).await
     };
     let many = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c LIMIT 1000)";

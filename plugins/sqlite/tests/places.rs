@@ -7,11 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sequel_connector::{
-    Configuration, Connector, Course, DataSource, Limits, OpenError, Origin, Party, Query, QueryError,
-    Settings,
+    Configuration, Connector, DataSource, Limits, OpenError, Party, Query, QueryError, Settings,
 };
 use sequel_connector_sqlite::{Policy, SqliteConnector};
-use tokio_util::sync::CancellationToken;
 
 struct House {
     root: tempfile::TempDir,
@@ -74,13 +72,7 @@ fn database(path: &Path) {
 async fn count(source: &dyn DataSource) -> Result<usize, QueryError> {
     let limits =
         Limits { rows: 100, bytes: 10_000, cell_bytes: 1_000, columns: 10, time: Duration::from_secs(20) };
-    let query = Query {
-        sql: "SELECT * FROM t".into(),
-        limits,
-        cancel: CancellationToken::new(),
-        origin: Origin::default(),
-        course: Course::default(),
-    };
+    let query = Query::new("SELECT * FROM t", limits);
     let mut rows = source.query(query).await?;
     let mut count = 0;
     while let Some(batch) = rows.next_batch().await? {

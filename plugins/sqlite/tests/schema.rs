@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sequel_connector::{
-    Connector, Course, DataSource, Dialect, Limits, Origin, Party, Profile, ProfileAsk, Query, QueryError,
-    RowCount, SampleLimits, Schema, SchemaAsk, Settings, Table,
+    Connector, DataSource, Dialect, Limits, Origin, Party, Profile, ProfileAsk, Query, QueryError, RowCount,
+    SampleLimits, Schema, SchemaAsk, Settings, Table,
 };
 use sequel_connector_sqlite::{Policy, SqliteConnector};
 use tokio_util::sync::CancellationToken;
@@ -252,15 +252,7 @@ async fn a_plan_is_told_in_steps_below_each_other() {
     .await;
     let limits =
         Limits { rows: 100, bytes: 1 << 16, cell_bytes: 1 << 12, columns: 10, time: Duration::from_secs(30) };
-    let explain = |sql: &str| {
-        open.source.explain(Query {
-            sql: sql.into(),
-            limits,
-            cancel: CancellationToken::new(),
-            origin: Origin::default(),
-            course: Course::default(),
-        })
-    };
+    let explain = |sql: &str| open.source.explain(Query::new(sql, limits));
     let sql = "; -- what follows\n SELECT * FROM a WHERE b IN (SELECT id FROM b WHERE id = a.id)";
     let error = explain(sql).await.err();
     assert!(error.is_none(), "{error:?}");

@@ -3,11 +3,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use sequel_connector::{
-    Connector, Course, DataSource, Limits, Origin, Party, Query, QueryError, Rows, Settings,
-};
+use sequel_connector::{Connector, DataSource, Limits, Party, Query, QueryError, Rows, Settings};
 use sequel_connector_sqlite::{CONNECTIONS_MAX, Policy, SqliteConnector};
-use tokio_util::sync::CancellationToken;
 
 /// A connector, and a database that it may open.
 struct House {
@@ -33,15 +30,7 @@ impl House {
 
 async fn ask(source: &dyn DataSource, sql: &str, time: Duration) -> Result<Rows, QueryError> {
     let limits = Limits { rows: 1 << 40, bytes: 1 << 40, cell_bytes: 1_000, columns: 10, time };
-    source
-        .query(Query {
-            sql: sql.into(),
-            limits,
-            cancel: CancellationToken::new(),
-            origin: Origin::default(),
-            course: Course::default(),
-        })
-        .await
+    source.query(Query::new(sql, limits)).await
 }
 
 /// Rows without end that nobody reads: as long as they are held, their query has its connection.

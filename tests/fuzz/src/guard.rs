@@ -10,11 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::Connection;
-use sequel_connector::{
-    Connector, Course, DataSource, Dialect, Limits, Origin, Party, Query, Settings, check,
-};
+use sequel_connector::{Connector, DataSource, Dialect, Limits, Party, Query, Settings, check};
 use sequel_connector_sqlite::{Policy, SqliteConnector};
-use tokio_util::sync::CancellationToken;
 
 /// Short, so that the fuzzer sees many statements; that a long one is stopped is held elsewhere.
 const LIMITS: Limits =
@@ -63,13 +60,7 @@ impl Victim {
     }
 
     fn run(&self, sql: &str) {
-        let query = Query {
-            sql: sql.to_owned(),
-            limits: LIMITS,
-            cancel: CancellationToken::new(),
-            origin: Origin::default(),
-            course: Course::default(),
-        };
+        let query = Query::new(sql, LIMITS);
         self.runtime.block_on(async {
             let Ok(mut rows) = self.source.query(query).await else { return };
             while let Ok(Some(batch)) = rows.next_batch().await {

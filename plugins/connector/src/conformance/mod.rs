@@ -8,11 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio_util::sync::CancellationToken;
 
-use crate::{
-    Course, DataSource, Ending, Limits, Origin, Query, QueryError, RowBatch, Rows, Truncated, Value,
-};
+use crate::{DataSource, Ending, Limits, Query, QueryError, RowBatch, Rows, Truncated, Value};
 
 mod schema;
 
@@ -78,13 +75,7 @@ pub const WIDE: Limits = Limits {
 const PROMPTLY: Duration = Duration::from_secs(10);
 
 fn query(sql: impl Into<String>, limits: Limits) -> Query {
-    Query {
-        sql: sql.into(),
-        limits,
-        cancel: CancellationToken::new(),
-        origin: Origin::default(),
-        course: Course::default(),
-    }
+    Query::new(sql, limits)
 }
 
 async fn all(mut rows: Rows) -> Result<(Vec<RowBatch>, Ending), QueryError> {

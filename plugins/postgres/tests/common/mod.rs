@@ -12,11 +12,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use sequel_connector::{
-    Configuration, Connector, Course, DataSource, Egress, Limits, OpenError, Origin, Party, Query,
-    QueryError, RowBatch, Rows, Truncated, Value,
+    Configuration, Connector, DataSource, Egress, Limits, OpenError, Party, Query, QueryError, RowBatch,
+    Rows, Truncated, Value,
 };
 use sequel_connector_postgres::{DECLARATION, Policy, PostgresConnector};
-use tokio_util::sync::CancellationToken;
 
 /// Limits that no test meets by accident.
 pub(crate) const LIMITS: Limits = Limits {
@@ -156,13 +155,7 @@ pub(crate) async fn open(
 }
 
 pub(crate) fn query(sql: impl Into<String>, limits: Limits) -> Query {
-    Query {
-        sql: sql.into(),
-        limits,
-        cancel: CancellationToken::new(),
-        origin: Origin::default(),
-        course: Course::default(),
-    }
+    Query::new(sql, limits)
 }
 
 pub(crate) async fn all(mut rows: Rows) -> Result<(Vec<RowBatch>, Option<Truncated>), QueryError> {

@@ -1,27 +1,15 @@
 //! The connector's own threads: no caller's thread ever waits for a socket.
 
-use std::sync::Arc;
-
-use tokio::runtime::{Builder, Handle, Runtime};
+use sequel_connector::OwnRuntime;
+use tokio::runtime::{Builder, Handle};
 use tokio::time::Instant;
 
 /// Waiting for sockets and copying rows; what is dear is done by the server.
 const THREADS: usize = 2;
 
-/// A runtime that may be dropped anywhere, also inside another runtime.
+/// A runtime of our own.
 #[derive(Debug, Clone)]
-pub(crate) struct Threads(Arc<Owned>);
-
-#[derive(Debug)]
-struct Owned(Option<Runtime>);
-
-impl Drop for Owned {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
-            runtime.shutdown_background();
-        }
-    }
-}
+pub(crate) struct Threads(OwnRuntime);
 
 impl Threads {
     pub(crate) fn start() -> std::io::Result<Self> {
@@ -30,11 +18,11 @@ impl Threads {
             .thread_name("sequel-postgres")
             .enable_all()
             .build()?;
-        Ok(Self(Arc::new(Owned(Some(runtime)))))
+        Ok(Self(runtime.into()))
     }
 
     pub(crate) fn handle(&self) -> &Handle {
-        self.0.0.as_ref().expect("the runtime is only taken when it is dropped").handle()
+        self.0.handle()
     }
 }
 

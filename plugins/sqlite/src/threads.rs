@@ -5,7 +5,8 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 
-use tokio::runtime::{Builder, Handle, Runtime};
+use sequel_connector::OwnRuntime;
+use tokio::runtime::{Builder, Handle};
 
 use crate::turns::Turns;
 
@@ -14,20 +15,9 @@ use crate::turns::Turns;
 /// thread within their own time. An idle thread ends after ten seconds.
 const BLOCKING_THREADS_MAX: usize = 256;
 
-/// A runtime that may be dropped anywhere, also inside another runtime.
+/// A runtime of our own, and the turns on it.
 #[derive(Debug, Clone)]
-pub(crate) struct Threads(Arc<Owned>, Arc<Turns>);
-
-#[derive(Debug)]
-struct Owned(Option<Runtime>);
-
-impl Drop for Owned {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
-            runtime.shutdown_background();
-        }
-    }
-}
+pub(crate) struct Threads(OwnRuntime, Arc<Turns>);
 
 impl Threads {
     pub(crate) fn start() -> std::io::Result<Self> {
@@ -38,11 +28,11 @@ impl Threads {
             .thread_name("sequel-sqlite")
             .enable_time()
             .build()?;
-        Ok(Self(Arc::new(Owned(Some(runtime))), Arc::new(Turns::of_this_machine())))
+        Ok(Self(runtime.into(), Arc::new(Turns::of_this_machine())))
     }
 
     pub(crate) fn handle(&self) -> &Handle {
-        self.0.0.as_ref().expect("the runtime is only taken when it is dropped").handle()
+        self.0.handle()
     }
 
     /// The turns of those that work long.
